@@ -1,0 +1,185 @@
+//! The two small encoders of an error: HTTP problem details, and a gRPC status with its details.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use crate::wire::{GRPC_MESSAGE, GRPC_RETRY_PUSHBACK, GRPC_STATUS, GRPC_STATUS_DETAILS};
+use crate::{Error, RetryHint};
+
+/// The content type of problem details.
+pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+impl Error {
+    /// The error as an HTTP answer: the status of its kind, `Retry-After` in whole seconds (rounded up), and problem
+    /// details with the members `kind` and `reason`. Source: RFC 9457.
+    #[must_use]
+    pub fn to_http_answer(&self) -> Response<Bytes> {
+        self.to_http_answer_as(self.kind().http_status())
+    }
+
+    /// The same under a status that says more than the kind does: 404, 405, 413, 415, 431, 502.
+    #[must_use]
+    pub fn to_http_answer_as(&self, status: StatusCode) -> Response<Bytes> {
+        let mut body = format!(
+            r#"{{"type":"about:blank","title":{},"status":{},"detail":{},"kind":"{}""#,
+            Json(status.canonical_reason().unwrap_or("Client Closed Request")),
+            status.as_u16(),
+            Json(self.peer_message()),
+            self.kind(),
+        );
+        if let Some(reason) = self.reason() {
+            // Writing to a string cannot fail.
+            let _ = write!(body, r#","reason":{}"#, Json(reason));
+        }
+        body.push('}');
+        let mut answer = Response::new(Bytes::from(body));
+        *answer.status_mut() = status;
+        answer.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
+        if let Some(after) = self.retry_after() {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds_up(after)));
+        }
+        answer
+    }
+
+    /// The error as a gRPC answer without messages: status 200, the `grpc-status` and what goes with it in the head.
+    #[must_use]
+    pub fn to_grpc_answer(&self) -> Response<Bytes> {
+        let mut answer = Response::new(Bytes::new());
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        self.write_grpc_status(answer.headers_mut());
+        answer
+    }
+
+    /// Writes `grpc-status`, `grpc-message`, `grpc-status-details-bin` (ErrorInfo for a reason, RetryInfo for a time)
+    /// and `grpc-retry-pushback-ms` into a head or into trailers.
+    pub fn write_grpc_status(&self, headers: &mut HeaderMap) {
+        headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(self.kind().grpc_code())));
+        let message = per_cent(self.peer_message());
+        if let Ok(message) = HeaderValue::try_from(message) {
+            headers.insert(GRPC_MESSAGE, message);
+        }
+        match self.retry_hint() {
+            RetryHint::None => {}
+            RetryHint::After(after) => {
+                let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from(ms));
+            }
+            RetryHint::Never => {
+                headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from_static("-1"));
+            }
+        }
+        if self.reason().is_some() || self.retry_after().is_some() {
+            if let Ok(details) = HeaderValue::try_from(base64(&self.to_grpc_details())) {
+                headers.insert(GRPC_STATUS_DETAILS, details);
+            }
+        }
+    }
+
+    /// A serialised `google.rpc.Status`: code (1), message (2), details (3).
+    fn to_grpc_details(&self) -> Vec<u8> {
+        let mut status = Vec::new();
+        put_varint_field(&mut status, 1, u64::from(self.kind().grpc_code()));
+        put_bytes_field(&mut status, 2, self.peer_message().as_bytes());
+        if let Some(reason) = self.reason() {
+            let mut info = Vec::new();
+            put_bytes_field(&mut info, 1, reason.as_bytes());
+            put_any(&mut status, "type.googleapis.com/google.rpc.ErrorInfo", &info);
+        }
+        if let Some(after) = self.retry_after() {
+            let mut duration = Vec::new();
+            put_varint_field(&mut duration, 1, after.as_secs());
+            put_varint_field(&mut duration, 2, u64::from(after.subsec_nanos()));
+            let mut info = Vec::new();
+            put_bytes_field(&mut info, 1, &duration);
+            put_any(&mut status, "type.googleapis.com/google.rpc.RetryInfo", &info);
+        }
+        status
+    }
+}
+
+/// `Retry-After` knows whole seconds only; too early would be refused again, so round up.
+fn seconds_up(after: Duration) -> u64 {
+    after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0))
+}
+
+/// A string in JSON, quotes and all.
+struct Json<'a>(&'a str);
+
+impl std::fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                c if u32::from(c) < 0x20 => write!(f, "\\u{:04x}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// The encoding of `grpc-message`: printable ASCII but `%` stays, every other byte of the UTF-8 becomes `%XX`.
+fn per_cent(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    for byte in message.bytes() {
+        match byte {
+            b'%' | ..b' ' | b'\x7f'.. => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+            byte => out.push(char::from(byte)),
+        }
+    }
+    out
+}
+
+/// Base64 without padding, as gRPC senders write `-bin` metadata.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for sextet in 0..=chunk.len() {
+            let index = group >> (18 - 6 * sextet) & 0x3f;
+            out.push(char::from(ALPHABET[index as usize]));
+        }
+    }
+    out
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_varint_field(out: &mut Vec<u8>, field: u64, value: u64) {
+    if value != 0 {
+        put_varint(out, field << 3);
+        put_varint(out, value);
+    }
+}
+
+fn put_bytes_field(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    put_varint(out, field << 3 | 2);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// A `google.protobuf.Any` among the details of a status.
+fn put_any(status: &mut Vec<u8>, type_url: &str, message: &[u8]) {
+    let mut any = Vec::new();
+    put_bytes_field(&mut any, 1, type_url.as_bytes());
+    put_bytes_field(&mut any, 2, message);
+    put_bytes_field(status, 3, &any);
+}

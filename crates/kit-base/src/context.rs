@@ -1,0 +1,208 @@
+//! The context of a call: operation, deadline, metadata in and out, and values of this process.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
+use http::{Extensions, HeaderMap};
+
+use crate::{Deadline, Error, Operation, Peer};
+
+/// What is known of a call beside its message. Five words; it allocates when metadata or extensions are put into it,
+/// and a clone shares them.
+///
+/// *Inbound* metadata is what arrived, read-only. *Outbound* metadata is what a client will send, and only this is
+/// ever sent. Extensions are typed values of this process: a [`Peer`], verified claims. Nothing of them leaves it.
+#[derive(Clone, Default)]
+pub struct Context {
+    operation: Option<Operation>,
+    deadline: Option<Deadline>,
+    more: Option<Arc<More>>,
+}
+
+#[derive(Clone, Default)]
+struct More {
+    inbound: HeaderMap,
+    outbound: HeaderMap,
+    extensions: Extensions,
+}
+
+static NOTHING: LazyLock<More> = LazyLock::new(More::default);
+
+impl Context {
+    /// An empty context.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { operation: None, deadline: None, more: None }
+    }
+
+    /// The context of a call that arrived with this metadata. For server transports.
+    #[must_use]
+    pub fn received(inbound: HeaderMap, extensions: Extensions) -> Self {
+        let more = More { inbound, outbound: HeaderMap::new(), extensions };
+        Self { operation: None, deadline: None, more: Some(Arc::new(more)) }
+    }
+
+    /// The same with this operation.
+    #[must_use]
+    pub fn with_operation(mut self, operation: Operation) -> Self {
+        self.operation = Some(operation);
+        self
+    }
+
+    /// The same with this deadline, or the one that it has if that is earlier: a deadline only ever shrinks.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Deadline) -> Self {
+        self.deadline = Some(self.deadline.map_or(deadline, |old| old.min(deadline)));
+        self
+    }
+
+    /// The same with one more piece of outbound metadata; it replaces one of the same name.
+    #[must_use]
+    pub fn with_outbound(mut self, name: HeaderName, value: http::HeaderValue) -> Self {
+        self.outbound_mut().insert(name, value);
+        self
+    }
+
+    /// The same with one more value of this process.
+    #[must_use]
+    pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.extensions_mut().insert(value);
+        self
+    }
+
+    /// The operation; [`Operation::UNMATCHED`] where nobody has named it.
+    #[must_use]
+    pub fn operation(&self) -> &Operation {
+        self.operation.as_ref().unwrap_or(&Operation::UNMATCHED)
+    }
+
+    /// The deadline, if there is one.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    fn more(&self) -> &More {
+        self.more.as_deref().unwrap_or(&NOTHING)
+    }
+
+    fn more_mut(&mut self) -> &mut More {
+        Arc::make_mut(self.more.get_or_insert_default())
+    }
+
+    /// The metadata that arrived.
+    #[must_use]
+    pub fn inbound(&self) -> &HeaderMap {
+        &self.more().inbound
+    }
+
+    /// The metadata that a client will send.
+    #[must_use]
+    pub fn outbound(&self) -> &HeaderMap {
+        &self.more().outbound
+    }
+
+    /// The metadata that a client will send, to change it.
+    #[must_use]
+    pub fn outbound_mut(&mut self) -> &mut HeaderMap {
+        &mut self.more_mut().outbound
+    }
+
+    /// The values of this process.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.more().extensions
+    }
+
+    /// The values of this process, to change them.
+    #[must_use]
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.more_mut().extensions
+    }
+
+    /// The other end of the connection that the call came over.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        self.extensions().get()
+    }
+
+    /// The context of a call made while this one is served: it keeps the deadline and the outbound metadata, and takes
+    /// over trace, baggage and the names of `pass_on` from the inbound metadata. Connected clients do this themselves.
+    ///
+    /// Extensions, and all other inbound metadata, stay behind.
+    #[must_use]
+    pub fn child(&self, pass_on: &PassOn) -> Self {
+        let mut outbound = self.outbound().clone();
+        for name in PassOn::ALWAYS.iter().chain(&pass_on.names) {
+            if !outbound.contains_key(name) {
+                for value in self.inbound().get_all(name) {
+                    outbound.append(name, value.clone());
+                }
+            }
+        }
+        let more = More { outbound, ..More::default() };
+        Self {
+            operation: self.operation.clone(),
+            deadline: self.deadline,
+            more: (!more.outbound.is_empty()).then(|| Arc::new(more)),
+        }
+    }
+}
+
+/// Shows the names of metadata, never the values: they hold credentials.
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |map: &HeaderMap| map.keys().map(HeaderName::to_string).collect::<Vec<_>>();
+        f.debug_struct("Context")
+            .field("operation", self.operation())
+            .field("deadline", &self.deadline)
+            .field("inbound", &names(self.inbound()))
+            .field("outbound", &names(self.outbound()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The names of inbound metadata that a client passes on, beside trace and baggage: a tenant, a request id.
+///
+/// Credentials are refused: what a caller has proved to this service, it has not proved to the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PassOn {
+    names: Vec<HeaderName>,
+}
+
+impl PassOn {
+    /// What is always passed on: W3C trace context and baggage.
+    pub const ALWAYS: [HeaderName; 3] = [
+        HeaderName::from_static("traceparent"),
+        HeaderName::from_static("tracestate"),
+        HeaderName::from_static("baggage"),
+    ];
+
+    const CREDENTIALS: [HeaderName; 4] =
+        [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HeaderName::from_static("x-api-key")];
+
+    /// Passes on these names too.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidArgument`](crate::Kind::InvalidArgument) for a text that is no name of metadata, and for one that
+    /// holds credentials: `authorization`, `proxy-authorization`, `cookie`, `x-api-key`.
+    pub fn new<I>(names: I) -> Result<Self, Error>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let name = |text: I::Item| {
+            let text = text.as_ref();
+            let name: HeaderName = text
+                .parse()
+                .map_err(|_| Error::invalid_argument(format!("{text:?} is not a name of metadata")))?;
+            if Self::CREDENTIALS.contains(&name) {
+                let message = format!("{text:?} holds credentials, which are not passed on");
+                return Err(Error::invalid_argument(message));
+            }
+            Ok(name)
+        };
+        Ok(Self { names: names.into_iter().map(name).collect::<Result<_, _>>()? })
+    }
+}

@@ -1,0 +1,205 @@
+//! Who finds instances, who announces them, and the cell through which every finder publishes.
+
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use crate::{Error, Instance};
+
+/// A source of the instances of one service.
+#[doc(alias = "Discover")]
+#[doc(alias = "Resolver")]
+pub trait Instancer: Send + Sync {
+    /// Subscribes to the full set: the current one at once, then each change. Dropping the subscription unsubscribes.
+    fn subscribe(&self) -> Subscription;
+}
+
+/// Announces an instance of this process to a registry.
+#[doc(alias = "Announcer")]
+pub trait Registrar: Send + Sync {
+    /// What keeps the instance registered.
+    type Registration: Registration;
+
+    /// Registers the instance and keeps it so, through restarts of the registry, until the registration ends.
+    fn register(&self, instance: Instance) -> impl Future<Output = Result<Self::Registration, Error>> + Send;
+}
+
+/// A registration that keeps itself alive. Dropping it deregisters too, at best effort.
+pub trait Registration: Send {
+    /// Ends the registration, and says whether the registry knows of it.
+    fn deregister(self) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// What is known of the instances of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a balancer must decide on every state")]
+pub enum Instances {
+    /// Nothing yet.
+    #[default]
+    Pending,
+    /// This full set, sorted by id; it may be empty.
+    Known(Arc<[Instance]>),
+    /// The registry does not know the service.
+    Absent,
+}
+
+/// The last good set, and what went wrong since.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// What is known; the last known good where the registry fails.
+    pub instances: Instances,
+    /// When the registry last said so.
+    pub since: Option<Instant>,
+    /// Why the registry cannot be asked now; nothing while all is well.
+    pub error: Option<Arc<Error>>,
+}
+
+/// The cell through which an [`Instancer`] publishes. Needs no runtime; clones publish into the same cell.
+///
+/// When the last publisher is gone, subscribers see the end after the last snapshot.
+#[derive(Debug)]
+pub struct Publisher {
+    cell: Arc<Cell>,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    snapshot: Arc<Snapshot>,
+    version: u64,
+    publishers: usize,
+    wakers: Vec<Waker>,
+}
+
+impl Cell {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the snapshot, and wakes the subscribers after the lock is released.
+    fn change(&self, change: impl FnOnce(&mut State) -> bool) {
+        let mut state = self.lock();
+        let wakers = if change(&mut state) { std::mem::take(&mut state.wakers) } else { Vec::new() };
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Publisher {
+    /// A cell that knows nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let publisher = Self { cell: Arc::default() };
+        publisher.cell.lock().publishers = 1;
+        publisher
+    }
+
+    /// Publishes the full set that the registry gave at this time. Subscribers are woken when the set differs from the
+    /// last one, or an error is over. The set is sorted, and of several with one id the last one stays.
+    pub fn publish(&self, instances: Vec<Instance>, now: Instant) {
+        let mut instances = instances;
+        instances.reverse();
+        instances.sort_by(|a, b| a.id.cmp(&b.id));
+        instances.dedup_by(|later, earlier| later.id == earlier.id);
+        self.set(Instances::Known(instances.into()), now);
+    }
+
+    /// Publishes that the registry does not know the service.
+    pub fn publish_absent(&self, now: Instant) {
+        self.set(Instances::Absent, now);
+    }
+
+    fn set(&self, instances: Instances, now: Instant) {
+        self.cell.change(|state| {
+            let news = state.snapshot.instances != instances || state.snapshot.error.is_some();
+            let instances = if news { instances } else { state.snapshot.instances.clone() };
+            state.snapshot = Arc::new(Snapshot { instances, since: Some(now), error: None });
+            state.version += u64::from(news);
+            news
+        });
+    }
+
+    /// Publishes that the registry cannot be asked. The last known good set stays.
+    pub fn fail(&self, error: Error) {
+        self.cell.change(|state| {
+            let Snapshot { instances, since, .. } = &*state.snapshot;
+            state.snapshot =
+                Arc::new(Snapshot { instances: instances.clone(), since: *since, error: Some(Arc::new(error)) });
+            state.version += 1;
+            true
+        });
+    }
+}
+
+impl Default for Publisher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clone for Publisher {
+    fn clone(&self) -> Self {
+        self.cell.lock().publishers += 1;
+        Self { cell: Arc::clone(&self.cell) }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.cell.change(|state| {
+            state.publishers -= 1;
+            state.publishers == 0
+        });
+    }
+}
+
+impl Instancer for Publisher {
+    fn subscribe(&self) -> Subscription {
+        Subscription { cell: Arc::clone(&self.cell), seen: None }
+    }
+}
+
+/// A subscription to the instances of one service.
+#[derive(Debug)]
+pub struct Subscription {
+    cell: Arc<Cell>,
+    seen: Option<u64>,
+}
+
+impl Subscription {
+    /// The current snapshot, without waiting.
+    #[must_use]
+    pub fn current(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.cell.lock().snapshot)
+    }
+
+    /// The current snapshot at the first call, and then the newest one after each change; changes in between are
+    /// skipped. Nothing when the instancer has ended.
+    ///
+    /// *Cancellation:* nothing is lost when the future is dropped.
+    pub async fn changed(&mut self) -> Option<Arc<Snapshot>> {
+        poll_fn(|cx| self.poll_changed(cx)).await
+    }
+
+    /// The same as a poll.
+    pub fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arc<Snapshot>>> {
+        let mut state = self.cell.lock();
+        if self.seen != Some(state.version) {
+            self.seen = Some(state.version);
+            return Poll::Ready(Some(Arc::clone(&state.snapshot)));
+        }
+        if state.publishers == 0 {
+            return Poll::Ready(None);
+        }
+        if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,259 @@
+//! The error that the pieces agree on, and what kit asks of a user's own error type.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::Kind;
+
+/// Where an error arose, and so what may safely be tried again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "retry must decide on every origin")]
+pub enum Origin {
+    /// The operation may have run: the service answered, or nobody knows.
+    #[default]
+    Remote,
+    /// The request never left this process, or surely did not start at the peer.
+    NotSent,
+    /// A policy of this process refused the call before it reached anybody.
+    LocalRefusal,
+}
+
+/// What the failing side says about another try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "retry must decide on every hint")]
+pub enum RetryHint {
+    /// Nothing.
+    #[default]
+    None,
+    /// Not before this time has passed.
+    After(Duration),
+    /// Do not try again (a push-back).
+    Never,
+}
+
+/// What kit asks of an error type, so that it can be judged and answered. `#[derive(kit_endpoint::Error)]` writes it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be used as the error of an endpoint here",
+    label = "kit does not know the kind of this error",
+    note = "use `kit_base::Error`, or `#[derive(kit_endpoint::Error)]` on your error enum, or implement `kit_base::Failure` for it"
+)]
+pub trait Failure {
+    /// The kind of failure.
+    fn kind(&self) -> Kind;
+
+    /// Where it arose.
+    fn origin(&self) -> Origin {
+        Origin::Remote
+    }
+
+    /// What is known about another try.
+    fn retry_hint(&self) -> RetryHint {
+        RetryHint::None
+    }
+}
+
+impl Failure for Infallible {
+    fn kind(&self) -> Kind {
+        match *self {}
+    }
+}
+
+/// The error that all pieces agree on: 8 bytes, boxed, made of a [`Kind`], a message for the peer and what is known
+/// beside it.
+///
+/// [`Display`](fmt::Display) shows kind and message and is meant for logs and people on this side.
+/// [`peer_message`](Self::peer_message) is what may be sent. The source never goes onto the wire.
+///
+/// ```
+/// use kit_base::{Error, Kind};
+///
+/// let error = Error::not_found("no user 7").with_reason("NO_SUCH_USER");
+/// assert_eq!(error.kind(), Kind::NotFound);
+/// assert_eq!(error.to_string(), "NOT_FOUND: no user 7");
+///
+/// let secret = Error::internal("password of db1 is wrong");
+/// assert_eq!(secret.peer_message(), "internal error");
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    origin: Origin,
+    retry_hint: RetryHint,
+    message: Cow<'static, str>,
+    reason: Option<Cow<'static, str>>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of this kind. The message is for the peer: lower case, no full stop, with the offending value.
+    #[must_use]
+    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            origin: Origin::Remote,
+            retry_hint: RetryHint::None,
+            message: message.into(),
+            reason: None,
+            source: None,
+        }))
+    }
+
+    /// Adds a machine-readable reason, stable over versions, in the form `UPPER_SNAKE_CASE`.
+    #[must_use]
+    pub fn with_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
+        self.0.reason = Some(reason.into());
+        self
+    }
+
+    /// Says when another try makes sense.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.0.retry_hint = RetryHint::After(after);
+        self
+    }
+
+    /// Says what is known about another try.
+    #[must_use]
+    pub fn with_retry_hint(mut self, hint: RetryHint) -> Self {
+        self.0.retry_hint = hint;
+        self
+    }
+
+    /// Says where it arose.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.0.origin = origin;
+        self
+    }
+
+    /// Keeps the cause, for the log of this process only.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The message as it was given, for this side. See [`peer_message`](Self::peer_message).
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The message that may be sent: a neutral text for [`Kind::Internal`] and [`Kind::Unknown`], which tend to speak
+    /// of things that are nobody else's business.
+    #[must_use]
+    pub fn peer_message(&self) -> &str {
+        match self.0.kind {
+            Kind::Internal => "internal error",
+            Kind::Unknown => "unknown error",
+            _ => &self.0.message,
+        }
+    }
+
+    /// The machine-readable reason.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    /// The time after which another try makes sense.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.0.retry_hint {
+            RetryHint::After(after) => Some(after),
+            RetryHint::None | RetryHint::Never => None,
+        }
+    }
+
+    /// What is known about another try.
+    #[must_use]
+    pub fn retry_hint(&self) -> RetryHint {
+        self.0.retry_hint
+    }
+
+    /// Where it arose.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.0.origin
+    }
+}
+
+macro_rules! constructors {
+    ($($name:ident $kind:ident),* $(,)?) => {
+        impl Error {$(
+            #[doc = concat!("An error of the kind [`Kind::", stringify!($kind), "`].")]
+            #[must_use]
+            pub fn $name(message: impl Into<Cow<'static, str>>) -> Self {
+                Self::new(Kind::$kind, message)
+            }
+        )*}
+    };
+}
+
+constructors! {
+    cancelled Cancelled, unknown Unknown, invalid_argument InvalidArgument, deadline_exceeded DeadlineExceeded,
+    not_found NotFound, already_exists AlreadyExists, permission_denied PermissionDenied,
+    resource_exhausted ResourceExhausted, failed_precondition FailedPrecondition, aborted Aborted,
+    out_of_range OutOfRange, unimplemented Unimplemented, internal Internal, unavailable Unavailable,
+    data_loss DataLoss, unauthenticated Unauthenticated,
+}
+
+impl Failure for Error {
+    fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    fn origin(&self) -> Origin {
+        self.0.origin
+    }
+
+    fn retry_hint(&self) -> RetryHint {
+        self.0.retry_hint
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.kind, self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, origin, retry_hint, message, reason, source } = &*self.0;
+        let mut out = f.debug_struct("Error");
+        out.field("kind", kind).field("message", message).field("origin", origin);
+        if let Some(reason) = reason {
+            out.field("reason", reason);
+        }
+        if *retry_hint != RetryHint::None {
+            out.field("retry_hint", retry_hint);
+        }
+        if let Some(source) = source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,194 @@
+//! The layer that puts gates over an endpoint, and the one flat future that runs them.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+
+use crate::ticket::{OwnedTicket, Ticket};
+use crate::{Call, Classify, Clock, Endpoint, Error, Gate, Monotonic, Now, Standard};
+
+/// A layer that guards endpoints with a gate, or with a tuple of gates, outermost first.
+///
+/// The state lives in the layer: layering twice, or cloning the layer or the endpoint, shares it.
+///
+/// ```
+/// use kit_base::{End, Error, Gate, Guard, Now};
+/// use tower_layer::Layer;
+///
+/// struct Closed;
+///
+/// impl<Req, Res, Err> Gate<Req, Res, Err> for Closed {
+///     type Permit = ();
+///     fn admit(&self, _: &mut Req, _: &Now<'_>) -> Result<(), Error> {
+///         Err(Error::unavailable("closed for today"))
+///     }
+///     fn finish(&self, (): (), _: &End<'_>) {}
+/// }
+///
+/// # struct Inner;
+/// # impl kit_base::Endpoint<kit_base::Request<u8>> for Inner {
+/// #     type Response = u8;
+/// #     type Error = Error;
+/// #     async fn call(&self, _: kit_base::Request<u8>) -> Result<u8, Error> { Ok(1) }
+/// # }
+/// let guarded = Guard::new(Closed).layer(Inner);
+/// # let _ = kit_base::Endpoint::call(&guarded, kit_base::Request::new(1));
+/// ```
+///
+/// Over tower services (an axum router, a tonic server or channel) the same layer goes into [`Tower`](crate::Tower).
+pub struct Guard<G, C = Standard, K = Monotonic> {
+    shared: Arc<Shared<G, C, K>>,
+}
+
+pub(crate) struct Shared<G, C, K> {
+    pub(crate) gate: G,
+    pub(crate) classify: C,
+    pub(crate) clock: K,
+}
+
+impl<G> Guard<G> {
+    /// Guards with this gate or tuple of gates, the standard judgement and the standard clock.
+    #[must_use]
+    pub fn new(gate: G) -> Self {
+        Self::with(gate, Standard, Monotonic)
+    }
+}
+
+impl<G, C, K> Guard<G, C, K> {
+    /// Guards with this gate, this way of judging and this clock.
+    #[must_use]
+    pub fn with(gate: G, classify: C, clock: K) -> Self {
+        Self { shared: Arc::new(Shared { gate, classify, clock }) }
+    }
+
+    /// The gate, to read its state or change its settings.
+    #[must_use]
+    pub fn gate(&self) -> &G {
+        &self.shared.gate
+    }
+}
+
+impl<G, C, K> Clone for Guard<G, C, K> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<G: fmt::Debug, C, K> fmt::Debug for Guard<G, C, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Guard").field(&self.shared.gate).finish()
+    }
+}
+
+impl<E, G, C, K> Layer<E> for Guard<G, C, K> {
+    type Service = Guarded<E, G, C, K>;
+
+    fn layer(&self, inner: E) -> Guarded<E, G, C, K> {
+        Guarded { inner, shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// An endpoint behind gates; see [`Guard`].
+pub struct Guarded<E, G, C = Standard, K = Monotonic> {
+    inner: E,
+    shared: Arc<Shared<G, C, K>>,
+}
+
+impl<E, G, C, K> Guarded<E, G, C, K> {
+    /// The endpoint behind the gates.
+    #[must_use]
+    pub fn get_ref(&self) -> &E {
+        &self.inner
+    }
+}
+
+impl<E: Clone, G, C, K> Clone for Guarded<E, G, C, K> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<E: fmt::Debug, G: fmt::Debug, C, K> fmt::Debug for Guarded<E, G, C, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").field("gate", &self.shared.gate).field("inner", &self.inner).finish()
+    }
+}
+
+impl<Req, E, G, C, K> Endpoint<Req> for Guarded<E, G, C, K>
+where
+    E: Endpoint<Req>,
+    E::Error: From<Error> + 'static,
+    E::Response: 'static,
+    Req: Call<E::Response> + 'static,
+    G: Gate<Req, E::Response, E::Error>,
+    C: Classify<Req, E::Response, E::Error> + 'static,
+    K: Clock + 'static,
+{
+    type Response = Req::Held<OwnedTicket<Req, E::Response, E::Error, G, C, K>>;
+    type Error = E::Error;
+
+    const PASSES_READINESS: bool = !G::REFUSES && E::PASSES_READINESS;
+
+    #[inline]
+    fn call(&self, mut req: Req) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send {
+        let now = Now::new(&self.shared.clock);
+        match self.shared.gate.enter(&mut req, &now) {
+            Ok(permit) => Flat::Admitted {
+                ticket: Ticket::new(&self.shared, permit),
+                inner: self.inner.call(req),
+                _answer: PhantomData,
+            },
+            Err(refused) => {
+                Flat::Refused { outcome: Some(refused.outcome.map(|answer| Req::hold(answer, None))) }
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The future of a guarded call. The ticket comes first, so that a call that is dropped is finished before the
+    /// work below it is torn down.
+    #[project = FlatProjection]
+    enum Flat<T, F, H, Err> {
+        Admitted { ticket: T, #[pin] inner: F, _answer: PhantomData<fn() -> H> },
+        Refused { outcome: Option<Result<H, Err>> },
+    }
+}
+
+impl<Req, Res, Err, F, G, C, K> Future
+    for Flat<
+        Ticket<'_, Req, Res, Err, G, C, K>,
+        F,
+        Req::Held<OwnedTicket<Req, Res, Err, G, C, K>>,
+        Err,
+    >
+where
+    F: Future<Output = Result<Res, Err>>,
+    Req: Call<Res> + 'static,
+    Res: 'static,
+    Err: 'static,
+    G: Gate<Req, Res, Err>,
+    C: Classify<Req, Res, Err> + 'static,
+    K: Clock + 'static,
+{
+    type Output = Result<Req::Held<OwnedTicket<Req, Res, Err, G, C, K>>, Err>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            FlatProjection::Admitted { ticket, inner, .. } => {
+                let outcome = ready!(inner.poll(cx));
+                Poll::Ready(ticket.answered(outcome))
+            }
+            FlatProjection::Refused { outcome } => {
+                Poll::Ready(outcome.take().expect("a future is not polled after it has completed"))
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! An endpoint as a tower service.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use crate::Endpoint;
+
+/// A boxed future, as tower services name it.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// An endpoint as a tower service: always ready, one box a call, clones share the endpoint.
+///
+/// Load shedding and balancing, which live by readiness, belong inside of it.
+pub struct IntoService<E> {
+    endpoint: Arc<E>,
+}
+
+impl<E> IntoService<E> {
+    /// A service from this endpoint.
+    #[must_use]
+    pub fn new(endpoint: E) -> Self {
+        Self { endpoint: Arc::new(endpoint) }
+    }
+}
+
+impl<E> Clone for IntoService<E> {
+    fn clone(&self) -> Self {
+        Self { endpoint: Arc::clone(&self.endpoint) }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for IntoService<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("IntoService").field(&self.endpoint).finish()
+    }
+}
+
+impl<Req: Send + 'static, E: Endpoint<Req> + 'static> Service<Req> for IntoService<E> {
+    type Response = E::Response;
+    type Error = E::Error;
+    type Future = BoxFuture<Result<E::Response, E::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, req: Req) -> Self::Future {
+        let endpoint = Arc::clone(&self.endpoint);
+        Box::pin(async move { endpoint.call(req).await })
+    }
+}

@@ -1,0 +1,182 @@
+//! What becomes of a refusal on the tower face: absorbed, answered, or mapped.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::wire::is_grpc;
+use crate::{Error, ServiceError};
+
+/// What becomes of a refusal when the layers stand over a tower service, whose error type is not kit's to choose.
+pub trait Refusal<Req, Res, Err>: Send + Sync + 'static {
+    /// What must be known of the request to refuse it.
+    type Seen: Send;
+    /// The response of the whole stack.
+    type Response: Send;
+    /// The error of the whole stack.
+    type Error: Send;
+
+    /// Looks at a request before it is called.
+    fn see(&self, request: &Req) -> Self::Seen;
+
+    /// The outcome for the caller.
+    ///
+    /// # Errors
+    /// The error of the service, or the refusal as an error of that type.
+    fn settle(
+        &self,
+        seen: Self::Seen,
+        outcome: Result<Res, ServiceError<Err>>,
+    ) -> Result<Self::Response, Self::Error>;
+}
+
+/// The refusal becomes the service's error, by its `From<kit_base::Error>`. The default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Absorbed;
+
+impl<Req, Res: Send, Err: From<Error> + Send> Refusal<Req, Res, Err> for Absorbed {
+    type Seen = ();
+    type Response = Res;
+    type Error = Err;
+
+    fn see(&self, _: &Req) {}
+
+    fn settle(&self, (): (), outcome: Result<Res, ServiceError<Err>>) -> Result<Res, Err> {
+        outcome.map_err(|error| match error {
+            ServiceError::Inner(error) => error,
+            ServiceError::Refused(error) => error.into(),
+        })
+    }
+}
+
+/// The refusal becomes an HTTP answer: problem details with status and `Retry-After`, or, for a request of the type
+/// `application/grpc`, a `grpc-status` with its details.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answered;
+
+impl<B, B2, Err> Refusal<http::Request<B>, http::Response<B2>, Err> for Answered
+where
+    B2: Body<Data = Bytes> + Send,
+    Err: Send,
+{
+    type Seen = bool;
+    type Response = http::Response<AnsweredBody<B2>>;
+    type Error = Err;
+
+    fn see(&self, request: &http::Request<B>) -> bool {
+        is_grpc(request.headers())
+    }
+
+    fn settle(
+        &self,
+        grpc: bool,
+        outcome: Result<http::Response<B2>, ServiceError<Err>>,
+    ) -> Result<Self::Response, Err> {
+        match outcome {
+            Ok(answer) => Ok(answer.map(AnsweredBody::service)),
+            Err(ServiceError::Inner(error)) => Err(error),
+            Err(ServiceError::Refused(error)) => {
+                let answer = if grpc { error.to_grpc_answer() } else { error.to_http_answer() };
+                Ok(answer.map(AnsweredBody::refusal))
+            }
+        }
+    }
+}
+
+/// The refusal becomes what a closure makes of it.
+#[derive(Clone, Copy)]
+pub struct Mapped<F>(pub(crate) F);
+
+impl<F> fmt::Debug for Mapped<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapped").finish_non_exhaustive()
+    }
+}
+
+impl<Req, Res, Err, F> Refusal<Req, Res, Err> for Mapped<F>
+where
+    Res: Send,
+    Err: Send,
+    F: Fn(Error) -> Result<Res, Err> + Send + Sync + 'static,
+{
+    type Seen = ();
+    type Response = Res;
+    type Error = Err;
+
+    fn see(&self, _: &Req) {}
+
+    fn settle(&self, (): (), outcome: Result<Res, ServiceError<Err>>) -> Result<Res, Err> {
+        match outcome {
+            Ok(answer) => Ok(answer),
+            Err(ServiceError::Inner(error)) => Err(error),
+            Err(ServiceError::Refused(error)) => (self.0)(error),
+        }
+    }
+}
+
+pin_project! {
+    /// The body of a service, or the text of a refusal.
+    #[derive(Debug)]
+    pub struct AnsweredBody<B> {
+        #[pin]
+        source: Source<B>,
+    }
+}
+
+pin_project! {
+    #[project = SourceProjection]
+    #[derive(Debug)]
+    enum Source<B> {
+        Service { #[pin] body: B },
+        Refusal { text: Bytes },
+    }
+}
+
+impl<B> AnsweredBody<B> {
+    fn service(body: B) -> Self {
+        Self { source: Source::Service { body } }
+    }
+
+    fn refusal(text: Bytes) -> Self {
+        Self { source: Source::Refusal { text } }
+    }
+}
+
+impl<B: Default> Default for AnsweredBody<B> {
+    fn default() -> Self {
+        Self::service(B::default())
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for AnsweredBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().source.project() {
+            SourceProjection::Service { body } => body.poll_frame(cx),
+            SourceProjection::Refusal { text } if text.is_empty() => Poll::Ready(None),
+            SourceProjection::Refusal { text } => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(text)))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Service { body } => body.is_end_stream(),
+            Source::Refusal { text } => text.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Service { body } => body.size_hint(),
+            Source::Refusal { text } => SizeHint::with_exact(text.len() as u64),
+        }
+    }
+}

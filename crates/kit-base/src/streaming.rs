@@ -1,0 +1,111 @@
+//! A boxed stream of messages.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+
+use crate::{Error, Hold, Judgement, StreamEnd};
+
+/// A stream of messages, boxed; each item may be the error that ends it.
+///
+/// *Cancellation:* dropping it cancels the call that it belongs to, and gives back every permit that rides in it.
+pub struct Streaming<T> {
+    inner: Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>,
+}
+
+impl<T> Streaming<T> {
+    /// Boxes a stream.
+    pub fn new(stream: impl Stream<Item = Result<T, Error>> + Send + 'static) -> Self {
+        Self { inner: Box::pin(stream) }
+    }
+
+    /// A stream of these messages.
+    pub fn from_messages<I>(messages: I) -> Self
+    where
+        I: IntoIterator<Item = T>,
+        I::IntoIter: Send + Unpin + 'static,
+    {
+        Self::new(Messages(messages.into_iter()))
+    }
+
+    /// The next message; nothing at the end.
+    ///
+    /// # Errors
+    /// The error that ended the stream.
+    pub async fn message(&mut self) -> Result<Option<T>, Error> {
+        poll_fn(|cx| self.inner.as_mut().poll_next(cx)).await.transpose()
+    }
+
+    /// The same stream, holding this until its end, its error, or its drop.
+    #[must_use]
+    pub fn held_by<H: Hold>(self, hold: H) -> Self
+    where
+        T: Send + 'static,
+    {
+        Self::new(Held { stream: self, hold: Some(Unpinned(hold)) })
+    }
+}
+
+impl<T> Stream for Streaming<T> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.inner.as_mut().poll_next(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.inner.size_hint()
+    }
+}
+
+impl<T> fmt::Debug for Streaming<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming").finish_non_exhaustive()
+    }
+}
+
+struct Messages<I>(I);
+
+impl<I: Iterator + Unpin> Stream for Messages<I> {
+    type Item = Result<I::Item, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next().map(Ok))
+    }
+}
+
+struct Unpinned<H>(H);
+
+// A hold is only ever moved out, never polled in place.
+impl<H> Unpin for Unpinned<H> {}
+
+struct Held<T, H> {
+    stream: Streaming<T>,
+    hold: Option<Unpinned<H>>,
+}
+
+impl<T, H: Hold> Stream for Held<T, H> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = ready!(Pin::new(&mut self.stream).poll_next(cx));
+        let end = match &item {
+            None => Some(StreamEnd::Complete(None)),
+            Some(Err(error)) => Some(StreamEnd::Failed(Judgement::of(error))),
+            Some(Ok(_)) => None,
+        };
+        if let Some(end) = end {
+            if let Some(Unpinned(hold)) = self.hold.take() {
+                hold.end(&end);
+            }
+        }
+        Poll::Ready(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.size_hint()
+    }
+}

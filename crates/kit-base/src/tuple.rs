@@ -1,0 +1,107 @@
+//! A tuple of gates is a gate: one flat future, one reading of the clock.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+
+use crate::gate::Refused;
+use crate::{Cause, End, Error, Gate, Judgement, Kind, Now};
+
+/// A permit of a tuple that is still being entered. Dropped, it is finished: with the refusal of a later gate, or as
+/// broken by the panic that is passing through.
+struct Entering<'a, Req, Res, Err, G: Gate<Req, Res, Err>> {
+    gate: &'a G,
+    permit: Option<G::Permit>,
+    refused: &'a RefCell<Option<Refused<Res, Err>>>,
+    now: &'a Now<'a>,
+    _request: PhantomData<fn(Req)>,
+}
+
+impl<'a, Req, Res, Err, G: Gate<Req, Res, Err>> Entering<'a, Req, Res, Err, G> {
+    #[inline]
+    fn new(gate: &'a G, permit: G::Permit, refused: &'a RefCell<Option<Refused<Res, Err>>>, now: &'a Now<'a>) -> Self {
+        Self { gate, permit: Some(permit), refused, now, _request: PhantomData }
+    }
+
+    #[inline]
+    fn entered(mut self) -> G::Permit {
+        self.permit.take().expect("a permit is taken once")
+    }
+}
+
+impl<Req, Res, Err, G: Gate<Req, Res, Err>> Drop for Entering<'_, Req, Res, Err, G> {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut permit) = self.permit.take() else { return };
+        match &mut *self.refused.borrow_mut() {
+            Some(Refused { outcome, judgement }) => {
+                self.gate.answer(&mut permit, outcome, judgement);
+                self.gate.finish(permit, &End::answered(judgement, self.now));
+            }
+            None => {
+                let fault = Judgement::of_kind(Kind::Internal);
+                self.gate.finish(permit, &End::answered(&fault, self.now).because(Cause::Panicked));
+            }
+        }
+    }
+}
+
+macro_rules! tuple {
+    ($($gate:ident $index:tt $permit:ident),+; $($last:tt $last_permit:ident),+) => {
+        impl<Req, Res, Err, $($gate: Gate<Req, Res, Err>),+> Gate<Req, Res, Err> for ($($gate,)+) {
+            const REFUSES: bool = $($gate::REFUSES)||+;
+            type Permit = ($($gate::Permit,)+);
+
+            // Called for a tuple only by hand: stacks go through `enter`, which can finish the gates before a refusal.
+            fn admit(&self, request: &mut Req, now: &Now<'_>) -> Result<Self::Permit, Error> {
+                let refused = RefCell::new(None);
+                $(let $permit = Entering::<Req, Res, Err, _>::new(
+                    &self.$index, self.$index.admit(request, now)?, &refused, now,
+                );)+
+                Ok(($($permit.entered(),)+))
+            }
+
+            #[inline]
+            fn answer(&self, permit: &mut Self::Permit, outcome: &mut Result<Res, Err>, judgement: &Judgement) {
+                $(self.$last.answer(&mut permit.$last, outcome, judgement);)+
+            }
+
+            #[inline]
+            fn finish(&self, permit: Self::Permit, end: &End<'_>) {
+                let ($($permit,)+) = permit;
+                $(self.$last.finish($last_permit, end);)+
+            }
+
+            #[inline]
+            fn enter(&self, request: &mut Req, now: &Now<'_>) -> Result<Self::Permit, Refused<Res, Err>>
+            where
+                Err: From<Error>,
+            {
+                let refused = RefCell::new(None);
+                // Within the closure, permits of earlier gates are dropped, innermost first, after the refusal is noted.
+                let mut enter = || {
+                    $(let $permit = match self.$index.enter(request, now) {
+                        Ok(permit) => Entering::<Req, Res, Err, _>::new(&self.$index, permit, &refused, now),
+                        Err(refusal) => {
+                            *refused.borrow_mut() = Some(refusal);
+                            return None;
+                        }
+                    };)+
+                    Some(($($permit.entered(),)+))
+                };
+                match enter() {
+                    Some(permits) => Ok(permits),
+                    None => Err(refused.into_inner().expect("a gate that gave no permit has refused")),
+                }
+            }
+        }
+    };
+}
+
+tuple!(A 0 a; 0 a);
+tuple!(A 0 a, B 1 b; 1 b, 0 a);
+tuple!(A 0 a, B 1 b, C 2 c; 2 c, 1 b, 0 a);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d; 3 d, 2 c, 1 b, 0 a);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e; 4 e, 3 d, 2 c, 1 b, 0 a);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e, F 5 f; 5 f, 4 e, 3 d, 2 c, 1 b, 0 a);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e, F 5 f, G 6 g; 6 g, 5 f, 4 e, 3 d, 2 c, 1 b, 0 a);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e, F 5 f, G 6 g, H 7 h; 7 h, 6 g, 5 f, 4 e, 3 d, 2 c, 1 b, 0 a);

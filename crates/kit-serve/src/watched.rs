@@ -1,0 +1,137 @@
+//! The stream of a connection, noting when bytes pass.
+
+use std::io::{self, IoSlice, Read};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::link::Link;
+
+/// What an HTTP/2 client sends first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The preface and the head of the frame that must follow it: with so many bytes, a client has begun to speak HTTP/2.
+const HTTP2_BEGUN: usize = PREFACE.len() + 9;
+
+/// A stream that notes its activity, and goes back to its connection instead of being closed when hyper drops it.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    stream: Option<TcpStream>,
+    link: Arc<Link>,
+    speaks: Speaks,
+}
+
+/// The protocol, as far as the bytes so far tell.
+#[derive(Clone, Copy, Debug)]
+enum Speaks {
+    /// So many bytes, all as HTTP/2 begins.
+    MaybeHttp2(usize),
+    Http2,
+    Http1,
+}
+
+impl Watched {
+    pub(crate) fn new(stream: TcpStream, link: Arc<Link>) -> Self {
+        Self { stream: Some(stream), link, speaks: Speaks::MaybeHttp2(0) }
+    }
+
+    fn stream(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(self.stream.as_mut().expect("the stream leaves only when this is dropped"))
+    }
+
+    /// Reads what the runtime has not been told of; whether there was anything.
+    fn probe(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let stream = self.stream();
+        // The socket does not block, and the runtime's waker stays in place for what comes later.
+        match (&*SockRef::from(&*stream)).read(buf.initialize_unfilled()) {
+            Ok(read @ 1..) => {
+                buf.advance(read);
+                true
+            }
+            // The end, and errors, are left for the runtime to find.
+            Ok(0) | Err(_) => false,
+        }
+    }
+
+    fn note_read(&mut self, bytes: &[u8]) {
+        if let Speaks::MaybeHttp2(seen) = self.speaks {
+            let all = seen + bytes.len();
+            let expected = PREFACE.get(seen..all.min(PREFACE.len())).unwrap_or_default();
+            self.speaks = if !bytes.starts_with(expected) {
+                Speaks::Http1
+            } else if all < HTTP2_BEGUN {
+                Speaks::MaybeHttp2(all)
+            } else {
+                // From here on an idle HTTP/2 connection is one without streams, whatever frames pass.
+                self.link.activity.head_done();
+                Speaks::Http2
+            };
+        }
+        self.link.activity.read(matches!(self.speaks, Speaks::Http1));
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.link.leave(stream);
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let room = buf.remaining();
+        match self.stream().poll_read(cx, buf) {
+            Poll::Ready(read) => read?,
+            Poll::Pending if self.link.is_probing() && self.probe(buf) => {}
+            Poll::Pending => return Poll::Pending,
+        }
+        let bytes = &buf.filled()[before..];
+        if !bytes.is_empty() {
+            self.note_read(bytes);
+        } else if room > 0 {
+            self.link.activity.ended();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(self.stream().poll_write(cx, buf))?;
+        self.link.activity.wrote();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(self.stream().poll_write_vectored(cx, bufs))?;
+        self.link.activity.wrote();
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(cx)
+    }
+}

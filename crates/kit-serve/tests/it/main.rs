@@ -1,0 +1,12 @@
+//! The tests of kit-serve, through its public interface and real sockets.
+
+mod adapters;
+mod limits;
+mod peers;
+mod problems;
+#[cfg(feature = "signal")]
+mod signals;
+mod stops;
+mod support;
+mod timeouts;
+mod wire;

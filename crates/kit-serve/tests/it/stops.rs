@@ -1,0 +1,265 @@
+//! The stop: what is finished, what is closed at once, what is cut, and what a drop does.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use kit_serve::{RequestBody, Stopped};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tower::service_fn;
+
+use crate::support::{GET, HANGS, Raw, Running, bind, get, hello, http2, start, text, until};
+
+/// A service that says when it was called, and answers when it is told to.
+fn held(
+    called: &Arc<Notify>,
+    answer: &Arc<Notify>,
+) -> impl tower::Service<
+    Request<RequestBody>,
+    Response = Response<crate::support::Body>,
+    Error = Infallible,
+    Future = impl Send + use<>,
+> + Clone
++ Send
++ use<> {
+    let (called, answer) = (Arc::clone(called), Arc::clone(answer));
+    service_fn(move |_| {
+        let (called, answer) = (Arc::clone(&called), Arc::clone(&answer));
+        async move {
+            called.notify_one();
+            answer.notified().await;
+            Ok(text("finished"))
+        }
+    })
+}
+
+/// Begins the stop and waits until connections know of it: an idle one has been closed.
+async fn stopping(server: Running) -> JoinHandle<Stopped> {
+    let addr = server.addr;
+    let before = server.stats.connections_total();
+    let mut idle = Raw::connect(addr).await;
+    until(|| server.stats.connections_total() > before).await;
+    let task = server.begin_stop();
+    assert_eq!(idle.rest().await, "");
+    refused(addr).await;
+    task
+}
+
+#[tokio::test]
+async fn a_running_request_is_finished_and_its_connection_then_closed() {
+    let (called, answer) = (Arc::default(), Arc::default());
+    let server = start!(bind().await, held(&called, &answer));
+    let mut raw = Raw::connect(server.addr).await;
+    raw.send(GET).await;
+    called.notified().await;
+    let task = stopping(server).await;
+    answer.notify_one();
+    let response = raw.rest().await;
+    assert!(response.contains("connection: close\r\n"), "{response}");
+    assert!(response.ends_with("finished"), "{response}");
+    drop(raw);
+    assert!(task.await.unwrap().is_clean());
+}
+
+/// Waits until nobody listens.
+async fn refused(addr: std::net::SocketAddr) {
+    tokio::time::timeout(HANGS, async { while TcpStream::connect(addr).await.is_ok() {} }).await.unwrap();
+}
+
+#[tokio::test]
+async fn over_http_2_a_running_stream_is_finished_and_its_connection_then_closed() {
+    let (called, answer) = (Arc::default(), Arc::default());
+    let server = start!(bind().await, held(&called, &answer));
+    let addr = server.addr;
+    let mut client = http2(addr).await;
+    let running = tokio::spawn(client.send_request(get(addr)));
+    called.notified().await;
+    let task = stopping(server).await;
+    answer.notify_one();
+    let response = running.await.unwrap().unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "finished");
+    assert!(task.await.unwrap().is_clean());
+    until(|| client.is_closed()).await;
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_at_once() {
+    let server = start!(bind().await.stop_within(HANGS), service_fn(hello));
+    let mut idle = Raw::connect(server.addr).await;
+    idle.send(GET).await;
+    idle.response().await;
+    let mut client = http2(server.addr).await;
+    client.send_request(get(server.addr)).await.unwrap();
+    let mut fresh = Raw::connect(server.addr).await;
+    until(|| server.stats.connections_total() == 3).await;
+    let since = Instant::now();
+    assert!(server.stop().await.is_clean());
+    assert!(since.elapsed() < Duration::from_millis(500), "took {:?}", since.elapsed());
+    assert_eq!(idle.rest().await, "");
+    assert_eq!(fresh.rest().await, "");
+    until(|| client.is_closed()).await;
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_is_cut_at_the_bound() {
+    let bound = Duration::from_millis(300);
+    for use_http2 in [false, true] {
+        let (called, dropped) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (call, drop_signal) = (Arc::clone(&called), Arc::clone(&dropped));
+        let server = start!(
+            bind().await.stop_within(bound),
+            service_fn(move |request: Request<RequestBody>| {
+                let (call, on_drop) = (Arc::clone(&call), NotifyOnDrop(Arc::clone(&drop_signal)));
+                async move {
+                    let _on_drop = on_drop;
+                    call.notify_one();
+                    std::future::pending::<()>().await;
+                    hello(request).await
+                }
+            })
+        );
+        let addr = server.addr;
+        let client = tokio::spawn(async move {
+            if use_http2 {
+                assert!(http2(addr).await.send_request(get(addr)).await.is_err());
+            } else {
+                let mut raw = Raw::connect(addr).await;
+                raw.send(GET).await;
+                assert_eq!(raw.rest().await, "");
+            }
+        });
+        called.notified().await;
+        let since = Instant::now();
+        let stopped = server.stop().await;
+        let took = since.elapsed();
+        assert!(took >= bound && took <= bound + Duration::from_millis(100), "took {took:?}");
+        assert_eq!((stopped.cut_connections, stopped.cut_requests), (1, 1));
+        assert!(!stopped.is_clean());
+        tokio::time::timeout(HANGS, dropped.notified()).await.expect("the handler's future lives on");
+        client.await.unwrap();
+    }
+}
+
+struct NotifyOnDrop(Arc<Notify>);
+
+impl Drop for NotifyOnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// A body that never ends, and is as fast as the client.
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 4096])))))
+    }
+}
+
+async fn endless(_: Request<RequestBody>) -> Result<Response<Endless>, Infallible> {
+    Ok(Response::new(Endless))
+}
+
+#[tokio::test]
+async fn an_endless_answer_to_a_client_that_reads_or_not_ends_at_the_bound() {
+    let bound = Duration::from_millis(300);
+    for reads in [true, false] {
+        let server = start!(bind().await.stop_within(bound), service_fn(endless));
+        let mut raw = Raw::connect(server.addr).await;
+        raw.send(GET).await;
+        until(|| server.stats.requests_open() == 1).await;
+        let client = tokio::spawn(async move {
+            if reads {
+                let mut sink = tokio::io::sink();
+                let _ = tokio::io::copy(&mut raw.0, &mut sink).await;
+            }
+            raw
+        });
+        let since = Instant::now();
+        let stopped = server.stop().await;
+        let took = since.elapsed();
+        assert!(took >= bound && took <= bound + Duration::from_millis(100), "took {took:?}");
+        assert_eq!((stopped.cut_connections, stopped.cut_requests), (1, 1));
+        drop(client.await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_future_closes_the_port_and_drops_the_requests() {
+    let server = bind().await;
+    let addr = server.local_addr();
+    let stats = server.stats();
+    let (called, answer): (Arc<Notify>, Arc<Notify>) = Default::default();
+    let task = tokio::spawn(server.serve(held(&called, &answer), std::future::pending()));
+    let mut raw = Raw::connect(addr).await;
+    raw.send(GET).await;
+    let mut client = http2(addr).await;
+    let second = tokio::spawn(client.send_request(get(addr)));
+    called.notified().await;
+    until(|| stats.requests_open() == 2).await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    refused(addr).await;
+    assert_eq!(raw.rest().await, "");
+    assert!(second.await.unwrap().is_err());
+    until(|| stats.requests_open() == 0 && stats.connections_open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_drops_its_request() {
+    let (called, answer): (Arc<Notify>, Arc<Notify>) = Default::default();
+    let server = start!(bind().await, held(&called, &answer));
+    let mut raw = Raw::connect(server.addr).await;
+    raw.send(GET).await;
+    called.notified().await;
+    drop(raw);
+    until(|| server.stats.requests_open() == 0).await;
+    let mut client = http2(server.addr).await;
+    let request = tokio::spawn(client.send_request(get(server.addr)));
+    called.notified().await;
+    request.abort();
+    until(|| server.stats.requests_open() == 0).await;
+    assert!(server.stop().await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_under_load_loses_no_request_that_was_sent_before_it() {
+    // Half of the requests are the first on their connections, which the server may not even have accepted; the
+    // others follow an answered one.
+    for _ in 0..20 {
+        let server = start!(bind().await, service_fn(hello));
+        let mut clients = Vec::new();
+        for number in 0..50 {
+            let mut raw = Raw::connect(server.addr).await;
+            if number % 2 == 0 {
+                raw.send(GET).await;
+                raw.response().await;
+            }
+            clients.push(raw);
+        }
+        for raw in &mut clients {
+            raw.send(GET).await;
+        }
+        let task = server.begin_stop();
+        for raw in &mut clients {
+            assert!(raw.rest().await.ends_with("hello"));
+        }
+        drop(clients);
+        assert!(task.await.unwrap().is_clean());
+    }
+}

@@ -1,0 +1,1 @@
+//! Go kit's addsvc: sum and concat, over every transport.
