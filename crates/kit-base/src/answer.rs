@@ -16,13 +16,11 @@ pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/prob
 impl Error {
     /// The error as an HTTP answer: the status of its kind, `Retry-After` in whole seconds (rounded up), and problem
     /// details with the members `kind` and `reason`. Source: RFC 9457.
-    #[must_use]
     pub fn to_http_answer(&self) -> Response<Bytes> {
         self.to_http_answer_as(self.kind().http_status())
     }
 
     /// The same under a status that says more than the kind does: 404, 405, 413, 415, 431, 502.
-    #[must_use]
     pub fn to_http_answer_as(&self, status: StatusCode) -> Response<Bytes> {
         let mut body = format!(
             r#"{{"type":"about:blank","title":{},"status":{},"detail":{},"kind":"{}""#,
@@ -46,7 +44,6 @@ impl Error {
     }
 
     /// The error as a gRPC answer without messages: status 200, the `grpc-status` and what goes with it in the head.
-    #[must_use]
     pub fn to_grpc_answer(&self) -> Response<Bytes> {
         let mut answer = Response::new(Bytes::new());
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

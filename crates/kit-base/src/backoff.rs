@@ -66,13 +66,11 @@ impl Backoff {
     }
 
     /// The pauses, without end, from a seed of the process's own.
-    #[must_use]
     pub fn pauses(&self) -> Pauses {
         self.pauses_from(RandomState::new().hash_one(0u8))
     }
 
     /// The pauses, without end, from this seed: the same each time.
-    #[must_use]
     pub fn pauses_from(&self, seed: u64) -> Pauses {
         Pauses { backoff: *self, next: self.initial, state: seed }
     }

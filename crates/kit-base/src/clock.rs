@@ -38,14 +38,12 @@ pub struct Now<'a> {
 impl<'a> Now<'a> {
     /// The present of `clock`, not read yet.
     #[inline]
-    #[must_use]
     pub fn new(clock: &'a dyn Clock) -> Self {
         Self { clock, read: Cell::new(None) }
     }
 
     /// The moment; the same at every call.
     #[inline]
-    #[must_use]
     pub fn get(&self) -> Instant {
         self.read.get().unwrap_or_else(|| {
             let now = self.clock.now();

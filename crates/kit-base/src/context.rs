@@ -31,54 +31,46 @@ static NOTHING: LazyLock<More> = LazyLock::new(More::default);
 
 impl Context {
     /// An empty context.
-    #[must_use]
     pub const fn new() -> Self {
         Self { operation: None, deadline: None, more: None }
     }
 
     /// The context of a call that arrived with this metadata. For server transports.
-    #[must_use]
     pub fn received(inbound: HeaderMap, extensions: Extensions) -> Self {
         let more = More { inbound, outbound: HeaderMap::new(), extensions };
         Self { operation: None, deadline: None, more: Some(Arc::new(more)) }
     }
 
     /// The same with this operation.
-    #[must_use]
     pub fn with_operation(mut self, operation: Operation) -> Self {
         self.operation = Some(operation);
         self
     }
 
     /// The same with this deadline, or the one that it has if that is earlier: a deadline only ever shrinks.
-    #[must_use]
     pub fn with_deadline(mut self, deadline: Deadline) -> Self {
         self.deadline = Some(self.deadline.map_or(deadline, |old| old.min(deadline)));
         self
     }
 
     /// The same with one more piece of outbound metadata; it replaces one of the same name.
-    #[must_use]
     pub fn with_outbound(mut self, name: HeaderName, value: http::HeaderValue) -> Self {
         self.outbound_mut().insert(name, value);
         self
     }
 
     /// The same with one more value of this process.
-    #[must_use]
     pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.extensions_mut().insert(value);
         self
     }
 
     /// The operation; [`Operation::UNMATCHED`] where nobody has named it.
-    #[must_use]
     pub fn operation(&self) -> &Operation {
         self.operation.as_ref().unwrap_or(&Operation::UNMATCHED)
     }
 
     /// The deadline, if there is one.
-    #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
         self.deadline
     }
@@ -92,37 +84,31 @@ impl Context {
     }
 
     /// The metadata that arrived.
-    #[must_use]
     pub fn inbound(&self) -> &HeaderMap {
         &self.more().inbound
     }
 
     /// The metadata that a client will send.
-    #[must_use]
     pub fn outbound(&self) -> &HeaderMap {
         &self.more().outbound
     }
 
     /// The metadata that a client will send, to change it.
-    #[must_use]
     pub fn outbound_mut(&mut self) -> &mut HeaderMap {
         &mut self.more_mut().outbound
     }
 
     /// The values of this process.
-    #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.more().extensions
     }
 
     /// The values of this process, to change them.
-    #[must_use]
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.more_mut().extensions
     }
 
     /// The other end of the connection that the call came over.
-    #[must_use]
     pub fn peer(&self) -> Option<&Peer> {
         self.extensions().get()
     }
@@ -131,7 +117,6 @@ impl Context {
     /// over trace, baggage and the names of `pass_on` from the inbound metadata. Connected clients do this themselves.
     ///
     /// Extensions, and all other inbound metadata, stay behind.
-    #[must_use]
     pub fn child(&self, pass_on: &PassOn) -> Self {
         let mut outbound = self.outbound().clone();
         for name in PassOn::ALWAYS.iter().chain(&pass_on.names) {
@@ -194,9 +179,8 @@ impl PassOn {
     {
         let name = |text: I::Item| {
             let text = text.as_ref();
-            let name: HeaderName = text
-                .parse()
-                .map_err(|_| Error::invalid_argument(format!("{text:?} is not a name of metadata")))?;
+            let name: HeaderName =
+                text.parse().map_err(|_| Error::invalid_argument(format!("{text:?} is not a name of metadata")))?;
             if Self::CREDENTIALS.contains(&name) {
                 let message = format!("{text:?} holds credentials, which are not passed on");
                 return Err(Error::invalid_argument(message));

@@ -13,32 +13,27 @@ pub struct Deadline(Instant);
 
 impl Deadline {
     /// The deadline at this moment.
-    #[must_use]
     pub const fn at(moment: Instant) -> Self {
         Self(moment)
     }
 
     /// The deadline this long after `now`. A time too long for the clock is cut to some thirty years.
-    #[must_use]
     pub fn after(now: Instant, timeout: impl Into<Duration>) -> Self {
         const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
         Self(now.checked_add(timeout.into().min(LONG)).unwrap_or(now))
     }
 
     /// The moment.
-    #[must_use]
     pub const fn instant(self) -> Instant {
         self.0
     }
 
     /// The time that is left; zero once it has passed.
-    #[must_use]
     pub fn left(self, now: Instant) -> Duration {
         self.0.saturating_duration_since(now)
     }
 
     /// Whether it has passed.
-    #[must_use]
     pub fn has_passed(self, now: Instant) -> bool {
         self.0 <= now
     }

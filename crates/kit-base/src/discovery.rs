@@ -93,7 +93,6 @@ impl Cell {
 
 impl Publisher {
     /// A cell that knows nothing yet.
-    #[must_use]
     pub fn new() -> Self {
         let publisher = Self { cell: Arc::default() };
         publisher.cell.lock().publishers = 1;
@@ -174,7 +173,6 @@ pub struct Subscription {
 
 impl Subscription {
     /// The current snapshot, without waiting.
-    #[must_use]
     pub fn current(&self) -> Arc<Snapshot> {
         Arc::clone(&self.cell.lock().snapshot)
     }

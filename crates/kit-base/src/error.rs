@@ -77,8 +77,10 @@ impl Failure for Infallible {
 /// let secret = Error::internal("password of db1 is wrong");
 /// assert_eq!(secret.peer_message(), "internal error");
 /// ```
+#[derive(Debug)]
 pub struct Error(Box<Inner>);
 
+#[derive(Debug)]
 struct Inner {
     kind: Kind,
     origin: Origin,
@@ -90,7 +92,6 @@ struct Inner {
 
 impl Error {
     /// An error of this kind. The message is for the peer: lower case, no full stop, with the offending value.
-    #[must_use]
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -103,55 +104,47 @@ impl Error {
     }
 
     /// Adds a machine-readable reason, stable over versions, in the form `UPPER_SNAKE_CASE`.
-    #[must_use]
     pub fn with_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.0.reason = Some(reason.into());
         self
     }
 
     /// Says when another try makes sense.
-    #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.0.retry_hint = RetryHint::After(after);
         self
     }
 
     /// Says what is known about another try.
-    #[must_use]
     pub fn with_retry_hint(mut self, hint: RetryHint) -> Self {
         self.0.retry_hint = hint;
         self
     }
 
     /// Says where it arose.
-    #[must_use]
     pub fn with_origin(mut self, origin: Origin) -> Self {
         self.0.origin = origin;
         self
     }
 
     /// Keeps the cause, for the log of this process only.
-    #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
     /// The kind of failure.
-    #[must_use]
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
     /// The message as it was given, for this side. See [`peer_message`](Self::peer_message).
-    #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
     /// The message that may be sent: a neutral text for [`Kind::Internal`] and [`Kind::Unknown`], which tend to speak
     /// of things that are nobody else's business.
-    #[must_use]
     pub fn peer_message(&self) -> &str {
         match self.0.kind {
             Kind::Internal => "internal error",
@@ -161,13 +154,11 @@ impl Error {
     }
 
     /// The machine-readable reason.
-    #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.0.reason.as_deref()
     }
 
     /// The time after which another try makes sense.
-    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.0.retry_hint {
             RetryHint::After(after) => Some(after),
@@ -176,13 +167,11 @@ impl Error {
     }
 
     /// What is known about another try.
-    #[must_use]
     pub fn retry_hint(&self) -> RetryHint {
         self.0.retry_hint
     }
 
     /// Where it arose.
-    #[must_use]
     pub fn origin(&self) -> Origin {
         self.0.origin
     }
@@ -192,7 +181,6 @@ macro_rules! constructors {
     ($($name:ident $kind:ident),* $(,)?) => {
         impl Error {$(
             #[doc = concat!("An error of the kind [`Kind::", stringify!($kind), "`].")]
-            #[must_use]
             pub fn $name(message: impl Into<Cow<'static, str>>) -> Self {
                 Self::new(Kind::$kind, message)
             }
@@ -225,24 +213,6 @@ impl Failure for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.kind, self.0.message)
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, origin, retry_hint, message, reason, source } = &*self.0;
-        let mut out = f.debug_struct("Error");
-        out.field("kind", kind).field("message", message).field("origin", origin);
-        if let Some(reason) = reason {
-            out.field("reason", reason);
-        }
-        if *retry_hint != RetryHint::None {
-            out.field("retry_hint", retry_hint);
-        }
-        if let Some(source) = source {
-            out.field("source", source);
-        }
-        out.finish()
     }
 }
 

@@ -18,13 +18,11 @@ pub struct Event<'a> {
 
 impl<'a> Event<'a> {
     /// One occurrence.
-    #[must_use]
     pub const fn new(source: &'static str, what: &'static str, key: &'a str) -> Self {
         Self { source, what, key, amount: 1.0 }
     }
 
     /// The same with an amount.
-    #[must_use]
     pub const fn with_amount(mut self, amount: f64) -> Self {
         self.amount = amount;
         self

@@ -1,6 +1,5 @@
 //! A tower service as an endpoint.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +12,7 @@ use crate::{Endpoint, ServiceError};
 ///
 /// Waiting for readiness is part of the call, so a deadline around the endpoint bounds it. A service that must not be
 /// cloned (tower's `RateLimit`, `Balance`) goes behind tower's `Buffer` first.
+#[derive(Debug)]
 pub struct FromService<S> {
     service: S,
     ready: Option<Mutex<Option<S>>>,
@@ -20,7 +20,6 @@ pub struct FromService<S> {
 
 impl<S> FromService<S> {
     /// An endpoint from this service.
-    #[must_use]
     pub fn new(service: S) -> Self {
         Self { service, ready: None }
     }
@@ -41,12 +40,6 @@ impl<S> FromService<S> {
 impl<S: Clone> Clone for FromService<S> {
     fn clone(&self) -> Self {
         Self::new(self.service.clone())
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for FromService<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FromService").field(&self.service).finish()
     }
 }
 
@@ -76,6 +69,7 @@ where
 /// A client with request and response types of its own, as an endpoint on `http` types: `reqwest::Client`, for one.
 ///
 /// Gates judge and guard its calls by status, head and body then, as they do any other HTTP call.
+#[derive(Debug)]
 pub struct FromHttpService<S, R, B> {
     inner: FromService<S>,
     _types: PhantomData<fn(R) -> B>,
@@ -87,7 +81,6 @@ where
     S::Response: Into<http::Response<B>>,
 {
     /// An endpoint on `http` types from this client.
-    #[must_use]
     pub fn new(service: S) -> Self {
         Self { inner: FromService::new(service), _types: PhantomData }
     }
@@ -96,12 +89,6 @@ where
 impl<S: Clone, R, B> Clone for FromHttpService<S, R, B> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), _types: PhantomData }
-    }
-}
-
-impl<S: fmt::Debug, R, B> fmt::Debug for FromHttpService<S, R, B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FromHttpService").field(&self.inner.service).finish()
     }
 }
 

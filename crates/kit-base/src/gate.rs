@@ -1,7 +1,5 @@
 //! The gate: every middleware that never waits.
 
-use std::sync::Arc;
-
 use http::HeaderMap;
 
 use crate::{Error, Judgement, Now};
@@ -90,22 +88,13 @@ pub struct End<'a> {
 
 impl<'a> End<'a> {
     /// The end of a call whose outcome is known.
-    #[must_use]
     pub fn answered(judgement: &'a Judgement, now: &'a Now<'a>) -> Self {
         Self { judgement, cause: Cause::Answered, trailers: None, now }
     }
 
     /// The same with another cause.
-    #[must_use]
     pub fn because(mut self, cause: Cause) -> Self {
         self.cause = cause;
-        self
-    }
-
-    /// The same with trailers.
-    #[must_use]
-    pub fn with_trailers(mut self, trailers: Option<&'a HeaderMap>) -> Self {
-        self.trailers = trailers;
         self
     }
 }
@@ -138,33 +127,5 @@ impl<Res, Err: From<Error>> Refused<Res, Err> {
             crate::Origin::NotSent | crate::Origin::LocalRefusal => error,
         };
         Self { judgement: Judgement::of(&error), outcome: Err(Err::from(error)) }
-    }
-}
-
-impl<Req, Res, Err, G: Gate<Req, Res, Err>> Gate<Req, Res, Err> for Arc<G> {
-    const REFUSES: bool = G::REFUSES;
-    type Permit = G::Permit;
-
-    #[inline]
-    fn admit(&self, request: &mut Req, now: &Now<'_>) -> Result<G::Permit, Error> {
-        (**self).admit(request, now)
-    }
-
-    #[inline]
-    fn answer(&self, permit: &mut G::Permit, outcome: &mut Result<Res, Err>, judgement: &Judgement) {
-        (**self).answer(permit, outcome, judgement);
-    }
-
-    #[inline]
-    fn finish(&self, permit: G::Permit, end: &End<'_>) {
-        (**self).finish(permit, end);
-    }
-
-    #[inline]
-    fn enter(&self, request: &mut Req, now: &Now<'_>) -> Result<G::Permit, Refused<Res, Err>>
-    where
-        Err: From<Error>,
-    {
-        (**self).enter(request, now)
     }
 }

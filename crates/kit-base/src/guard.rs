@@ -1,6 +1,5 @@
 //! The layer that puts gates over an endpoint, and the one flat future that runs them.
 
-use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -10,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 
-use crate::ticket::{OwnedTicket, Ticket};
+use crate::ticket::{Held, Ticket};
 use crate::{Call, Classify, Clock, Endpoint, Error, Gate, Monotonic, Now, Standard};
 
 /// A layer that guards endpoints with a gate, or with a tuple of gates, outermost first.
@@ -42,11 +41,13 @@ use crate::{Call, Classify, Clock, Endpoint, Error, Gate, Monotonic, Now, Standa
 /// ```
 ///
 /// Over tower services (an axum router, a tonic server or channel) the same layer goes into [`Tower`](crate::Tower).
+#[derive(Debug)]
 pub struct Guard<G, C = Standard, K = Monotonic> {
     shared: Arc<Shared<G, C, K>>,
 }
 
-pub(crate) struct Shared<G, C, K> {
+#[derive(Debug)]
+pub struct Shared<G, C, K> {
     pub(crate) gate: G,
     pub(crate) classify: C,
     pub(crate) clock: K,
@@ -54,7 +55,6 @@ pub(crate) struct Shared<G, C, K> {
 
 impl<G> Guard<G> {
     /// Guards with this gate or tuple of gates, the standard judgement and the standard clock.
-    #[must_use]
     pub fn new(gate: G) -> Self {
         Self::with(gate, Standard, Monotonic)
     }
@@ -62,13 +62,11 @@ impl<G> Guard<G> {
 
 impl<G, C, K> Guard<G, C, K> {
     /// Guards with this gate, this way of judging and this clock.
-    #[must_use]
     pub fn with(gate: G, classify: C, clock: K) -> Self {
         Self { shared: Arc::new(Shared { gate, classify, clock }) }
     }
 
     /// The gate, to read its state or change its settings.
-    #[must_use]
     pub fn gate(&self) -> &G {
         &self.shared.gate
     }
@@ -77,12 +75,6 @@ impl<G, C, K> Guard<G, C, K> {
 impl<G, C, K> Clone for Guard<G, C, K> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
-    }
-}
-
-impl<G: fmt::Debug, C, K> fmt::Debug for Guard<G, C, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Guard").field(&self.shared.gate).finish()
     }
 }
 
@@ -95,6 +87,7 @@ impl<E, G, C, K> Layer<E> for Guard<G, C, K> {
 }
 
 /// An endpoint behind gates; see [`Guard`].
+#[derive(Debug)]
 pub struct Guarded<E, G, C = Standard, K = Monotonic> {
     inner: E,
     shared: Arc<Shared<G, C, K>>,
@@ -102,7 +95,6 @@ pub struct Guarded<E, G, C = Standard, K = Monotonic> {
 
 impl<E, G, C, K> Guarded<E, G, C, K> {
     /// The endpoint behind the gates.
-    #[must_use]
     pub fn get_ref(&self) -> &E {
         &self.inner
     }
@@ -111,12 +103,6 @@ impl<E, G, C, K> Guarded<E, G, C, K> {
 impl<E: Clone, G, C, K> Clone for Guarded<E, G, C, K> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }
-    }
-}
-
-impl<E: fmt::Debug, G: fmt::Debug, C, K> fmt::Debug for Guarded<E, G, C, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guarded").field("gate", &self.shared.gate).field("inner", &self.inner).finish()
     }
 }
 
@@ -130,7 +116,7 @@ where
     C: Classify<Req, E::Response, E::Error> + 'static,
     K: Clock + 'static,
 {
-    type Response = Req::Held<OwnedTicket<Req, E::Response, E::Error, G, C, K>>;
+    type Response = Held<Req, E::Response, E::Error, G, C, K>;
     type Error = E::Error;
 
     const PASSES_READINESS: bool = !G::REFUSES && E::PASSES_READINESS;
@@ -144,9 +130,7 @@ where
                 inner: self.inner.call(req),
                 _answer: PhantomData,
             },
-            Err(refused) => {
-                Flat::Refused { outcome: Some(refused.outcome.map(|answer| Req::hold(answer, None))) }
-            }
+            Err(refused) => Flat::Refused { outcome: Some(refused.outcome.map(|answer| Req::hold(answer, None))) },
         }
     }
 }
@@ -162,12 +146,7 @@ pin_project! {
 }
 
 impl<Req, Res, Err, F, G, C, K> Future
-    for Flat<
-        Ticket<'_, Req, Res, Err, G, C, K>,
-        F,
-        Req::Held<OwnedTicket<Req, Res, Err, G, C, K>>,
-        Err,
-    >
+    for Flat<Ticket<&Arc<Shared<G, C, K>>, Req, Res, Err, G, C, K>, F, Held<Req, Res, Err, G, C, K>, Err>
 where
     F: Future<Output = Result<Res, Err>>,
     Req: Call<Res> + 'static,
@@ -177,7 +156,7 @@ where
     C: Classify<Req, Res, Err> + 'static,
     K: Clock + 'static,
 {
-    type Output = Result<Req::Held<OwnedTicket<Req, Res, Err, G, C, K>>, Err>;
+    type Output = Result<Held<Req, Res, Err, G, C, K>, Err>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -1,6 +1,5 @@
 //! What rides in a body or a stream until its end: the owned stack of permits.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -20,6 +19,7 @@ pin_project! {
     /// A body that holds permits until its last frame, its failure, or its drop.
     ///
     /// The frames pass through unchanged. A body dropped before its end means that the reader left.
+    #[derive(Debug)]
     pub struct HeldBody<B, H> {
         #[pin]
         body: B,
@@ -29,7 +29,6 @@ pin_project! {
 
 impl<B, H> HeldBody<B, H> {
     /// A body with a hold, or with none where it has ended already.
-    #[must_use]
     pub fn new(body: B, hold: Option<H>) -> Self {
         Self { body, hold }
     }
@@ -71,11 +70,5 @@ impl<D: Buf, B: Body<Data = D>, H: Hold> Body for HeldBody<B, H> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl<B: fmt::Debug, H> fmt::Debug for HeldBody<B, H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeldBody").field("body", &self.body).field("held", &self.hold.is_some()).finish()
     }
 }

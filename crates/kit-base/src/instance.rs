@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 /// One running instance of a service.
 ///
 /// ```
-/// let instance = kit_base::Instance::new("addsvc-1", "10.0.0.7:8081").with_weight(3).with_zone("eu-1a");
-/// assert_eq!(instance.weight, 3);
+/// let mut instance = kit_base::Instance::new("addsvc-1", "10.0.0.7:8081");
+/// assert_eq!(instance.weight, 1);
+/// instance.zone = Some("eu-1a".into());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -31,7 +32,6 @@ pub struct Instance {
 
 impl Instance {
     /// An instance with weight 1 and nothing else known of it.
-    #[must_use]
     pub fn new(id: impl Into<String>, address: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -43,19 +43,5 @@ impl Instance {
             tags: Vec::new(),
             metadata: BTreeMap::new(),
         }
-    }
-
-    /// The same with this weight.
-    #[must_use]
-    pub fn with_weight(mut self, weight: u32) -> Self {
-        self.weight = weight;
-        self
-    }
-
-    /// The same in this zone.
-    #[must_use]
-    pub fn with_zone(mut self, zone: impl Into<String>) -> Self {
-        self.zone = Some(zone.into());
-        self
     }
 }

@@ -1,6 +1,5 @@
 //! An endpoint as a tower service.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,13 +15,13 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// An endpoint as a tower service: always ready, one box a call, clones share the endpoint.
 ///
 /// Load shedding and balancing, which live by readiness, belong inside of it.
+#[derive(Debug)]
 pub struct IntoService<E> {
     endpoint: Arc<E>,
 }
 
 impl<E> IntoService<E> {
     /// A service from this endpoint.
-    #[must_use]
     pub fn new(endpoint: E) -> Self {
         Self { endpoint: Arc::new(endpoint) }
     }
@@ -31,12 +30,6 @@ impl<E> IntoService<E> {
 impl<E> Clone for IntoService<E> {
     fn clone(&self) -> Self {
         Self { endpoint: Arc::clone(&self.endpoint) }
-    }
-}
-
-impl<E: fmt::Debug> fmt::Debug for IntoService<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("IntoService").field(&self.endpoint).finish()
     }
 }
 

@@ -53,7 +53,7 @@ pub use instance::Instance;
 pub use into_service::{BoxFuture, IntoService};
 pub use kind::Kind;
 pub use operation::{NameOperation, Operation, OperationInfo};
-pub use panic::{CatchPanic, catch_panic};
+pub use panic::catch_panic;
 pub use peer::{Peer, TlsIdentity};
 pub use readiness::Readiness;
 pub use refusal::{Absorbed, Answered, AnsweredBody, Mapped, Refusal};

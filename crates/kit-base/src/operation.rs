@@ -26,32 +26,21 @@ pub struct OperationInfo {
     method: Cow<'static, str>,
     idempotent: bool,
     names: &'static [(&'static str, &'static str)],
-    /// Names given later; they go before the static ones.
-    more_names: Vec<(&'static str, &'static str)>,
 }
 
 impl OperationInfo {
     /// An operation by its service and method.
-    #[must_use]
     pub const fn new(service: &'static str, method: &'static str) -> Self {
-        Self {
-            service: Cow::Borrowed(service),
-            method: Cow::Borrowed(method),
-            idempotent: false,
-            names: &[],
-            more_names: Vec::new(),
-        }
+        Self { service: Cow::Borrowed(service), method: Cow::Borrowed(method), idempotent: false, names: &[] }
     }
 
     /// The same, and it may be repeated without harm.
-    #[must_use]
     pub const fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = idempotent;
         self
     }
 
     /// The same with what transports call it, by transport: `[("http", "POST /sum"), ("grpc", "pb.Add/Sum")]`.
-    #[must_use]
     pub const fn named(mut self, names: &'static [(&'static str, &'static str)]) -> Self {
         self.names = names;
         self
@@ -65,35 +54,23 @@ impl Operation {
     pub const UNMATCHED: Self = Self(Repr::Static(&UNMATCHED));
 
     /// An operation from a constant; costs nothing.
-    #[must_use]
     pub const fn from_static(info: &'static OperationInfo) -> Self {
         Self(Repr::Static(info))
     }
 
     /// An operation by its service and method, not idempotent. Make it once and clone it.
-    #[must_use]
     pub fn new(service: impl Into<Cow<'static, str>>, method: impl Into<Cow<'static, str>>) -> Self {
         Self(Repr::Shared(Arc::new(OperationInfo {
             service: service.into(),
             method: method.into(),
             idempotent: false,
             names: &[],
-            more_names: Vec::new(),
         })))
     }
 
     /// The same, idempotent or not.
-    #[must_use]
     pub fn with_idempotent(self, idempotent: bool) -> Self {
         Self(Repr::Shared(Arc::new(OperationInfo { idempotent, ..self.info().clone() })))
-    }
-
-    /// The same with one more transport's name for it, before those that are there.
-    #[must_use]
-    pub fn with_name(self, transport: &'static str, name: &'static str) -> Self {
-        let mut info = self.info().clone();
-        info.more_names.insert(0, (transport, name));
-        Self(Repr::Shared(Arc::new(info)))
     }
 
     fn info(&self) -> &OperationInfo {
@@ -104,28 +81,23 @@ impl Operation {
     }
 
     /// The service.
-    #[must_use]
     pub fn service(&self) -> &str {
         &self.info().service
     }
 
     /// The method.
-    #[must_use]
     pub fn method(&self) -> &str {
         &self.info().method
     }
 
     /// Whether a second call does no harm. Nothing is retried or hedged without it, unless it surely did not start.
-    #[must_use]
     pub fn is_idempotent(&self) -> bool {
         self.info().idempotent
     }
 
     /// What a transport calls the operation, where that was said: `operation.name_for("http")`.
-    #[must_use]
     pub fn name_for(&self, transport: &str) -> Option<&'static str> {
-        let OperationInfo { names, more_names, .. } = self.info();
-        more_names.iter().chain(*names).find(|(key, _)| *key == transport).map(|(_, name)| *name)
+        self.info().names.iter().find(|(key, _)| *key == transport).map(|(_, name)| *name)
     }
 }
 
@@ -171,14 +143,8 @@ impl fmt::Debug for Operation {
 /// });
 /// # let _ = gate;
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct NameOperation<F>(pub F);
-
-impl<F> fmt::Debug for NameOperation<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NameOperation").finish_non_exhaustive()
-    }
-}
 
 impl<F, B, Res, Err> Gate<http::Request<B>, Res, Err> for NameOperation<F>
 where

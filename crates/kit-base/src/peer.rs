@@ -15,7 +15,6 @@ pub struct Peer {
 
 impl Peer {
     /// The same peer with a proven identity.
-    #[must_use]
     pub fn with_tls(mut self, identity: TlsIdentity) -> Self {
         self.tls = Some(Arc::new(identity));
         self
@@ -38,7 +37,6 @@ pub struct TlsIdentity {
 
 impl TlsIdentity {
     /// An identity from a verified chain in DER, the peer's own certificate first.
-    #[must_use]
     pub fn new(certificates: Vec<Vec<u8>>) -> Self {
         Self { certificates }
     }

@@ -11,7 +11,6 @@ pub struct Readiness {
 
 impl Readiness {
     /// Not ready yet.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -22,7 +21,6 @@ impl Readiness {
     }
 
     /// Whether it wants traffic.
-    #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }

@@ -1,6 +1,5 @@
 //! What becomes of a refusal on the tower face: absorbed, answered, or mapped.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -27,11 +26,7 @@ pub trait Refusal<Req, Res, Err>: Send + Sync + 'static {
     ///
     /// # Errors
     /// The error of the service, or the refusal as an error of that type.
-    fn settle(
-        &self,
-        seen: Self::Seen,
-        outcome: Result<Res, ServiceError<Err>>,
-    ) -> Result<Self::Response, Self::Error>;
+    fn settle(&self, seen: Self::Seen, outcome: Result<Res, ServiceError<Err>>) -> Result<Self::Response, Self::Error>;
 }
 
 /// The refusal becomes the service's error, by its `From<kit_base::Error>`. The default.
@@ -77,25 +72,19 @@ where
         outcome: Result<http::Response<B2>, ServiceError<Err>>,
     ) -> Result<Self::Response, Err> {
         match outcome {
-            Ok(answer) => Ok(answer.map(AnsweredBody::service)),
+            Ok(answer) => Ok(answer.map(|body| AnsweredBody { service: Some(body), refusal: Bytes::new() })),
             Err(ServiceError::Inner(error)) => Err(error),
             Err(ServiceError::Refused(error)) => {
                 let answer = if grpc { error.to_grpc_answer() } else { error.to_http_answer() };
-                Ok(answer.map(AnsweredBody::refusal))
+                Ok(answer.map(|refusal| AnsweredBody { service: None, refusal }))
             }
         }
     }
 }
 
 /// The refusal becomes what a closure makes of it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Mapped<F>(pub(crate) F);
-
-impl<F> fmt::Debug for Mapped<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mapped").finish_non_exhaustive()
-    }
-}
 
 impl<Req, Res, Err, F> Refusal<Req, Res, Err> for Mapped<F>
 where
@@ -123,32 +112,14 @@ pin_project! {
     #[derive(Debug)]
     pub struct AnsweredBody<B> {
         #[pin]
-        source: Source<B>,
-    }
-}
-
-pin_project! {
-    #[project = SourceProjection]
-    #[derive(Debug)]
-    enum Source<B> {
-        Service { #[pin] body: B },
-        Refusal { text: Bytes },
-    }
-}
-
-impl<B> AnsweredBody<B> {
-    fn service(body: B) -> Self {
-        Self { source: Source::Service { body } }
-    }
-
-    fn refusal(text: Bytes) -> Self {
-        Self { source: Source::Refusal { text } }
+        service: Option<B>,
+        refusal: Bytes,
     }
 }
 
 impl<B: Default> Default for AnsweredBody<B> {
     fn default() -> Self {
-        Self::service(B::default())
+        Self { service: Some(B::default()), refusal: Bytes::new() }
     }
 }
 
@@ -157,26 +128,19 @@ impl<B: Body<Data = Bytes>> Body for AnsweredBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().source.project() {
-            SourceProjection::Service { body } => body.poll_frame(cx),
-            SourceProjection::Refusal { text } if text.is_empty() => Poll::Ready(None),
-            SourceProjection::Refusal { text } => {
-                Poll::Ready(Some(Ok(Frame::data(std::mem::take(text)))))
-            }
+        let this = self.project();
+        match this.service.as_pin_mut() {
+            Some(body) => body.poll_frame(cx),
+            None if this.refusal.is_empty() => Poll::Ready(None),
+            None => Poll::Ready(Some(Ok(Frame::data(std::mem::take(this.refusal))))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Service { body } => body.is_end_stream(),
-            Source::Refusal { text } => text.is_empty(),
-        }
+        self.service.as_ref().map_or(self.refusal.is_empty(), Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Service { body } => body.size_hint(),
-            Source::Refusal { text } => SizeHint::with_exact(text.len() as u64),
-        }
+        self.service.as_ref().map_or(SizeHint::with_exact(self.refusal.len() as u64), Body::size_hint)
     }
 }

@@ -20,62 +20,46 @@ pub struct Request<T, S = Unary> {
 
 impl<T, S> Request<T, S> {
     /// A request with an empty context.
-    #[must_use]
     pub const fn new(message: T) -> Self {
         Self::from_parts(Context::new(), message)
     }
 
     /// A request from its parts.
-    #[must_use]
     pub const fn from_parts(context: Context, message: T) -> Self {
         Self { context, message, _shape: PhantomData }
     }
 
     /// The parts of the request.
-    #[must_use]
     pub fn into_parts(self) -> (Context, T) {
         (self.context, self.message)
     }
 
     /// The message alone.
-    #[must_use]
     pub fn into_message(self) -> T {
         self.message
     }
 
     /// The message.
-    #[must_use]
     pub const fn message(&self) -> &T {
         &self.message
     }
 
     /// The message, to change it.
-    #[must_use]
     pub fn message_mut(&mut self) -> &mut T {
         &mut self.message
     }
 
     /// The context.
-    #[must_use]
     pub const fn context(&self) -> &Context {
         &self.context
     }
 
     /// The context, to change it.
-    #[must_use]
     pub fn context_mut(&mut self) -> &mut Context {
         &mut self.context
     }
 
-    /// The same with its context changed.
-    #[must_use]
-    pub fn map_context(mut self, change: impl FnOnce(Context) -> Context) -> Self {
-        self.context = change(self.context);
-        self
-    }
-
     /// The same with another message.
-    #[must_use]
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Request<U, S> {
         Request::from_parts(self.context, change(self.message))
     }

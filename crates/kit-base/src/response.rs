@@ -25,69 +25,58 @@ pub struct ResponseParts {
 
 impl<T> Response<T> {
     /// A response without metadata.
-    #[must_use]
     pub const fn new(message: T) -> Self {
         Self { message, parts: None }
     }
 
     /// A response from its message and parts.
-    #[must_use]
     pub fn from_parts(message: T, parts: ResponseParts) -> Self {
         Self { message, parts: Some(Box::new(parts)) }
     }
 
     /// The message alone.
-    #[must_use]
     pub fn into_message(self) -> T {
         self.message
     }
 
     /// The message and its parts.
-    #[must_use]
     pub fn into_parts(self) -> (T, ResponseParts) {
         (self.message, self.parts.map(|parts| *parts).unwrap_or_default())
     }
 
     /// The message.
-    #[must_use]
     pub const fn message(&self) -> &T {
         &self.message
     }
 
     /// The message, to change it.
-    #[must_use]
     pub fn message_mut(&mut self) -> &mut T {
         &mut self.message
     }
 
     /// The parts, where there are any.
-    #[must_use]
     pub fn parts(&self) -> Option<&ResponseParts> {
         self.parts.as_deref()
     }
 
     /// The parts, made now if there were none.
-    #[must_use]
     pub fn parts_mut(&mut self) -> &mut ResponseParts {
         self.parts.get_or_insert_default()
     }
 
     /// The same with one more header; it replaces one of the same name.
-    #[must_use]
     pub fn with_header(mut self, name: http::HeaderName, value: http::HeaderValue) -> Self {
         self.parts_mut().headers.insert(name, value);
         self
     }
 
     /// The same with this HTTP status; other transports take no notice of it.
-    #[must_use]
     pub fn with_status(mut self, status: http::StatusCode) -> Self {
         self.parts_mut().extensions.insert(status);
         self
     }
 
     /// The same with another message.
-    #[must_use]
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
         Response { message: change(self.message), parts: self.parts }
     }

@@ -24,26 +24,26 @@ impl<E> From<Error> for ServiceError<E> {
     }
 }
 
+impl<E> ServiceError<E> {
+    fn refusal(&self) -> Option<&Error> {
+        match self {
+            Self::Inner(_) => None,
+            Self::Refused(error) => Some(error),
+        }
+    }
+}
+
 impl<E> Failure for ServiceError<E> {
     fn kind(&self) -> Kind {
-        match self {
-            Self::Inner(_) => Kind::Unavailable,
-            Self::Refused(error) => error.kind(),
-        }
+        self.refusal().map_or(Kind::Unavailable, Error::kind)
     }
 
     fn origin(&self) -> Origin {
-        match self {
-            Self::Inner(_) => Origin::Remote,
-            Self::Refused(error) => error.origin(),
-        }
+        self.refusal().map_or(Origin::Remote, Error::origin)
     }
 
     fn retry_hint(&self) -> RetryHint {
-        match self {
-            Self::Inner(_) => RetryHint::None,
-            Self::Refused(error) => error.retry_hint(),
-        }
+        self.refusal().map_or(RetryHint::None, Error::retry_hint)
     }
 }
 

@@ -22,15 +22,6 @@ impl<T> Streaming<T> {
         Self { inner: Box::pin(stream) }
     }
 
-    /// A stream of these messages.
-    pub fn from_messages<I>(messages: I) -> Self
-    where
-        I: IntoIterator<Item = T>,
-        I::IntoIter: Send + Unpin + 'static,
-    {
-        Self::new(Messages(messages.into_iter()))
-    }
-
     /// The next message; nothing at the end.
     ///
     /// # Errors
@@ -40,12 +31,11 @@ impl<T> Streaming<T> {
     }
 
     /// The same stream, holding this until its end, its error, or its drop.
-    #[must_use]
     pub fn held_by<H: Hold>(self, hold: H) -> Self
     where
         T: Send + 'static,
     {
-        Self::new(Held { stream: self, hold: Some(Unpinned(hold)) })
+        Self::new(Held { stream: self, hold: Some(hold) })
     }
 }
 
@@ -67,25 +57,13 @@ impl<T> fmt::Debug for Streaming<T> {
     }
 }
 
-struct Messages<I>(I);
-
-impl<I: Iterator + Unpin> Stream for Messages<I> {
-    type Item = Result<I::Item, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.0.next().map(Ok))
-    }
-}
-
-struct Unpinned<H>(H);
-
-// A hold is only ever moved out, never polled in place.
-impl<H> Unpin for Unpinned<H> {}
-
 struct Held<T, H> {
     stream: Streaming<T>,
-    hold: Option<Unpinned<H>>,
+    hold: Option<H>,
 }
+
+// A hold is only ever moved out, never polled in place.
+impl<T, H> Unpin for Held<T, H> {}
 
 impl<T, H: Hold> Stream for Held<T, H> {
     type Item = Result<T, Error>;
@@ -98,7 +76,7 @@ impl<T, H: Hold> Stream for Held<T, H> {
             Some(Ok(_)) => None,
         };
         if let Some(end) = end {
-            if let Some(Unpinned(hold)) = self.hold.take() {
+            if let Some(hold) = self.hold.take() {
                 hold.end(&end);
             }
         }

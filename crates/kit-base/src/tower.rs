@@ -1,6 +1,5 @@
 //! Any stack of kit layers as one tower layer.
 
-use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,10 +18,12 @@ use crate::{BoxFuture, Endpoint, Error, FromService, ServiceError};
 ///
 /// *Readiness:* a stack of gates that never refuse passes the readiness of the service through. Any other stack is
 /// ready at once, so that it can refuse even when the service hangs: load shedding and balancing belong inside of it.
+#[derive(Debug)]
 pub struct Tower<L, R = Absorbed> {
     layers: Arc<Layers<L, R>>,
 }
 
+#[derive(Debug)]
 struct Layers<L, R> {
     layers: L,
     refusal: R,
@@ -30,13 +31,11 @@ struct Layers<L, R> {
 
 impl<L> Tower<L> {
     /// A tower layer from a kit layer, or from a stack of them.
-    #[must_use]
     pub fn new(layers: L) -> Self {
         Self { layers: Arc::new(Layers { layers, refusal: Absorbed }) }
     }
 
     /// Answers refusals over HTTP: with status, `Retry-After` and problem details, or with a `grpc-status`.
-    #[must_use]
     pub fn answered(self) -> Tower<L, Answered>
     where
         L: Clone,
@@ -45,7 +44,6 @@ impl<L> Tower<L> {
     }
 
     /// Makes an outcome of each refusal: `|error: kit_base::Error| -> Result<Response, ServiceError>`.
-    #[must_use]
     pub fn mapped<F, Res, Err>(self, refuse: F) -> Tower<L, Mapped<F>>
     where
         L: Clone,
@@ -68,12 +66,6 @@ impl<L, R> Clone for Tower<L, R> {
     }
 }
 
-impl<L: fmt::Debug, R: fmt::Debug> fmt::Debug for Tower<L, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tower").field("layers", &self.layers.layers).field("refusal", &self.layers.refusal).finish()
-    }
-}
-
 impl<S, L, R> Layer<S> for Tower<L, R>
 where
     S: Clone,
@@ -91,6 +83,7 @@ where
 }
 
 /// A tower service behind kit layers; see [`Tower`].
+#[derive(Debug)]
 pub struct TowerService<S, L, E, R> {
     /// Asked for its readiness, where the stack lets that through.
     service: S,
@@ -100,17 +93,7 @@ pub struct TowerService<S, L, E, R> {
 
 impl<S: Clone, L, E, R> Clone for TowerService<S, L, E, R> {
     fn clone(&self) -> Self {
-        Self {
-            service: self.service.clone(),
-            endpoint: Arc::clone(&self.endpoint),
-            layers: Arc::clone(&self.layers),
-        }
-    }
-}
-
-impl<S: fmt::Debug, L, E, R> fmt::Debug for TowerService<S, L, E, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TowerService").field("service", &self.service).finish_non_exhaustive()
+        Self { service: self.service.clone(), endpoint: Arc::clone(&self.endpoint), layers: Arc::clone(&self.layers) }
     }
 }
 

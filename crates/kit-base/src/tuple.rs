@@ -39,7 +39,7 @@ impl<Req, Res, Err, G: Gate<Req, Res, Err>> Drop for Entering<'_, Req, Res, Err,
             }
             None => {
                 let fault = Judgement::of_kind(Kind::Internal);
-                self.gate.finish(permit, &End::answered(&fault, self.now).because(Cause::Panicked));
+                self.gate.finish(permit, &End { cause: Cause::Panicked, ..End::answered(&fault, self.now) });
             }
         }
     }

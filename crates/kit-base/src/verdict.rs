@@ -33,13 +33,11 @@ pub enum Verdict {
 
 impl Verdict {
     /// Whether breakers and outlier ejection count it as a failure of the peer.
-    #[must_use]
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::Transient | Self::Expired | Self::Fault)
     }
 
     /// A stable lower-case name for metrics and logs.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -68,12 +66,8 @@ pub struct Judgement {
 
 impl Judgement {
     /// A success.
-    pub const SUCCESS: Self = Self {
-        verdict: Verdict::Success,
-        kind: None,
-        origin: Origin::Remote,
-        retry_hint: RetryHint::None,
-    };
+    pub const SUCCESS: Self =
+        Self { verdict: Verdict::Success, kind: None, origin: Origin::Remote, retry_hint: RetryHint::None };
 
     /// The caller left before the outcome was known: its future, body or stream was dropped.
     pub const LEFT: Self = Self {
@@ -84,7 +78,6 @@ impl Judgement {
     };
 
     /// The judgement on a kind of failure that the peer, or the service itself, reported.
-    #[must_use]
     pub const fn of_kind(kind: Kind) -> Self {
         Self::of_parts(kind, Origin::Remote, RetryHint::None)
     }
@@ -95,7 +88,6 @@ impl Judgement {
     }
 
     /// The judgement on a failure of this kind, origin and hint.
-    #[must_use]
     pub const fn of_parts(kind: Kind, origin: Origin, retry_hint: RetryHint) -> Self {
         let verdict = match kind {
             Kind::Unavailable => Verdict::Transient,
@@ -119,7 +111,6 @@ impl Judgement {
     }
 
     /// The time after which the failing side wants to be asked again.
-    #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.retry_hint {
             RetryHint::After(after) => Some(after),

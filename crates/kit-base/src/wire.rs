@@ -19,7 +19,6 @@ pub const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Whether a head belongs to a gRPC call: its content type is `application/grpc`, alone or with a `+` or `;` part.
-#[must_use]
 pub fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| {
         value
@@ -54,7 +53,6 @@ pub(crate) fn grpc_judgement(headers: &HeaderMap) -> Option<Judgement> {
 }
 
 /// The hint in `grpc-retry-pushback-ms`.
-#[must_use]
 pub fn grpc_push_back(headers: &HeaderMap) -> RetryHint {
     match headers.get(&GRPC_RETRY_PUSHBACK) {
         None => RetryHint::None,
@@ -66,7 +64,6 @@ pub fn grpc_push_back(headers: &HeaderMap) -> RetryHint {
 }
 
 /// The hint in `Retry-After`, where it is a number of seconds; dates are left to the transports.
-#[must_use]
 pub fn retry_after(headers: &HeaderMap) -> RetryHint {
     headers
         .get(RETRY_AFTER)

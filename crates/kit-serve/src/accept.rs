@@ -109,8 +109,8 @@ async fn next(
     .await
 }
 
-/// Takes the connections that wait in the operating system's queue, then closes the port. The runtime may not have heard
-/// of all of them, so this does not ask it.
+/// Takes the connections that wait in the operating system's queue, then closes the port. The runtime may not
+/// have heard of all of them, so this does not ask it.
 fn waiting(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
     let listener = listener.into_std();
     let next = move || {

@@ -1,8 +1,9 @@
 //! Serves any service on `http` types over HTTP/1.1 and HTTP/2 on one port, with limits and a clean, bounded stop.
 //!
-//! For programs that have a `tower_service::Service` of `http` requests and responses, whoever made it: kit's transports, an
-//! `axum::Router`, tonic's `Routes`, a closure in `tower::service_fn`. Not for routing, decoding or gRPC themselves, nor
-//! for clients. TLS is not part of it yet; HTTP/2 is spoken by clients that know (h2c with prior knowledge).
+//! For programs that have a `tower_service::Service` of `http` requests and responses, whoever made it: kit's
+//! transports, an `axum::Router`, tonic's `Routes`, a closure in `tower::service_fn`. Not for routing,
+//! decoding or gRPC themselves, nor for clients. TLS is not part of it yet, so clients reach HTTP/2 by
+//! prior knowledge (h2c).
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -33,18 +34,22 @@
 //!
 //! # Behaviour
 //!
-//! - **The service** is cloned for each connection and each request, waits in `poll_ready` until it is ready, and is then called. It is
-//!   generic over the body ([`RequestBody`]); axum and tonic are, others take one `map_request`. Each request carries a
-//!   [`kit_base::Peer`] with the client's address in its extensions.
-//! - **Cancellation.** A client that leaves (or resets its stream) drops the future of its request. Dropping the future of
-//!   [`serve`](Server::serve) closes the port and every connection, and drops every request; no task outlives it.
-//! - **The stop.** When the future given to [`serve`](Server::serve) is ready, connections and requests that have reached
-//!   the machine by then are still taken, and the port is closed. Idle connections are closed at once; the others are told
-//!   (`connection: close`, GOAWAY) and end with their running requests, bodies included. What is left after
-//!   [`stop_within`](Server::stop_within) is cut, and [`Stopped`] says how much that was.
-//! - **The last answer arrives.** A connection that the server ends after an answer is read on for up to a second, and what
-//!   comes is thrown away; otherwise the answer to a client that is still sending would be lost to a reset.
-//! - **Clones.** [`Stats`] can be cloned, and clones read the same counters. [`Server`] cannot: it owns the port.
+//! - **The service** is cloned for each connection and each request, waits in `poll_ready` until it is ready,
+//!   and is then called. It is generic over the body ([`RequestBody`]); axum and tonic are, others take one
+//!   `map_request`. Each request carries a [`kit_base::Peer`] with the client's address in its extensions.
+//! - **Cancellation.** A client that leaves (or resets its stream) drops the future of its request. Dropping
+//!   the future of [`serve`](Server::serve) closes the port and every connection, and drops every request; its
+//!   tasks end at their next `.await`.
+//! - **The stop.** When the future given to [`serve`](Server::serve) is ready, connections and requests that
+//!   have reached the machine by then are still taken, and the port is closed. Idle connections are closed at
+//!   once; the others are told (`connection: close`, GOAWAY) and end with their running requests, bodies
+//!   included. What is left after [`stop_within`](Server::stop_within) is cut, and [`Stopped`] says how much
+//!   that was.
+//! - **The last answer arrives.** A connection that the server ends after an answer is read on for up to a
+//!   second, and what comes is thrown away; otherwise the answer to a client that is still sending would be
+//!   lost to a reset.
+//! - **Clones.** [`Stats`] can be cloned, and clones read the same counters. [`Server`] cannot: it owns the
+//!   port.
 //!
 //! # Limits
 //!
@@ -58,16 +63,17 @@
 //! | [`connections`](Server::connections) | none | wait in the operating system's queue |
 //! | [`stop_within`](Server::stop_within) | 10 s | cut |
 //!
-//! The path and query may have 65,534 bytes (414), an HTTP/2 connection 200 streams at once; both are hyper's. A body
-//! has no limit by default, because the server never buffers one: limits belong to those who do. The time of a whole
-//! request is not limited here either; deadlines are a matter of layers.
+//! An HTTP/2 connection may have 200 streams at once, which is hyper's limit. A body has no limit by default,
+//! because the server never buffers one: limits belong to those who do. The time of a whole request is not
+//! limited here either; deadlines are a matter of layers.
 //!
 //! # Errors
 //!
-//! [`Server::bind`] fails with a [`BindError`]; serving never does. A failure to accept (no file descriptor left) is
-//! retried after a pause. An error or a panic of the service is answered by an empty 500 and leaves other requests alone,
-//! also on the same connection. Each is a [`Problem`], counted and told to [`on_problem`](Server::on_problem). What clients
-//! do wrong (a malformed head is answered 400, an early end) is not.
+//! [`Server::bind`] fails with a [`BindError`]; serving never does. A failure to accept (no file descriptor
+//! left) is retried after a pause. An error or a panic of the service is answered by an empty 500 and leaves
+//! other requests alone, also on the same connection. Each is a [`Problem`], counted and told to
+//! [`on_problem`](Server::on_problem). What clients do wrong (a malformed head is answered 400, an early end)
+//! is not.
 //!
 //! # Events and log fields
 //!
@@ -81,10 +87,10 @@
 //!
 //! # Differences from Go kit
 //!
-//! Go kit leaves serving to Go's `net/http`, whose defaults are other than these: there, no time limit holds unless set
-//! (here all do), a head may have 1 MiB, `Shutdown` waits without a bound of its own, and a panic ends its connection (here
-//! it is answered 500). As there, a panic ends only its own request, accepting is retried with the same pauses, and a body
-//! has no limit.
+//! Go kit leaves serving to Go's `net/http`. There, no time limit holds unless set (here those above do), a
+//! head may have 1 MiB, `Shutdown` has no bound of its own, and a panic breaks the answer off (here it is
+//! answered 500, unless the program is built to abort on panics). As there, accepting is retried with pauses
+//! from 5 ms to 1 s, and a body has no limit.
 
 mod accept;
 mod activity;

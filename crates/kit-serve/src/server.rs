@@ -137,8 +137,8 @@ impl Server {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future closes the port and all connections, and drops the futures of all running requests. No
-    /// task outlives it. A protocol upgrade (WebSocket) belongs to the service that took it, so neither that nor the
+    /// Dropping the future closes the port and all connections, and drops the futures of all running requests:
+    /// their tasks end at the next `.await`. A protocol upgrade (WebSocket) belongs to the service that took it, so neither that nor the
     /// stop ends one.
     pub async fn serve<S, B>(self, service: S, shutdown: impl Future<Output = ()>) -> Stopped
     where

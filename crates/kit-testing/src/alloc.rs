@@ -1,9 +1,9 @@
-//! Counting allocations, for each thread on its own.
+//! Counting allocations, in a program with one running thread.
 //!
-//! The program decides on its allocator: a test binary, bench or example that wants to count installs the counting one
+//! The program decides on its allocator: a bench, example or test binary that wants to count installs the counting one
 //! at its root, and nothing else in the build is touched. No `unsafe` is needed.
 //!
-//! ```
+//! ```standalone_crate
 //! use kit_testing::alloc::{self, CountingAllocator};
 //!
 //! #[global_allocator]
@@ -15,23 +15,44 @@
 //! # }
 //! ```
 //!
-//! Each thread has its own counters, so neither other tests nor a runtime's workers disturb a count; for the same
-//! reason, what other threads allocate for you is not in it. The cost is an addition to a thread-local at each
-//! allocation.
+//! # Where counts are right
+//!
+//! The counters are the process's: what *any* thread allocates during a count is in it. So count where one thread
+//! runs: in a bench (criterion measures on one thread), in a `[[test]]` with `harness = false`, on a current-thread
+//! runtime. Other threads may exist as long as they wait.
+//!
+//! Under the usual test harness, put a test that counts into a binary of its own, with no other test: tests run at the
+//! same time, and what one allocates would be found in another's count. Even then the harness has a thread of its own,
+//! which may allocate while the test starts.
+//!
+//! Counts wait for each other: one thread counts at a time in a process, so that code which only counts (on several
+//! threads, say) is counted rightly. A count within a count of the same thread does not wait, and is part of the outer
+//! one. But counted code must not wait for another thread that counts: neither would end.
+//!
+//! The cost is two additions to process-wide atomics at each allocation, and at each release.
 
+mod turn;
+
+use std::alloc::System;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::hint::black_box;
 use std::ops::AddAssign;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
-/// The system's allocator, counting.
-pub type CountingAllocator = densa_alloc::CountingAllocator;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-/// Makes the allocator, for a `static` under `#[global_allocator]`.
+use self::turn::Turn;
+
+/// The system's allocator, counting.
+pub type CountingAllocator = &'static StatsAlloc<System>;
+
+/// Gives the allocator, for a `static` under `#[global_allocator]`. There is one in a process.
 #[must_use]
 pub const fn counting() -> CountingAllocator {
-    CountingAllocator::system()
+    &INSTRUMENTED_SYSTEM
 }
 
 /// What was allocated.
@@ -40,8 +61,25 @@ pub const fn counting() -> CountingAllocator {
 pub struct Counts {
     /// New blocks, and blocks that were grown or shrunk.
     pub allocations: u64,
-    /// Bytes asked for; a block that is grown or shrunk counts with its new size.
+    /// Bytes asked for; a block that is grown counts with what it grew by, one that is shrunk with nothing.
     pub bytes: u64,
+}
+
+impl Counts {
+    /// What the process allocated so far.
+    fn so_far() -> Self {
+        let stats = INSTRUMENTED_SYSTEM.stats();
+        Self {
+            allocations: stats.allocations as u64 + stats.reallocations as u64,
+            bytes: stats.bytes_allocated as u64,
+        }
+    }
+
+    /// What was allocated since `earlier`.
+    fn since(earlier: Self) -> Self {
+        let now = Self::so_far();
+        Self { allocations: now.allocations - earlier.allocations, bytes: now.bytes - earlier.bytes }
+    }
 }
 
 impl AddAssign for Counts {
@@ -57,9 +95,10 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Counts what `run` allocates on this thread.
+/// Counts what is allocated while `run` runs, by it and by whatever other thread runs then.
 ///
-/// A first run may fill caches and thread-locals: run once before, where that does not matter to you.
+/// Waits for the counts of other threads. A first run may fill caches and thread-locals: run once before, where that
+/// does not matter to you.
 ///
 /// # Panics
 ///
@@ -74,20 +113,35 @@ pub fn count<R>(run: impl FnOnce() -> R) -> Counts {
 ///
 /// As [`count`].
 pub fn count_with<R>(run: impl FnOnce() -> R) -> (R, Counts) {
+    let turn = Turn::wait();
     assert!(
-        densa_alloc::is_active(),
+        is_installed(),
         "allocations are not counted in this program: put `#[global_allocator] static ALLOCATOR: \
          kit_testing::alloc::CountingAllocator = kit_testing::alloc::counting();` at its root"
     );
-    let (result, stats) = densa_alloc::measure(run);
-    (result, Counts { allocations: stats.allocs + stats.reallocs, bytes: stats.bytes_allocated })
+    let before = Counts::so_far();
+    let result = run();
+    let counts = Counts::since(before);
+    drop(turn);
+    (result, counts)
+}
+
+/// Whether an allocation moves the counters. Tried once: a program cannot change its allocator.
+fn is_installed() -> bool {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    *INSTALLED.get_or_init(|| {
+        let before = Counts::so_far();
+        drop(black_box(Box::new(0_u8)));
+        Counts::since(before).allocations > 0
+    })
 }
 
 /// Counts a future: what making it allocates, and each of its polls, wherever the task runs by then.
 ///
-/// What other tasks do while it waits is not counted.
+/// What other tasks do while it waits is not counted, and other threads may count meanwhile. On a runtime of several
+/// threads, what the other workers do during a poll is in the count: use a current-thread runtime.
 ///
-/// ```
+/// ```standalone_crate
 /// use kit_testing::alloc;
 ///
 /// # #[global_allocator]

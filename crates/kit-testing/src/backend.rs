@@ -8,11 +8,14 @@ mod shared;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
 use self::shared::Shared;
 
@@ -46,12 +49,14 @@ pub use self::script::Script;
 /// 256 KiB or a body over 256 MiB ends the connection.
 ///
 /// It runs on the runtime that called [`start`](Self::start), and on tokio's clock, so delays pass at once in a test
-/// whose clock is paused. *Drop* ends it at once, with its port and all connections.
+/// whose clock is paused. *Drop* ends it with its port and all connections, as soon as the runtime runs again;
+/// [`stop`](Self::stop) waits for that.
 #[derive(Debug)]
 pub struct Backend {
     addr: SocketAddr,
     shared: Arc<Shared>,
-    server: AbortHandle,
+    server: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
 }
 
 impl Backend {
@@ -65,8 +70,8 @@ impl Backend {
         Self::start_at((Ipv4Addr::LOCALHOST, 0), script).await
     }
 
-    /// Starts a backend at an address, for one that comes back where it was: drop it, and start another at its
-    /// [`addr`](Self::addr).
+    /// Starts a backend at an address, for one that comes back where it was: [`stop`](Self::stop) it, and start another
+    /// at its [`addr`](Self::addr).
     ///
     /// # Errors
     ///
@@ -75,8 +80,18 @@ impl Backend {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared::new(script.into()));
-        let server = tokio::spawn(accept(listener, shared.clone())).abort_handle();
-        Ok(Self { addr, shared, server })
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(serve(listener, shared.clone(), stopped));
+        Ok(Self { addr, shared, server, stop: Some(stop) })
+    }
+
+    /// Ends it: when this returns, the port refuses connections and those that were open are closed.
+    ///
+    /// *Cancellation:* as a drop.
+    pub async fn stop(mut self) {
+        self.stop = None;
+        // An error is a panic in a script, which has been reported, or the end of the runtime.
+        let _ = (&mut self.server).await;
     }
 
     /// Where it listens.
@@ -132,15 +147,25 @@ impl Drop for Backend {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
+    tokio::select! {
+        () = accept(&listener, &shared, &mut connections) => {}
+        _ = stopped => {}
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn accept(listener: &TcpListener, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
     loop {
-        // An error is one connection's, or a lack of descriptors that ends when others close.
-        if let Ok((stream, _)) = listener.accept().await {
-            shared.connected();
-            connections.spawn(connection::serve(stream, shared.clone()));
-        } else {
-            tokio::task::yield_now().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                shared.connected();
+                connections.spawn(connection::serve(stream, shared.clone()));
+            }
+            // One connection's error, or a lack of descriptors, which lasts: better not to spin.
+            Err(_) => sleep(Duration::from_millis(10)).await,
         }
         while connections.try_join_next().is_some() {}
     }

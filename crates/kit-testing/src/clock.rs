@@ -94,7 +94,8 @@ impl Clock for ManualClock {
 ///
 /// Waiting for a socket counts as having nothing to do: under a paused clock, a timeout around a call to another
 /// *process* or thread fires at once. Pause it only where both ends live in the test.
-pub fn tokio_clock() -> impl Clock + Clone + Copy + std::fmt::Debug + 'static {
+#[must_use]
+pub fn tokio_clock() -> impl Clock + Copy + std::fmt::Debug + 'static {
     now as fn() -> Instant
 }
 

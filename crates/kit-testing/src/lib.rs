@@ -52,7 +52,7 @@
 //! | [`ports`] | free ports |
 //! | [`temp`] | folders that vanish |
 //! | [`tools`] | programs that a machine may lack: skipped with a line, and never in CI |
-//! | `alloc` (feature `alloc`, Rust 1.90) | allocations of a piece of code |
+//! | `alloc` (feature `alloc`) | allocations of a piece of code, in a program with one running thread |
 //!
 //! # Behaviour
 //!

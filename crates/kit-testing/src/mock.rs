@@ -4,6 +4,6 @@ mod endpoint;
 mod handle;
 mod state;
 
-pub use self::endpoint::MockEndpoint;
+pub use self::endpoint::{MockEndpoint, MockService};
 pub use self::handle::{Call, MockHandle, Responder};
 pub use self::state::CallCounts;

@@ -53,16 +53,7 @@ impl<R: AsyncRead + Unpin> Wire<R> {
     /// Reads the head of a request; nothing when the peer has closed between two.
     pub(crate) async fn request_head(&mut self) -> io::Result<Option<Request<()>>> {
         let Some(head) = self.head().await? else { return Ok(None) };
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut parsed = httparse::Request::new(&mut headers);
-        parsed.parse(&head).map_err(invalid)?;
-        let mut request = Request::new(());
-        *request.method_mut() =
-            Method::from_bytes(parsed.method.unwrap_or_default().as_bytes()).map_err(invalid)?;
-        *request.uri_mut() = parsed.path.unwrap_or_default().parse().map_err(invalid)?;
-        *request.version_mut() = version(parsed.version);
-        *request.headers_mut() = header_map(parsed.headers)?;
-        Ok(Some(request))
+        parse_request(&head).map(Some)
     }
 
     /// Reads the body that belongs to a request's head.
@@ -75,12 +66,8 @@ impl<R: AsyncRead + Unpin> Wire<R> {
     pub(crate) async fn response(&mut self, bodiless: bool) -> io::Result<Response<Bytes>> {
         loop {
             let head = self.head().await?.ok_or_else(|| end("the response"))?;
-            let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-            let mut parsed = httparse::Response::new(&mut headers);
-            parsed.parse(&head).map_err(invalid)?;
-            let status = StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(invalid)?;
-            let headers = header_map(parsed.headers)?;
-            let version = version(parsed.version);
+            let head = parse_response(&head)?;
+            let status = head.status();
             if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                 continue;
             }
@@ -88,13 +75,12 @@ impl<R: AsyncRead + Unpin> Wire<R> {
                 || status.is_informational()
                 || status == StatusCode::NO_CONTENT
                 || status == StatusCode::NOT_MODIFIED;
-            let framing =
-                if empty { Framing::Length(0) } else { framing(&headers)?.unwrap_or(Framing::UntilClose) };
-            let mut response = Response::new(self.body(framing).await?);
-            *response.status_mut() = status;
-            *response.version_mut() = version;
-            *response.headers_mut() = headers;
-            return Ok(response);
+            let framing = match framing(head.headers())? {
+                _ if empty => Framing::Length(0),
+                framing => framing.unwrap_or(Framing::UntilClose),
+            };
+            let body = self.body(framing).await?;
+            return Ok(head.map(|()| body));
         }
     }
 
@@ -188,6 +174,32 @@ impl<R: AsyncRead + Unpin> Wire<R> {
         }
         Ok(self.buffer.split_to(length))
     }
+}
+
+// The parsers are functions of their own, so that their arrays of headers are on the stack and not in the futures.
+
+fn parse_request(head: &[u8]) -> io::Result<Request<()>> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut headers);
+    parsed.parse(head).map_err(invalid)?;
+    let mut request = Request::new(());
+    *request.method_mut() =
+        Method::from_bytes(parsed.method.unwrap_or_default().as_bytes()).map_err(invalid)?;
+    *request.uri_mut() = parsed.path.unwrap_or_default().parse().map_err(invalid)?;
+    *request.version_mut() = version(parsed.version);
+    *request.headers_mut() = header_map(parsed.headers)?;
+    Ok(request)
+}
+
+fn parse_response(head: &[u8]) -> io::Result<Response<()>> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Response::new(&mut headers);
+    parsed.parse(head).map_err(invalid)?;
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(invalid)?;
+    *response.version_mut() = version(parsed.version);
+    *response.headers_mut() = header_map(parsed.headers)?;
+    Ok(response)
 }
 
 fn framing(headers: &HeaderMap) -> io::Result<Option<Framing>> {

@@ -1,5 +1,7 @@
 //! The tests of kit-serve, through its public interface and real sockets.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
+
 mod adapters;
 mod limits;
 mod peers;

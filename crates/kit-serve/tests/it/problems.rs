@@ -142,3 +142,44 @@ async fn an_address_in_use_is_named_in_the_error() {
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     assert!(error.source().is_some());
 }
+
+/// Runs the test of this name once more, in a process that may have only a few files open.
+#[cfg(unix)]
+async fn with_few_files(test: &str) {
+    let output = tokio::process::Command::new("sh")
+        .args(["-c", "ulimit -n 48 && exec \"$0\" --exact \"$1\" --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .env("KIT_SERVE_FEW_FILES", "1")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn accepting_goes_on_after_the_process_ran_out_of_files() {
+    if std::env::var_os("KIT_SERVE_FEW_FILES").is_none() {
+        return with_few_files("problems::accepting_goes_on_after_the_process_ran_out_of_files").await;
+    }
+    let (server, told) = keep(bind().await);
+    let server = start!(server, service_fn(fragile));
+    let spare = std::fs::File::open("/dev/null").unwrap();
+    let mut clients = Vec::new();
+    while let Ok(stream) = tokio::net::TcpStream::connect(server.addr).await {
+        clients.push(stream);
+    }
+    // If the server got the last file, there is no connection waiting that it cannot accept; so make one.
+    drop(spare);
+    clients.extend(tokio::net::TcpStream::connect(server.addr).await);
+    until(|| server.stats.accept_errors() > 0).await;
+    assert!(told.lock().unwrap()[0].starts_with("no connection could be accepted: "));
+    drop(clients);
+    until(|| server.stats.connections_open() == 0).await;
+    let mut raw = Raw::connect(server.addr).await;
+    raw.send(GET).await;
+    assert!(raw.response().await.ends_with("fine"));
+}

@@ -109,6 +109,18 @@ async fn idle_connections_are_closed_at_once() {
 }
 
 #[tokio::test]
+async fn a_client_that_stays_after_its_last_answer_holds_the_stop_up_for_a_second_at_most() {
+    let server = start!(bind().await.stop_within(HANGS), service_fn(hello));
+    let mut raw = Raw::connect(server.addr).await;
+    raw.send("GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").await;
+    assert!(raw.rest().await.ends_with("hello"));
+    let since = Instant::now();
+    assert!(server.stop().await.is_clean());
+    assert!(since.elapsed() < Duration::from_secs(5), "took {:?}", since.elapsed());
+    drop(raw);
+}
+
+#[tokio::test]
 async fn a_request_that_hangs_is_cut_at_the_bound() {
     let bound = Duration::from_millis(300);
     for use_http2 in [false, true] {

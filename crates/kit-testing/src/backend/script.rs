@@ -13,13 +13,15 @@ use super::Reply;
 /// answers 500.
 pub struct Script(Kind);
 
+type Function = Box<dyn Fn(&Request<Bytes>) -> Reply + Send + Sync>;
+
 enum Kind {
     List(Vec<Reply>),
-    Function(Box<dyn Fn(&Request<Bytes>) -> Reply + Send + Sync>),
+    Function(Function),
 }
 
 impl Script {
-    /// A function of the request.
+    /// A function of the request. A panic in it ends the connection without an answer.
     ///
     /// ```
     /// use kit_testing::backend::{Reply, Script};

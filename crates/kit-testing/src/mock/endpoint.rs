@@ -7,7 +7,7 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kit_base::Endpoint;
+use kit_base::{Endpoint, IntoService};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -57,12 +57,17 @@ enum Answer<Res, Err> {
     Hand(oneshot::Receiver<Result<Res, Err>>),
 }
 
+type Function<Req, Res, Err> = Box<dyn FnMut(&Req) -> Result<Res, Err> + Send>;
+
 /// What calls do after the end of the script.
 enum Then<Req, Res, Err> {
     Panic,
-    Function(Box<dyn FnMut(&Req) -> Result<Res, Err> + Send>),
+    Function(Function<Req, Res, Err>),
     Hand(UnboundedSender<Call<Req, Res, Err>>),
 }
+
+/// A mock as a tower service.
+pub type MockService<Req, Res, Err> = IntoService<MockEndpoint<Req, Res, Err>>;
 
 impl<Req, Res, Err> MockEndpoint<Req, Res, Err> {
     /// A mock without any answer yet.
@@ -117,6 +122,25 @@ impl<Req, Res, Err> MockEndpoint<Req, Res, Err> {
     #[must_use]
     pub fn then_panic(self, message: impl Into<String>) -> Self {
         self.then(Answer::Panic(message.into()))
+    }
+
+    /// The mock as a tower service, for tests of tower layers. It is kit's own bridge: always ready, and a call reaches
+    /// the mock when its future is first polled. For scripted readiness, take `tower-test`.
+    ///
+    /// ```
+    /// use kit_testing::mock::MockEndpoint;
+    /// use tower_service::Service;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let mock = MockEndpoint::<u32, &str, String>::new().then_ok("three");
+    /// let mut service = mock.service(); // wrap it in the layer under test
+    /// assert_eq!(service.call(3).await, Ok("three"));
+    /// assert_eq!(mock.requests(), [3]);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn service(&self) -> MockService<Req, Res, Err> {
+        IntoService::new(self.clone())
     }
 
     /// The requests so far, in order of the calls. Those that went to a [`MockHandle`] are there, and not here.

@@ -182,19 +182,30 @@ async fn a_client_that_does_not_speak_http_is_hung_up_on() {
 }
 
 #[tokio::test]
-async fn a_drop_ends_port_and_connections_and_another_can_take_the_place() {
+async fn a_stop_ends_port_and_connections_and_another_can_take_the_place() {
     let backend = Backend::start(Reply::hang()).await.unwrap();
     let addr = backend.addr();
     let mut peer = Peer::connect(addr).await.unwrap();
     peer.send(GET).await.unwrap();
     backend.received(1).await;
-    drop(backend);
-    peer.closed().await.unwrap();
+    backend.stop().await;
     assert_eq!(TcpStream::connect(addr).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+
+    peer.closed().await.unwrap();
 
     let backend = Backend::start_at(addr, Reply::status(204)).await.unwrap();
     assert_eq!((backend.addr(), backend.url()), (addr, format!("http://{addr}")));
     assert_eq!(raw_response(addr, GET).await.unwrap().status(), 204);
+}
+
+#[tokio::test]
+async fn a_drop_ends_connections_too() {
+    let backend = Backend::start(Reply::hang()).await.unwrap();
+    let mut peer = Peer::connect(backend.addr()).await.unwrap();
+    peer.send(GET).await.unwrap();
+    backend.received(1).await;
+    drop(backend);
+    peer.closed().await.unwrap();
 }
 
 #[test]

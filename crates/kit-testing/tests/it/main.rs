@@ -1,5 +1,7 @@
 //! The tests of kit-testing, in one binary.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
+
 #[cfg(feature = "alloc")]
 mod alloc;
 mod backend;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use kit_base::{Endpoint, Error, Kind};
 use kit_testing::mock::MockEndpoint;
 use tokio::time::Instant;
+use tower::limit::ConcurrencyLimitLayer;
+use tower::{Layer, ServiceExt};
 
 type Mock = MockEndpoint<u32, String, Error>;
 
@@ -162,4 +164,20 @@ async fn waiting_for_counts_ends_when_they_are_reached() {
     assert_eq!(mock.until(|counts| counts.in_flight() == 1).await.started, 1);
     task.abort();
     assert_eq!(mock.until(|counts| counts.dropped == 1).await.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_tower_layer_is_tested_around_the_mock_as_a_service() {
+    let (mock, mut handle) = Mock::pair();
+    let limited = ConcurrencyLimitLayer::new(1).layer(mock.service());
+    let (one, two) = (limited.clone(), limited);
+    let first = tokio::spawn(one.oneshot(1));
+    let call = handle.next().await.unwrap();
+    let second = tokio::spawn(two.oneshot(2));
+    tokio::task::yield_now().await;
+    assert_eq!(mock.counts().max_in_flight, 1);
+    call.ok("one".into());
+    handle.next().await.unwrap().ok("two".into());
+    assert_eq!((first.await.unwrap().unwrap(), second.await.unwrap().unwrap()), ("one".into(), "two".into()));
+    assert_eq!(mock.counts().max_in_flight, 1);
 }

@@ -1,0 +1,183 @@
+//! One call: child context, encoding, sending, reading, decoding, all within the deadline.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use kit_base::wire::GRPC_TIMEOUT;
+use kit_base::{Context, Deadline, Error, Origin, Request, Response, ResponseParts, Timeout};
+use reqwest::Url;
+
+use super::Remote;
+use super::hooks::{Finalizing, now};
+use super::reply;
+use crate::{DecodeResponse, EncodeRequest, Outgoing, Reply};
+
+impl Remote {
+    pub(super) async fn call<C, Req, Res>(&self, codec: &C, request: Request<Req>) -> Result<Response<Res>, Error>
+    where
+        C: EncodeRequest<Req> + DecodeResponse<Res>,
+    {
+        let started = now();
+        let (context, message) = request.into_parts();
+        let context = context.with_operation(self.operation.clone());
+        let mut finalizing = Finalizing::new(&self.settings.hooks, &context, started);
+        let outcome = match self.prepare(codec, &context, &message, started) {
+            Err(error) => Err(error),
+            Ok(request) => {
+                let exchange = self.exchange(codec, &context, request, &mut finalizing);
+                within(context.deadline(), exchange).await
+            }
+        };
+        finalizing.finish(outcome.as_ref().err());
+        outcome
+    }
+
+    /// The request as it will be sent.
+    fn prepare<C, Req>(
+        &self,
+        codec: &C,
+        context: &Context,
+        message: &Req,
+        now: Instant,
+    ) -> Result<reqwest::Request, Error>
+    where
+        C: EncodeRequest<Req>,
+    {
+        let not_sent = |error: Error| error.with_origin(Origin::NotSent);
+        let route = self.route.as_ref().map_err(|error| {
+            let message = format!("{} cannot be called", self.operation);
+            not_sent(Error::internal(message).with_source(error.clone()))
+        })?;
+        if context.deadline().is_some_and(|deadline| deadline.has_passed(now)) {
+            return Err(not_sent(passed()));
+        }
+        let verb = route.verb();
+        let Outgoing { target, content_type, accept, body } =
+            codec.encode_request(route, &verb, message).map_err(not_sent)?;
+        let mut headers = std::mem::take(context.child(&self.settings.pass_on).outbound_mut());
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
+        if let Some(accept) = accept {
+            headers.insert(ACCEPT, accept);
+        }
+        if let Some(timeout) = context.deadline().and_then(|deadline| timeout(deadline, now)) {
+            headers.insert(GRPC_TIMEOUT, timeout);
+        }
+        for hook in &self.settings.hooks.before {
+            hook(context, &mut headers);
+        }
+        let mut request = reqwest::Request::new(verb, self.url(&target));
+        *request.headers_mut() = headers;
+        if !body.is_empty() {
+            *request.body_mut() = Some(body.into());
+        }
+        Ok(request)
+    }
+
+    /// The URL of a target, which is a path that begins with a slash, and perhaps a query.
+    fn url(&self, target: &str) -> Url {
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let mut url = self.base.clone();
+        match &*self.settings.prefix {
+            "" => url.set_path(path),
+            prefix => url.set_path(&format!("{prefix}{path}")),
+        }
+        url.set_query(query);
+        url
+    }
+
+    async fn exchange<C, Res>(
+        &self,
+        codec: &C,
+        context: &Context,
+        request: reqwest::Request,
+        finalizing: &mut Finalizing<'_>,
+    ) -> Result<Response<Res>, Error>
+    where
+        C: DecodeResponse<Res>,
+    {
+        let settings = &self.settings;
+        let response = match tokio::time::timeout(settings.head_timeout, self.client.execute(request)).await {
+            Ok(response) => response.map_err(|error| reply::unsent(error, &self.base))?,
+            Err(_) => return Err(late("no answer", settings.head_timeout)),
+        };
+        let status = response.status();
+        finalizing.status = Some(status);
+        for hook in &settings.hooks.after {
+            hook(context, status, response.headers());
+        }
+        let reading = read(response, settings.response_limit);
+        let (headers, body) = match tokio::time::timeout(settings.body_timeout, reading).await {
+            Ok((headers, body)) => (headers, body),
+            Err(_) => return Err(late("the answer has not ended", settings.body_timeout)),
+        };
+        if !status.is_success() {
+            let reply = Reply { status, headers, body: body.unwrap_or_default() };
+            let decoded = settings.hooks.error_decoder.as_ref().and_then(|decode| decode(&reply));
+            return Err(decoded.unwrap_or_else(|| reply::error(&reply)));
+        }
+        let reply = Reply { status, headers, body: body? };
+        let message = codec.decode_response(&reply)?;
+        let mut parts = ResponseParts::default();
+        parts.headers = reply.headers;
+        parts.extensions.insert(status);
+        Ok(Response::from_parts(message, parts))
+    }
+}
+
+/// The headers and the whole body, within the limit.
+async fn read(mut response: reqwest::Response, limit: usize) -> (HeaderMap, Result<Bytes, Error>) {
+    let headers = std::mem::take(response.headers_mut());
+    let too_large = || {
+        Error::internal(format!("the answer is longer than {limit} bytes")).with_reason("ANSWER_TOO_LARGE")
+    };
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return (headers, Err(too_large()));
+    }
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Err(error) => return (headers, Err(Error::unavailable("the answer broke off").with_source(error))),
+            Ok(None) => break,
+            Ok(Some(chunk)) if first.len() + more.len() + chunk.len() > limit => {
+                return (headers, Err(too_large()));
+            }
+            Ok(Some(chunk)) if first.is_empty() && more.is_empty() => first = chunk,
+            Ok(Some(chunk)) => {
+                if more.is_empty() {
+                    more.extend_from_slice(&std::mem::take(&mut first));
+                }
+                more.extend_from_slice(&chunk);
+            }
+        }
+    }
+    (headers, Ok(if more.is_empty() { first } else { more.freeze() }))
+}
+
+/// Ends a call at its deadline.
+async fn within<T>(deadline: Option<Deadline>, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match deadline {
+        None => call.await,
+        Some(deadline) => match tokio::time::timeout_at(deadline.instant().into(), call).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(passed()),
+        },
+    }
+}
+
+/// The time left, as it goes onto the wire; nothing once it is too short to be told.
+fn timeout(deadline: Deadline, now: Instant) -> Option<HeaderValue> {
+    HeaderValue::try_from(Timeout(deadline.left(now)).to_string()).ok()
+}
+
+fn passed() -> Error {
+    Error::deadline_exceeded("the deadline of the call has passed")
+}
+
+fn late(what: &str, limit: Duration) -> Error {
+    Error::deadline_exceeded(format!("{what} within {limit:?}"))
+}

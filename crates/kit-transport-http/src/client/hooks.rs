@@ -1,0 +1,79 @@
+//! The hooks of a client, and what they get to see.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, StatusCode};
+use kit_base::{Context, Error};
+
+use crate::Reply;
+
+type Before = Arc<dyn Fn(&Context, &mut HeaderMap) + Send + Sync>;
+type After = Arc<dyn Fn(&Context, StatusCode, &HeaderMap) + Send + Sync>;
+type Finalizer = Arc<dyn Fn(&FinishedCall<'_>) + Send + Sync>;
+type ErrorDecoder = Arc<dyn Fn(&Reply) -> Option<Error> + Send + Sync>;
+
+#[derive(Clone, Default)]
+pub(super) struct Hooks {
+    pub(super) before: Vec<Before>,
+    pub(super) after: Vec<After>,
+    pub(super) finalizers: Vec<Finalizer>,
+    pub(super) error_decoder: Option<ErrorDecoder>,
+}
+
+/// What a finalizer gets to see.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FinishedCall<'a> {
+    /// The context that the endpoint was called with, under the operation that it calls.
+    pub context: &'a Context,
+    /// The status of the answer, if its head came.
+    pub status: Option<StatusCode>,
+    /// Why the call failed; nothing for a success, and when the caller left.
+    pub error: Option<&'a Error>,
+    /// Whether the caller left before the outcome was known.
+    pub left: bool,
+    /// The time that the call took.
+    pub duration: Duration,
+}
+
+/// The present, by tokio's clock, which tests can pause.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Runs the finalizers once: with the outcome, or on drop without one.
+pub(super) struct Finalizing<'a> {
+    hooks: &'a Hooks,
+    context: &'a Context,
+    started: Instant,
+    pub(super) status: Option<StatusCode>,
+    done: bool,
+}
+
+impl<'a> Finalizing<'a> {
+    pub(super) fn new(hooks: &'a Hooks, context: &'a Context, started: Instant) -> Self {
+        Self { hooks, context, started, status: None, done: false }
+    }
+
+    pub(super) fn finish(mut self, error: Option<&Error>) {
+        self.run(error, false);
+    }
+
+    fn run(&mut self, error: Option<&Error>, left: bool) {
+        if std::mem::replace(&mut self.done, true) || self.hooks.finalizers.is_empty() {
+            return;
+        }
+        let duration = now().saturating_duration_since(self.started);
+        let finished = FinishedCall { context: self.context, status: self.status, error, left, duration };
+        for hook in &self.hooks.finalizers {
+            hook(&finished);
+        }
+    }
+}
+
+impl Drop for Finalizing<'_> {
+    fn drop(&mut self) {
+        self.run(None, true);
+    }
+}

@@ -1,0 +1,70 @@
+//! An answer that is no success as an error, and an error of reqwest as ours.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use kit_base::{Error, Kind, Origin, RetryHint};
+use reqwest::Url;
+use serde_json::{Map, Value};
+
+use crate::Reply;
+
+/// The error that a kit service sent, by the members of its problem details, or one made from a foreign status.
+/// Source: RFC 9457, and the members `kind` and `reason` of kit.
+pub(super) fn error(reply: &Reply) -> Error {
+    let problem = is_problem(reply).then(|| serde_json::from_slice(&reply.body).ok()).flatten();
+    let problem: Map<String, Value> = problem.unwrap_or_default();
+    let member = |name: &str| problem.get(name).and_then(Value::as_str);
+    let kind = member("kind").and_then(Kind::from_name).or(Kind::from_http_status(reply.status));
+    let bare = || match reply.status.is_redirection() {
+        true => format!("answered with {}, and redirects are not followed", reply.status),
+        false => format!("answered with {}", reply.status),
+    };
+    let message = member("detail").or(member("title")).map_or_else(bare, str::to_owned);
+    let error = Error::new(kind.unwrap_or(Kind::Unknown), message).with_retry_hint(retry_hint(reply));
+    match member("reason") {
+        Some(reason) => error.with_reason(reason.to_owned()),
+        None => error,
+    }
+}
+
+fn is_problem(reply: &Reply) -> bool {
+    let value = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/problem+json")
+}
+
+/// `Retry-After`, as seconds or as a date. Source: RFC 9110, section 10.2.3.
+fn retry_hint(reply: &Reply) -> RetryHint {
+    let hint = kit_base::wire::retry_after(&reply.headers);
+    if hint != RetryHint::None {
+        return hint;
+    }
+    let date = reply.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    match date.and_then(|date| httpdate::parse_http_date(date).ok()) {
+        Some(date) => RetryHint::After(date.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO)),
+        None => RetryHint::None,
+    }
+}
+
+/// A request that got no answer.
+pub(super) fn unsent(error: reqwest::Error, base: &Url) -> Error {
+    if error.is_connect() || error.is_builder() {
+        let mut scheme_refused = false;
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            scheme_refused |= inner.to_string().contains("scheme is not http");
+            cause = inner.source();
+        }
+        if base.scheme() == "https" && scheme_refused {
+            let message = format!(
+                "{base} needs TLS, which this client lacks: turn on a TLS feature of reqwest, or give a client of your own"
+            );
+            return Error::internal(message).with_origin(Origin::NotSent).with_source(error);
+        }
+        return Error::unavailable("cannot connect to the service").with_origin(Origin::NotSent).with_source(error);
+    }
+    if error.is_timeout() {
+        return Error::deadline_exceeded("no answer within the client's limit").with_source(error);
+    }
+    Error::unavailable("the call broke off").with_source(error)
+}

@@ -1,0 +1,221 @@
+//! How messages become bodies and back: JSON by default, protobuf, raw bytes, or a pair of closures.
+
+mod json;
+#[cfg(feature = "protobuf")]
+mod protobuf;
+mod raw;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use kit_base::{Context, Error, Response};
+
+pub use json::Json;
+#[cfg(feature = "protobuf")]
+pub use protobuf::Protobuf;
+pub use raw::Raw;
+
+use crate::Route;
+
+/// The parameters of a request by name, decoded: those in the path first, then those in the query.
+pub type Params = Vec<(String, String)>;
+
+/// A request as a server got it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Received<'a> {
+    /// Verb, target and version.
+    pub info: &'a RequestInfo,
+    /// The context; the headers are its [inbound](Context::inbound) metadata.
+    pub context: &'a Context,
+    /// What the route takes from path and query.
+    pub params: &'a Params,
+    /// The whole body, within the server's limit.
+    pub body: &'a Bytes,
+}
+
+impl<'a> Received<'a> {
+    /// A request with these parts; for testing decoders.
+    #[must_use]
+    pub const fn new(info: &'a RequestInfo, context: &'a Context, params: &'a Params, body: &'a Bytes) -> Self {
+        Self { info, context, params, body }
+    }
+}
+
+/// What came with a request beside headers and body.
+///
+/// Headers are found in [`Context::inbound`], the peer's address in [`Context::peer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestInfo {
+    /// The verb.
+    pub method: Method,
+    /// The target: path and query, and the host over HTTP/2.
+    pub uri: Uri,
+    /// The version of HTTP.
+    pub version: Version,
+}
+
+impl RequestInfo {
+    /// A request with this verb to this target, over HTTP/1.1; for testing hooks and decoders.
+    #[must_use]
+    pub const fn new(method: Method, uri: Uri) -> Self {
+        Self { method, uri, version: Version::HTTP_11 }
+    }
+}
+
+/// Makes a message of a request; on a server.
+///
+/// A closure `Fn(&Received) -> Result<T, Error>` is one. Go kit: `DecodeRequestFunc`.
+#[doc(alias = "DecodeRequestFunc")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot decode a request into `{T}`",
+    label = "for JSON, `{T}` must implement `serde::Deserialize`",
+    note = "derive `serde::Deserialize` for `{T}`, or choose another codec"
+)]
+pub trait DecodeRequest<T>: Send + Sync + 'static {
+    /// Makes the message.
+    ///
+    /// # Errors
+    /// What is wrong with the request; it is answered with the status of its kind, 400 as a rule.
+    fn decode_request(&self, request: &Received<'_>) -> Result<T, Error>;
+}
+
+impl<T, F: Fn(&Received<'_>) -> Result<T, Error> + Send + Sync + 'static> DecodeRequest<T> for F {
+    fn decode_request(&self, request: &Received<'_>) -> Result<T, Error> {
+        self(request)
+    }
+}
+
+/// Makes an answer of an outcome; on a server. It sees the whole outcome, so that errors can travel inside an answer.
+///
+/// A closure `Fn(&Received, Result<Response<T>, Error>) -> Result<http::Response<Bytes>, Error>` is one. Go kit:
+/// `EncodeResponseFunc`.
+#[doc(alias = "EncodeResponseFunc")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot encode an answer of `{T}`",
+    label = "for JSON, `{T}` must implement `serde::Serialize`",
+    note = "derive `serde::Serialize` for `{T}`, or choose another codec"
+)]
+pub trait EncodeOutcome<T>: Send + Sync + 'static {
+    /// Makes the answer. Its status and headers are kept; those that the response brings are put over them.
+    ///
+    /// # Errors
+    /// What the server's error encoder shall answer: the error of the outcome, or why it cannot be encoded.
+    fn encode_outcome(
+        &self,
+        request: &Received<'_>,
+        outcome: Result<Response<T>, Error>,
+    ) -> Result<http::Response<Bytes>, Error>;
+}
+
+impl<T, F> EncodeOutcome<T> for F
+where
+    F: Fn(&Received<'_>, Result<Response<T>, Error>) -> Result<http::Response<Bytes>, Error> + Send + Sync + 'static,
+{
+    fn encode_outcome(
+        &self,
+        request: &Received<'_>,
+        outcome: Result<Response<T>, Error>,
+    ) -> Result<http::Response<Bytes>, Error> {
+        self(request, outcome)
+    }
+}
+
+/// A request as a client will send it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Outgoing {
+    /// The path with the parameters filled in, and the query.
+    pub target: String,
+    /// The type of the body; none where there is no body.
+    pub content_type: Option<HeaderValue>,
+    /// What the client wants to get.
+    pub accept: Option<HeaderValue>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Outgoing {
+    /// A request to this path and query, without a body.
+    #[must_use]
+    pub fn to(target: impl Into<String>) -> Self {
+        Self { target: target.into(), ..Self::default() }
+    }
+
+    /// The same with a body of this type.
+    #[must_use]
+    pub fn with_body(mut self, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        self.content_type = Some(content_type);
+        self.body = body.into();
+        self
+    }
+
+    /// The same, wanting an answer of this type.
+    #[must_use]
+    pub fn accepting(mut self, accept: HeaderValue) -> Self {
+        self.accept = Some(accept);
+        self
+    }
+}
+
+/// Makes a request of a message; on a client. Go kit: `EncodeRequestFunc`.
+#[doc(alias = "EncodeRequestFunc")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot encode a request of `{T}`",
+    label = "for JSON, `{T}` must implement `serde::Serialize`",
+    note = "derive `serde::Serialize` for `{T}`, or choose another codec"
+)]
+pub trait EncodeRequest<T>: Send + Sync + 'static {
+    /// Makes the request.
+    ///
+    /// # Errors
+    /// The message cannot be encoded, or lacks a parameter of the path.
+    fn encode_request(&self, route: &Route, verb: &Method, message: &T) -> Result<Outgoing, Error>;
+}
+
+/// An answer as a client got it, with a status of 2xx.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body, within the client's limit.
+    pub body: Bytes,
+}
+
+/// Makes a message of an answer; on a client. Go kit: `DecodeResponseFunc`.
+#[doc(alias = "DecodeResponseFunc")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot decode an answer into `{T}`",
+    label = "for JSON, `{T}` must implement `serde::Deserialize`",
+    note = "derive `serde::Deserialize` for `{T}`, or choose another codec"
+)]
+pub trait DecodeResponse<T>: Send + Sync + 'static {
+    /// Makes the message.
+    ///
+    /// # Errors
+    /// The answer cannot be decoded, or carries a business error in its body.
+    fn decode_response(&self, reply: &Reply) -> Result<T, Error>;
+}
+
+/// Whether the headers say that the body is of one of these types, or say nothing.
+fn is_type(headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let Some(value) = headers.get(http::header::CONTENT_TYPE) else { return Ok(()) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if wanted(&essence) {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!("content type {text:?} is not supported")).with_reason(UNSUPPORTED))
+}
+
+/// The reason of an error that is answered with 415.
+pub(crate) const UNSUPPORTED: &str = "UNSUPPORTED_MEDIA_TYPE";
+/// The reason of an error in the body or the parameters of a request.
+pub(crate) const MALFORMED: &str = "MALFORMED_REQUEST";
+
+fn malformed(what: impl std::fmt::Display) -> Error {
+    Error::invalid_argument(format!("malformed request: {what}")).with_reason(MALFORMED)
+}

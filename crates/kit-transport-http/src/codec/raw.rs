@@ -1,0 +1,45 @@
+//! Bodies as they are.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
+use kit_base::{Error, Response};
+
+use super::{DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Outgoing, Received, Reply};
+use crate::Route;
+
+/// Bodies as they are, [`Bytes`] in and out, under `application/octet-stream` unless the response says otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Raw;
+
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+impl DecodeRequest<Bytes> for Raw {
+    fn decode_request(&self, request: &Received<'_>) -> Result<Bytes, Error> {
+        Ok(request.body.clone())
+    }
+}
+
+impl EncodeOutcome<Bytes> for Raw {
+    fn encode_outcome(
+        &self,
+        _: &Received<'_>,
+        outcome: Result<Response<Bytes>, Error>,
+    ) -> Result<http::Response<Bytes>, Error> {
+        let mut answer = http::Response::new(outcome?.into_message());
+        answer.headers_mut().insert(CONTENT_TYPE, OCTETS);
+        Ok(answer)
+    }
+}
+
+impl EncodeRequest<Bytes> for Raw {
+    fn encode_request(&self, route: &Route, _: &Method, message: &Bytes) -> Result<Outgoing, Error> {
+        Ok(Outgoing::to(route.path()).with_body(OCTETS, message.clone()))
+    }
+}
+
+impl DecodeResponse<Bytes> for Raw {
+    fn decode_response(&self, reply: &Reply) -> Result<Bytes, Error> {
+        Ok(reply.body.clone())
+    }
+}

@@ -1,0 +1,262 @@
+//! The server: endpoints bound to routes, as one plain service on `http` types.
+
+#[cfg(feature = "axum")]
+mod axum;
+mod body;
+mod handler;
+mod hooks;
+mod routes;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use kit_base::{
+    Bind, Context, Endpoint, Error, IntoService, Observer, Operation, Request, Response, Unary,
+};
+
+pub use body::Body;
+pub use hooks::FinishedRequest;
+pub use routes::Routes;
+
+use crate::{BuildError, DecodeRequest, EncodeOutcome, Json, RequestInfo, Route};
+use handler::{Handler, Unit};
+use hooks::Hooks;
+use routes::Entry;
+
+/// A plain service on `http` types: for kit-serve, for hyper, as a fallback or a nested service of axum.
+pub type HttpService = IntoService<Routes>;
+
+/// Binds endpoints to routes. Whole services come by `bind` of a service, single endpoints by
+/// [`endpoint`](Self::endpoint), or by [`handle`](Self::handle) with a decoder and an encoder of their own.
+///
+/// For each request: the finalizers are set up; the before hooks run; the request is decoded; the endpoint is called,
+/// with the caller's deadline; the after hooks run; the answer is encoded; the finalizers run. An error on the way goes
+/// to the error handlers and then to the error encoder. This is Go kit's order.
+///
+/// Errors are answered with the status of their kind and problem details (RFC 9457). The server's own answers: 400 for a
+/// malformed request or deadline, 404, 405 with `Allow`, 408 for a body that does not come, 413, 415.
+pub struct HttpServer<C = Json> {
+    codec: Arc<C>,
+    entries: Vec<Entry>,
+    prefix: String,
+    renamed: Vec<(String, String)>,
+    settings: Settings,
+}
+
+/// What holds for all routes.
+pub(crate) struct Settings {
+    pub(crate) body_limit: usize,
+    pub(crate) body_timeout: Duration,
+    pub(crate) hooks: Hooks,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl HttpServer {
+    /// A server without routes that speaks JSON.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_codec(Json::new())
+    }
+}
+
+impl Default for HttpServer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<C> HttpServer<C> {
+    /// A server without routes that speaks by this codec.
+    #[must_use]
+    pub fn with_codec(codec: C) -> Self {
+        let settings = Settings {
+            body_limit: 2 * 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            hooks: Hooks::default(),
+            observer: Arc::new(()),
+        };
+        Self { codec: Arc::new(codec), entries: Vec::new(), prefix: String::new(), renamed: Vec::new(), settings }
+    }
+
+    /// Puts this before the paths of all routes that are bound from here on: `/addsvc`.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Gives the method of this name another route than its own: `("sum", "GET,POST /v1/sum")`.
+    #[must_use]
+    pub fn route(mut self, method: impl Into<String>, route: impl Into<String>) -> Self {
+        self.renamed.push((method.into(), route.into()));
+        self
+    }
+
+    /// The most bytes that a body may have; 2 MiB by default. More is answered with 413, and never read into memory.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.settings.body_limit = bytes;
+        self
+    }
+
+    /// The time within which a body must have come; 30 s by default. Later is answered with 408.
+    #[must_use]
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.body_timeout = timeout;
+        self
+    }
+
+    /// Runs before a request is decoded: it may put things into the context. Go kit: `ServerBefore`.
+    #[doc(alias = "ServerBefore")]
+    #[must_use]
+    pub fn before(mut self, hook: impl Fn(&mut Context, &RequestInfo) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.before.push(Box::new(hook));
+        self
+    }
+
+    /// Runs after a success: it may set headers. Go kit: `ServerAfter`.
+    #[doc(alias = "ServerAfter")]
+    #[must_use]
+    pub fn after(mut self, hook: impl Fn(&Context, &mut HeaderMap) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.after.push(Box::new(hook));
+        self
+    }
+
+    /// Runs exactly once at the end of each request that had a route, also when the caller left. Go kit:
+    /// `ServerFinalizer`.
+    #[doc(alias = "ServerFinalizer")]
+    #[must_use]
+    pub fn finalizer(mut self, hook: impl Fn(&FinishedRequest<'_>) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.finalizers.push(Box::new(hook));
+        self
+    }
+
+    /// Sees each error before it is answered, source and all. Go kit: `ServerErrorHandler`.
+    #[doc(alias = "ServerErrorHandler")]
+    #[must_use]
+    pub fn error_handler(mut self, hook: impl Fn(&Context, &Error) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.error_handlers.push(Box::new(hook));
+        self
+    }
+
+    /// Answers errors in another form. Errors for which it gives nothing are answered as problem details. Go kit:
+    /// `ServerErrorEncoder`.
+    #[doc(alias = "ServerErrorEncoder")]
+    #[must_use]
+    pub fn error_encoder(
+        mut self,
+        encode: impl Fn(&Error) -> Option<http::Response<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.hooks.error_encoder = Some(Box::new(encode));
+        self
+    }
+
+    /// Puts a [`RequestInfo`] into the extensions of each context. Go kit: `PopulateRequestContext`.
+    #[doc(alias = "PopulateRequestContext")]
+    #[must_use]
+    pub fn request_info(self) -> Self {
+        self.before(|context, info| {
+            context.extensions_mut().insert(info.clone());
+        })
+    }
+
+    /// Tells events to this observer: `http_server` `panicked`, with the operation as key.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.settings.observer = Arc::new(observer);
+        self
+    }
+
+    /// Serves a single endpoint as this operation, by the server's codec.
+    #[must_use]
+    pub fn endpoint<Req, Res, E>(mut self, operation: Operation, endpoint: E) -> Self
+    where
+        Self: Bind<Unary, Req, Res>,
+        E: Endpoint<Request<Req>, Response = Response<Res>, Error: Into<Error>> + 'static,
+    {
+        self.bind(operation, endpoint);
+        self
+    }
+
+    /// Serves a single endpoint as this operation, by a decoder and an encoder of its own. Go kit: `NewServer`.
+    #[doc(alias = "NewServer")]
+    #[must_use]
+    pub fn handle<Req, Res, E>(
+        mut self,
+        operation: Operation,
+        endpoint: E,
+        decode: impl DecodeRequest<Req>,
+        encode: impl EncodeOutcome<Res>,
+    ) -> Self
+    where
+        Req: Send + 'static,
+        Res: Send + 'static,
+        E: Endpoint<Request<Req>, Response = Response<Res>, Error: Into<Error>> + 'static,
+    {
+        self.push(operation, Arc::new(Unit::new(endpoint, Arc::new(decode), Arc::new(encode))));
+        self
+    }
+
+    fn push(&mut self, operation: Operation, handler: Arc<dyn Handler>) {
+        self.entries.push(Entry { operation, prefix: self.prefix.clone(), handler });
+    }
+
+    /// The service.
+    ///
+    /// # Errors
+    /// A route is malformed, or two routes are one and the same.
+    pub fn build(self) -> Result<HttpService, BuildError> {
+        self.routes().map(IntoService::new)
+    }
+
+    /// The service as an endpoint, for kit layers over all of it.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn routes(self) -> Result<Routes, BuildError> {
+        let Self { entries, renamed, settings, .. } = self;
+        let mut routed = Vec::new();
+        for (method, route) in &renamed {
+            if !entries.iter().any(|entry| entry.operation.method() == method) {
+                let what = format!("route {route:?} is given for the method {method:?}, which is not bound");
+                return Err(BuildError::new(what));
+            }
+        }
+        for entry in entries {
+            let given = renamed.iter().rev().find(|(method, _)| method == entry.operation.method());
+            let route = match given {
+                Some((_, route)) => route.parse(),
+                None => Route::of(&entry.operation),
+            };
+            let route = route
+                .map_err(|error| BuildError::new(format!("{} has no valid route", entry.operation)).because(error))?;
+            routed.push((route.prefixed(&entry.prefix), entry));
+        }
+        Routes::new(routed, settings)
+    }
+}
+
+impl<C, Req, Res> Bind<Unary, Req, Res> for HttpServer<C>
+where
+    C: DecodeRequest<Req> + EncodeOutcome<Res>,
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    fn bind<E>(&mut self, operation: Operation, endpoint: E)
+    where
+        E: Endpoint<Request<Req>, Response = Response<Res>, Error: Into<Error>> + 'static,
+    {
+        let codec = Arc::clone(&self.codec);
+        self.push(operation, Arc::new(Unit::new(endpoint, Arc::clone(&codec), codec)));
+    }
+}
+
+impl<C> fmt::Debug for HttpServer<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operations: Vec<_> = self.entries.iter().map(|entry| &entry.operation).collect();
+        f.debug_struct("HttpServer").field("operations", &operations).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+//! The body of an answer, and the reading of a request's body within its limits.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use kit_base::Error;
+use pin_project_lite::pin_project;
+
+use super::routes::Refused;
+
+pin_project! {
+    /// The body of an answer.
+    #[derive(Debug, Default)]
+    pub struct Body {
+        #[pin]
+        whole: Full<Bytes>,
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self { whole: Full::new(bytes) }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.project().whole.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.whole.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.whole.size_hint()
+    }
+}
+
+/// The whole body, or why there is none. A body that says it is too long is not read at all.
+pub(super) async fn read<B: HttpBody>(body: B, limit: usize, timeout: Duration) -> Result<Bytes, Refused> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large(limit));
+    }
+    match tokio::time::timeout(timeout, collect(body, limit)).await {
+        Ok(read) => read,
+        Err(_) => {
+            let error = Error::deadline_exceeded(format!("the body did not come within {timeout:?}"));
+            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, error))
+        }
+    }
+}
+
+async fn collect<B: HttpBody>(body: B, limit: usize) -> Result<Bytes, Refused> {
+    let mut body = pin!(body);
+    let mut whole = Bytes::new();
+    let mut more = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            let error = Error::invalid_argument("the body broke off");
+            Refused::new(StatusCode::BAD_REQUEST, error)
+        })?;
+        let Ok(mut data) = frame.into_data() else { continue };
+        if whole.len() + more.len() + data.remaining() > limit {
+            return Err(too_large(limit));
+        }
+        // One frame is the rule, and it is taken over as it is.
+        if whole.is_empty() && more.is_empty() {
+            whole = data.copy_to_bytes(data.remaining());
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&std::mem::take(&mut whole));
+            }
+            while data.has_remaining() {
+                let chunk = data.chunk();
+                let length = chunk.len();
+                more.extend_from_slice(chunk);
+                data.advance(length);
+            }
+        }
+    }
+    Ok(if more.is_empty() { whole } else { more.freeze() })
+}
+
+fn too_large(limit: usize) -> Refused {
+    let error = Error::invalid_argument(format!("the body is longer than {limit} bytes")).with_reason("BODY_TOO_LARGE");
+    Refused::new(StatusCode::PAYLOAD_TOO_LARGE, error)
+}

@@ -1,0 +1,98 @@
+//! One bound endpoint with its codec, its types erased.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Response as HttpResponse, StatusCode};
+use kit_base::{Context, Endpoint, Error, Request, Response, ResponseParts, catch_panic};
+
+use crate::{DecodeRequest, EncodeOutcome, Params, Received, RequestInfo};
+
+/// A request on its way to an endpoint.
+pub(super) struct Call {
+    pub(super) info: RequestInfo,
+    pub(super) params: Params,
+    pub(super) body: Bytes,
+    pub(super) context: Context,
+}
+
+type Answering<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse<Bytes>, Error>> + Send + 'a>>;
+
+/// Whatever answers the calls of one route.
+pub(super) trait Handler: Send + Sync {
+    fn handle(&self, call: Call) -> Answering<'_>;
+}
+
+/// An endpoint of the unary shape, with its decoder and encoder.
+pub(super) struct Unit<E, D: ?Sized, N: ?Sized, Req, Res> {
+    endpoint: E,
+    decode: Arc<D>,
+    encode: Arc<N>,
+    _messages: PhantomData<fn(Req) -> Res>,
+}
+
+impl<E, D, N, Req, Res> Unit<E, D, N, Req, Res> {
+    pub(super) fn new(endpoint: E, decode: Arc<D>, encode: Arc<N>) -> Self {
+        Self { endpoint, decode, encode, _messages: PhantomData }
+    }
+}
+
+impl<E, D, N, Req, Res> Unit<E, D, N, Req, Res>
+where
+    E: Endpoint<Request<Req>, Response = Response<Res>, Error: Into<Error>>,
+    D: DecodeRequest<Req>,
+    N: EncodeOutcome<Res>,
+{
+    async fn run(&self, call: Call) -> Result<HttpResponse<Bytes>, Error> {
+        let Call { info, params, body, context } = call;
+        let message = self.decode.decode_request(&Received::new(&info, &context, &params, &body))?;
+        let request = Request::from_parts(context.clone(), message);
+        let outcome = self.endpoint.call(request).await.map_err(Into::into);
+        let parts = outcome.as_ref().ok().and_then(Response::parts).cloned();
+        let answer = self.encode.encode_outcome(&Received::new(&info, &context, &params, &body), outcome)?;
+        Ok(put_over(answer, parts))
+    }
+}
+
+impl<E, D, N, Req, Res> Handler for Unit<E, D, N, Req, Res>
+where
+    E: Endpoint<Request<Req>, Response = Response<Res>, Error: Into<Error>>,
+    D: DecodeRequest<Req>,
+    N: EncodeOutcome<Res>,
+    Req: Send,
+    Res: Send,
+{
+    fn handle(&self, call: Call) -> Answering<'_> {
+        Box::pin(catch_panic(move || self.run(call)))
+    }
+}
+
+/// Puts status and headers that the response brings over those of its encoding.
+fn put_over(mut answer: HttpResponse<Bytes>, parts: Option<ResponseParts>) -> HttpResponse<Bytes> {
+    let Some(parts) = parts else { return answer };
+    if let Some(status) = parts.extensions.get::<StatusCode>() {
+        *answer.status_mut() = *status;
+    }
+    if matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        answer.headers_mut().remove(CONTENT_TYPE);
+        *answer.body_mut() = Bytes::new();
+    }
+    for name in parts.headers.keys() {
+        answer.headers_mut().remove(name);
+        for value in parts.headers.get_all(name) {
+            answer.headers_mut().append(name, value.clone());
+        }
+    }
+    answer
+}
+
+impl fmt::Debug for dyn Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handler")
+    }
+}
