@@ -1,9 +1,5 @@
 //! `cargo xtask`: everything this workspace does that is more than one cargo command.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line program talks on its terminal"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program talks on its terminal")]
 
 mod bench;
 mod ci;

@@ -87,8 +87,7 @@ impl Program {
 
     /// Runs it silently and returns what it wrote to stdout; the failure shows what it wrote to stderr.
     pub(crate) fn capture(mut self) -> Result<String> {
-        let output =
-            self.command.stdin(Stdio::null()).output().map_err(|error| not_started(&self.shown, &error))?;
+        let output = self.command.stdin(Stdio::null()).output().map_err(|error| not_started(&self.shown, &error))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
@@ -156,10 +155,7 @@ mod tests {
     #[test]
     fn streaming_hands_on_each_line_even_if_it_is_no_text() {
         let mut lines = Vec::new();
-        Program::new("printf")
-            .arg("one\\n\\377two\\nthree")
-            .stream(|line| lines.push(line.to_owned()))
-            .unwrap();
+        Program::new("printf").arg("one\\n\\377two\\nthree").stream(|line| lines.push(line.to_owned())).unwrap();
         assert_eq!(lines, ["one", "\u{fffd}two", "three"]);
     }
 }

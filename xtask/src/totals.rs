@@ -29,9 +29,7 @@ impl Totals {
                     _ => {}
                 }
             }
-        } else if let Some((name, outcome)) =
-            line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... "))
-        {
+        } else if let Some((name, outcome)) = line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... ")) {
             if outcome.starts_with("FAILED") {
                 self.failed_names.push(name.to_owned());
             } else if outcome.starts_with("ignored") {

@@ -91,8 +91,8 @@ impl Workspace {
 
 /// The workspace's folder: cargo names xtask's own when it runs it.
 pub(crate) fn root() -> PathBuf {
-    let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let manifest_dir =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     manifest_dir.parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
@@ -108,10 +108,7 @@ fn package(value: &Value, root: &Path) -> Package {
         version: text_of(value, "version"),
         dir: dir.strip_prefix(root).unwrap_or(dir).to_owned(),
         // `publish = false` is an empty list of registries.
-        publish: value
-            .get("publish")
-            .and_then(Value::as_array)
-            .is_none_or(|registries| !registries.is_empty()),
+        publish: value.get("publish").and_then(Value::as_array).is_none_or(|registries| !registries.is_empty()),
         proc_macro: targets.iter().any(|target| has_kind(target, "proc-macro")),
         dependencies: list(value, "dependencies").iter().map(dependency).collect(),
         features: value
@@ -148,10 +145,8 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 
 /// Git's view where there is one (new files too, ignored ones not), else all files.
 fn files(root: &Path) -> Result<Vec<PathBuf>> {
-    let git = Program::new("git")
-        .dir(root)
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-        .capture();
+    let git =
+        Program::new("git").dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).capture();
     let mut files = match git {
         Ok(names) => names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect(),
         // No git, no repository, or one that git does not trust.

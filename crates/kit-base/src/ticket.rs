@@ -8,6 +8,8 @@ use std::sync::Arc;
 use crate::guard::Shared;
 use crate::{Call, Cause, Classify, Clock, End, Gate, Hold, Judgement, Kind, Now, StreamEnd};
 
+type Types<Req, Res, Err, C, K> = PhantomData<fn(Req, Res, Err, C, K)>;
+
 /// The permits of a call. Dropped, it tells the gates that the caller left.
 ///
 /// It borrows the gates (`S` is a reference) while the future runs, and owns them when it rides in a body or stream.
@@ -19,7 +21,7 @@ where
     permit: Option<G::Permit>,
     /// What the head has told of an answer that streams.
     head: Judgement,
-    _call: PhantomData<fn(Req, Res, Err, C, K)>,
+    _call: Types<Req, Res, Err, C, K>,
 }
 
 /// The permits of a call whose answer streams; see [`Call::Held`].

@@ -23,7 +23,7 @@ pub enum Verdict {
     Caller,
     /// The peer cannot serve now; the next try may work.
     Transient,
-    /// The peer has too much to do, or a quota is used up.
+    /// The peer has too much to do, or a quota is used up: `ResourceExhausted`, or `Unavailable` with a time to wait.
     Overloaded,
     /// The time has passed.
     Expired,
@@ -90,6 +90,8 @@ impl Judgement {
     /// The judgement on a failure of this kind, origin and hint.
     pub const fn of_parts(kind: Kind, origin: Origin, retry_hint: RetryHint) -> Self {
         let verdict = match kind {
+            // A push-back: the peer says when it wants to be asked again, so it lives and has too much to do.
+            Kind::Unavailable if matches!(retry_hint, RetryHint::After(_)) => Verdict::Overloaded,
             Kind::Unavailable => Verdict::Transient,
             // A peer that cancels unasked is going away; what we cancelled ourselves says nothing of the peer.
             Kind::Cancelled if matches!(origin, Origin::Remote) => Verdict::Transient,

@@ -16,8 +16,8 @@ use model::Service;
 
 pub(crate) fn service(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let service = Service::read(options, item)?;
-    let mut expansion = local::service_trait(&service);
-    expansion.extend(local::checks(&service));
+    let mut expansion = local::checks(&service);
+    expansion.extend(local::service_trait(&service));
     expansion.extend(endpoints::endpoints(&service));
     expansion.extend(local::method_endpoints(&service));
     expansion.extend(compose::composition(&service));

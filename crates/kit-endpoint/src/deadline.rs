@@ -1,6 +1,7 @@
 //! An endpoint whose calls end by their deadline, and the future that sees to it.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -37,7 +38,7 @@ where
     type Response = E::Response;
     type Error = E::Error;
 
-    fn call(&self, req: Request<T, S>) -> impl Future<Output = Result<E::Response, E::Error>> + Send {
+    fn call(&self, mut req: Request<T, S>) -> impl Future<Output = Result<E::Response, E::Error>> + Send {
         let callers = req.context().deadline();
         if callers.is_none() && self.settings.sets_none() {
             return DeadlinedFuture { state: State::Unlimited { inner: self.inner.call(req) } };
@@ -47,7 +48,8 @@ where
             None => State::Unlimited { inner: self.inner.call(req) },
             Some(deadline) if deadline.has_passed(now) => State::Over { refused: true },
             Some(deadline) => {
-                let req = req.map_context(|context| context.with_deadline(deadline));
+                let context = mem::take(req.context_mut()).with_deadline(deadline);
+                *req.context_mut() = context;
                 State::Limited { inner: self.inner.call(req), deadline, start: now, timer: None }
             }
         };

@@ -45,10 +45,10 @@ pub trait EndpointExt<Req>: Endpoint<Req> + Sized {
 
     /// The endpoint inside an async function of request and [`Next`]. Written here, the function needs no types; as a
     /// layer of its own it is a [`middleware_fn`](crate::middleware_fn).
-    fn middleware<F, Fut, Res, Err>(self, middleware: F) -> WithMiddleware<Self, F>
+    fn middleware<F, Fut, Res>(self, middleware: F) -> WithMiddleware<Self, F>
     where
         F: Fn(Req, Next<Self>) -> Fut + Send + Sync,
-        Fut: Future<Output = Result<Res, Err>> + Send,
+        Fut: Future<Output = Result<Res, Self::Error>> + Send,
     {
         WithMiddleware::new(self, middleware)
     }

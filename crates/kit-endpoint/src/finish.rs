@@ -16,9 +16,9 @@ use kit_base::{Cause, End, Error, Gate, Judgement, Now, Operation, RequestParts}
 ///
 /// static SEEN: Mutex<Vec<Verdict>> = Mutex::new(Vec::new());
 ///
-/// let endpoint = nop::<()>().guard(finish_hook(|call| SEEN.lock().unwrap().push(call.judgement.verdict)));
-/// endpoint.call(Request::<_>::new(1)).await.unwrap();
-/// drop(endpoint.call(Request::<_>::new(2)));
+/// let endpoint = nop::<u8, ()>().guard(finish_hook(|call| SEEN.lock().unwrap().push(call.judgement.verdict)));
+/// endpoint.call(Request::new(1)).await.unwrap();
+/// drop(endpoint.call(Request::new(2)));
 /// assert_eq!(*SEEN.lock().unwrap(), [Verdict::Success, Verdict::Caller]);
 /// # });
 /// ```

@@ -1,6 +1,7 @@
 //! An endpoint that has a name wherever it is called from.
 
 use std::future::Future;
+use std::mem;
 
 use kit_base::{Endpoint, Operation, Request};
 
@@ -12,7 +13,9 @@ pub struct Named<E> {
 }
 
 impl<E> Named<E> {
-    pub(crate) const fn new(inner: E, operation: Operation) -> Self {
+    /// An endpoint with this name.
+    #[must_use]
+    pub const fn new(inner: E, operation: Operation) -> Self {
         Self { inner, operation }
     }
 
@@ -31,7 +34,8 @@ impl<T, S, E: Endpoint<Request<T, S>>> Endpoint<Request<T, S>> for Named<E> {
 
     fn call(&self, mut req: Request<T, S>) -> impl Future<Output = Result<E::Response, E::Error>> + Send {
         if *req.context().operation() == Operation::UNMATCHED {
-            req = req.map_context(|context| context.with_operation(self.operation.clone()));
+            let context = mem::take(req.context_mut()).with_operation(self.operation.clone());
+            *req.context_mut() = context;
         }
         self.inner.call(req)
     }

@@ -151,8 +151,7 @@ impl Tasks {
             return Stopped::default();
         }
         let stats = &self.shared.stats;
-        let stopped =
-            Stopped { cut_connections: stats.connections_open(), cut_requests: stats.requests_open() };
+        let stopped = Stopped { cut_connections: stats.connections_open(), cut_requests: stats.requests_open() };
         self.set.abort_all();
         let _ = timeout(CUT_WAIT, self.drain()).await;
         stopped

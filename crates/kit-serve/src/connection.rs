@@ -98,11 +98,7 @@ enum Stage {
     Closing(End),
 }
 
-async fn drive(
-    mut connection: Pin<&mut impl Connection>,
-    link: &Link,
-    mut stop: watch::Receiver<bool>,
-) -> End {
+async fn drive(mut connection: Pin<&mut impl Connection>, link: &Link, mut stop: watch::Receiver<bool>) -> End {
     let limits = &link.shared.limits;
     // An error means that the server is gone, and this task with it.
     let mut stop = pin!(async move { stop.wait_for(|stop| *stop).await.is_ok() });

@@ -23,13 +23,7 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
-        Self {
-            shared,
-            peer,
-            activity: Activity::new(),
-            probing: AtomicBool::new(false),
-            left_over: Mutex::new(None),
-        }
+        Self { shared, peer, activity: Activity::new(), probing: AtomicBool::new(false), left_over: Mutex::new(None) }
     }
 
     pub(crate) fn set_probing(&self, probing: bool) {

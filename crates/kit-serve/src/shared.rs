@@ -45,9 +45,6 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("limits", &self.limits)
-            .field("stats", &self.stats)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("limits", &self.limits).field("stats", &self.stats).finish_non_exhaustive()
     }
 }

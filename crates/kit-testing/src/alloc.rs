@@ -69,10 +69,7 @@ impl Counts {
     /// What the process allocated so far.
     fn so_far() -> Self {
         let stats = INSTRUMENTED_SYSTEM.stats();
-        Self {
-            allocations: stats.allocations as u64 + stats.reallocations as u64,
-            bytes: stats.bytes_allocated as u64,
-        }
+        Self { allocations: stats.allocations as u64 + stats.reallocations as u64, bytes: stats.bytes_allocated as u64 }
     }
 
     /// What was allocated since `earlier`.

@@ -92,14 +92,8 @@ impl Child {
         // From here on `child` owns the process, so that an error below kills it.
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         let output = Arc::new(Output::default());
-        let mut child = Self {
-            program: program.to_owned(),
-            process,
-            pid,
-            output: output.clone(),
-            watchdog,
-            status: None,
-        };
+        let mut child =
+            Self { program: program.to_owned(), process, pid, output: output.clone(), watchdog, status: None };
         child.watchdog.guard(pid)?;
         if let Some(stdout) = stdout {
             output.clone().read(Stream::Out, stdout)?;

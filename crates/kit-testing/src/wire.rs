@@ -183,8 +183,7 @@ fn parse_request(head: &[u8]) -> io::Result<Request<()>> {
     let mut parsed = httparse::Request::new(&mut headers);
     parsed.parse(head).map_err(invalid)?;
     let mut request = Request::new(());
-    *request.method_mut() =
-        Method::from_bytes(parsed.method.unwrap_or_default().as_bytes()).map_err(invalid)?;
+    *request.method_mut() = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes()).map_err(invalid)?;
     *request.uri_mut() = parsed.path.unwrap_or_default().parse().map_err(invalid)?;
     *request.version_mut() = version(parsed.version);
     *request.headers_mut() = header_map(parsed.headers)?;
@@ -209,9 +208,7 @@ fn framing(headers: &HeaderMap) -> io::Result<Option<Framing>> {
     }
     let Some(length) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
     let parsed = length.to_str().ok().and_then(|length| length.trim().parse().ok());
-    parsed
-        .map(|length| Some(Framing::Length(length)))
-        .ok_or_else(|| invalid(format!("content-length {length:?}")))
+    parsed.map(|length| Some(Framing::Length(length))).ok_or_else(|| invalid(format!("content-length {length:?}")))
 }
 
 fn header_map(parsed: &[httparse::Header<'_>]) -> io::Result<HeaderMap> {

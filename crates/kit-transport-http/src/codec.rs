@@ -1,6 +1,7 @@
 //! How messages become bodies and back: JSON by default, protobuf, raw bytes, or a pair of closures.
 
 mod json;
+mod probe;
 #[cfg(feature = "protobuf")]
 mod protobuf;
 mod raw;

@@ -1,1 +1,108 @@
-//! Go kit's addsvc: sum and concat, over every transport.
+//! Go kit's addsvc: sum and concat. The trait, its messages and errors, and the logic; one module for each transport.
+
+mod http;
+
+use kit_endpoint::{Context, Error, service};
+use serde::{Deserialize, Serialize};
+
+pub use http::{http_client, http_service};
+
+/// Adds numbers, and joins texts.
+#[service(name = "addsvc", grpc = "pb.Add")]
+pub trait Add {
+    /// The sum of two numbers, not both zero, within 32 bits.
+    #[idempotent]
+    async fn sum(&self, cx: &Context, req: SumRequest) -> Result<SumReply, AddError>;
+
+    /// The two texts as one, of at most ten bytes.
+    #[idempotent]
+    async fn concat(&self, cx: &Context, req: ConcatRequest) -> Result<ConcatReply, AddError>;
+}
+
+/// Two numbers.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SumRequest {
+    /// The first.
+    pub a: i64,
+    /// The second.
+    pub b: i64,
+}
+
+/// A sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SumReply {
+    /// It.
+    pub v: i64,
+}
+
+/// Two texts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConcatRequest {
+    /// The first.
+    pub a: String,
+    /// The second.
+    pub b: String,
+}
+
+/// A text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConcatReply {
+    /// It.
+    pub v: String,
+}
+
+/// Why the service does not add.
+#[derive(Debug, kit_endpoint::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// Zero and zero; a rule of Go kit's, to have an error to show.
+    #[kit(kind = InvalidArgument, message = "can't sum two zeroes")]
+    TwoZeroes,
+    /// An operand or the sum needs more than 32 bits.
+    #[kit(kind = OutOfRange, message = "integer overflow")]
+    IntegerOverflow,
+    /// More than ten bytes.
+    #[kit(kind = OutOfRange, message = "result exceeds maximum size")]
+    MaxSizeExceeded,
+    /// Whatever can go wrong on the way.
+    #[kit(other)]
+    Other(Error),
+}
+
+impl AddError {
+    /// The error of the service's own with this text.
+    fn from_text(text: &str) -> Option<Self> {
+        [Self::TwoZeroes, Self::IntegerOverflow, Self::MaxSizeExceeded].into_iter().find(|own| own.to_string() == text)
+    }
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
+/// The logic.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Adder;
+
+/// The longest text that [`Add::concat`] makes, in bytes.
+const MAX_SIZE: usize = 10;
+
+impl Add for Adder {
+    async fn sum(&self, _: &Context, SumRequest { a, b }: SumRequest) -> Result<SumReply, AddError> {
+        if a == 0 && b == 0 {
+            return Err(AddError::TwoZeroes);
+        }
+        let narrow = |n| i32::try_from(n).map_err(|_| AddError::IntegerOverflow);
+        let v = narrow(a)?.checked_add(narrow(b)?).ok_or(AddError::IntegerOverflow)?;
+        Ok(SumReply { v: v.into() })
+    }
+
+    async fn concat(&self, _: &Context, ConcatRequest { a, b }: ConcatRequest) -> Result<ConcatReply, AddError> {
+        if a.len() + b.len() > MAX_SIZE {
+            return Err(AddError::MaxSizeExceeded);
+        }
+        Ok(ConcatReply { v: a + &b })
+    }
+}

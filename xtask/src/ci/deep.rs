@@ -11,10 +11,7 @@ pub(super) fn features(run: &mut Run) -> Result {
     let mut built = 0;
     for package in workspace.packages.iter().filter(|package| package.published()) {
         for flags in feature_sets(package) {
-            Program::cargo(&run.root)
-                .args(["check", "--quiet", "--locked", "-p", &package.name])
-                .args(flags)
-                .run()?;
+            Program::cargo(&run.root).args(["check", "--quiet", "--locked", "-p", &package.name]).args(flags).run()?;
             built += 1;
         }
     }
@@ -73,12 +70,7 @@ mod tests {
         sets.sort();
         assert_eq!(
             sets,
-            [
-                "",
-                "--no-default-features",
-                "--no-default-features --features a",
-                "--no-default-features --features b",
-            ]
+            ["", "--no-default-features", "--no-default-features --features a", "--no-default-features --features b",]
         );
     }
 }

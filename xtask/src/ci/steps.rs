@@ -57,13 +57,7 @@ pub(super) fn test(run: &mut Run) -> Result {
 }
 
 /// All tests, documentation tests too, to the end even if some fail. In `ci` a missing server is a failure.
-pub(super) fn run_tests(
-    root: &Path,
-    packages: &[String],
-    rest: &[String],
-    ci: bool,
-    totals: &mut Totals,
-) -> Result {
+pub(super) fn run_tests(root: &Path, packages: &[String], rest: &[String], ci: bool, totals: &mut Totals) -> Result {
     let mut program = Program::cargo(root).args(["test", "--no-fail-fast"]).args(SHARED);
     program = match packages {
         [] => program.arg("--workspace"),

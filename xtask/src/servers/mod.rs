@@ -107,9 +107,7 @@ fn install_debian(packages: &[&str]) -> Result {
     }
     if !is_root() {
         let line = format!("sudo apt-get update && sudo apt-get install -y --no-install-recommends {list}");
-        return Err(Failure(format!(
-            "not root, so nothing was installed; run this line, then try again:\n{line}"
-        )));
+        return Err(Failure(format!("not root, so nothing was installed; run this line, then try again:\n{line}")));
     }
     println!("installing with apt-get: {list}");
     Program::new("apt-get").args(["-q", "update"]).run()?;
@@ -125,18 +123,14 @@ fn install_python(root: &Path, package: &str) -> Result {
     if !python(root).exists() {
         Program::new("python3").args(["-m", "venv"]).arg(root.join(VENV)).run()?;
     }
-    Program::new(python(root))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package])
-        .run()
+    Program::new(python(root)).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]).run()
 }
 
 fn is_here(server: &Server, root: &Path) -> bool {
     match server.probe {
         Probe::Program(name) => find_program(name).is_some(),
         Probe::Runs(program, args) => Program::new(program).args(args).succeeds(),
-        Probe::Imports(modules) => {
-            Program::new(python(root)).args(["-c", &format!("import {modules}")]).succeeds()
-        }
+        Probe::Imports(modules) => Program::new(python(root)).args(["-c", &format!("import {modules}")]).succeeds(),
     }
 }
 

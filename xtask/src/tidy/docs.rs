@@ -70,12 +70,7 @@ fn changelog(workspace: &Workspace, package: &Package, findings: &mut Vec<Findin
     } else {
         return;
     };
-    findings.push(Finding::new(
-        path,
-        1,
-        message,
-        format!("add the heading `{heading} (unreleased)` and what changed"),
-    ));
+    findings.push(Finding::new(path, 1, message, format!("add the heading `{heading} (unreleased)` and what changed")));
 }
 
 /// The crate's documentation shows it at work, and the example is a test.
@@ -83,17 +78,11 @@ fn example(workspace: &Workspace, package: &Package, findings: &mut Vec<Finding>
     let path = package.dir.join("src/lib.rs");
     let text = workspace.read(&path);
     let docs: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("//!")).collect();
-    let is_test = |block: &Block| {
-        block.tag.split(',').all(|tag| matches!(tag, "" | "rust") || tag.starts_with("edition"))
-    };
+    let is_test =
+        |block: &Block| block.tag.split(',').all(|tag| matches!(tag, "" | "rust") || tag.starts_with("edition"));
     if !blocks(docs.into_iter()).any(|block| is_test(&block) && block.text.contains("assert")) {
         let fix = "show the crate at work in a `//!` code block that runs and asserts what comes out";
-        findings.push(Finding::new(
-            path,
-            1,
-            "the crate's documentation has no example with an assertion",
-            fix,
-        ));
+        findings.push(Finding::new(path, 1, "the crate's documentation has no example with an assertion", fix));
     }
 }
 
@@ -173,10 +162,7 @@ mod tests {
     fn a_crate_without_an_asserting_example_is_found() {
         let fixture = fixture();
         fixture.replace("crates/kit-x/src/lib.rs", "assert_eq!(1, 1)", "let _ = 1");
-        fixture.finds(
-            check,
-            "crates/kit-x/src/lib.rs:1: the crate's documentation has no example with an assertion",
-        );
+        fixture.finds(check, "crates/kit-x/src/lib.rs:1: the crate's documentation has no example with an assertion");
         fixture.file("crates/kit-x/src/lib.rs", "//! ```no_run\n//! assert!(true);\n//! ```\n");
         fixture.finds(check, "has no example with an assertion");
     }
@@ -184,8 +170,7 @@ mod tests {
     #[test]
     fn an_ignored_example_is_found_in_sources_and_in_markdown() {
         let fixture = fixture();
-        fixture
-            .file("crates/kit-x/src/a.rs", "//! A.\n\n/// ```rust,ignore\n/// no\n/// ```\npub fn a() {}\n");
+        fixture.file("crates/kit-x/src/a.rs", "//! A.\n\n/// ```rust,ignore\n/// no\n/// ```\npub fn a() {}\n");
         fixture.file("crates/kit-x/NOTES.md", "# Notes\n\n```ignore\nno\n```\n");
         fixture.finds(check, "crates/kit-x/src/a.rs:3: an example marked `ignore`");
         fixture.finds(check, "crates/kit-x/NOTES.md:3: an example marked `ignore`");
@@ -196,10 +181,7 @@ mod tests {
         let fixture = Fixture::new();
         fixture.crate_with("kit-x-macros", "[lib]\nproc-macro = true\n");
         fixture.file("crates/kit-x-macros/src/lib.rs", "//! Macros.\n");
-        fixture.file(
-            "crates/kit-x-macros/README.md",
-            "# Macros\n\n## Which crate do I want?\n\nThe other one.\n",
-        );
+        fixture.file("crates/kit-x-macros/README.md", "# Macros\n\n## Which crate do I want?\n\nThe other one.\n");
         fixture.finds_nothing(check);
     }
 }

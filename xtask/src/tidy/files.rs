@@ -16,8 +16,7 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
     for path in workspace.files_with("rs") {
         rust_file(path, &workspace.read(path), &mut findings);
     }
-    for path in ["rs", "md", "toml", "yml", "sh"].iter().flat_map(|extension| workspace.files_with(extension))
-    {
+    for path in ["rs", "md", "toml", "yml", "sh"].iter().flat_map(|extension| workspace.files_with(extension)) {
         whitespace(path, &workspace.read(path), &mut findings);
     }
     sizes(workspace, &mut findings);
@@ -60,12 +59,7 @@ fn whitespace(path: &Path, text: &str, findings: &mut Vec<Finding>) {
     }
     let lines = text.lines().count();
     if !text.is_empty() && (!text.ends_with('\n') || text.ends_with("\n\n")) {
-        findings.push(Finding::new(
-            path,
-            lines,
-            "the file does not end with exactly one newline",
-            "end it with one",
-        ));
+        findings.push(Finding::new(path, lines, "the file does not end with exactly one newline", "end it with one"));
     }
 }
 
@@ -74,9 +68,8 @@ fn sizes(workspace: &Workspace, findings: &mut Vec<Finding>) {
     for (what, percent, limit) in [("median", 50, MEDIAN), ("90th percentile", 90, NINE_OF_TEN)] {
         let found = percentile(&lengths, percent);
         if found >= limit {
-            let message = format!(
-                "the {what} of file lengths in crates/*/src is {found} lines; it stays under {limit}"
-            );
+            let message =
+                format!("the {what} of file lengths in crates/*/src is {found} lines; it stays under {limit}");
             findings.push(Finding::new("crates", 1, message, "split the longest files: one concept a file"));
         }
     }
@@ -178,10 +171,7 @@ mod tests {
         assert!(!fixture.findings(check).contains("median"));
         fixture.file("crates/kit-x/src/f0.rs", &long(120));
         fixture.finds(check, "the median of file lengths in crates/*/src is 120 lines");
-        assert!(
-            report(&fixture.load())
-                .starts_with("10 files in crates/*/src: median 120 lines, 90th percentile 300")
-        );
+        assert!(report(&fixture.load()).starts_with("10 files in crates/*/src: median 120 lines, 90th percentile 300"));
     }
 
     #[test]

@@ -85,11 +85,7 @@ impl Fixture {
             format!("{name} = {{ path = \"{dir}/{name}\", version = \"0.1.0\", default-features = false }}\n")
         };
         let lines: String = crates.iter().map(line).collect();
-        self.replace(
-            "Cargo.toml",
-            "[workspace.dependencies]\n",
-            &format!("[workspace.dependencies]\n{lines}"),
-        );
+        self.replace("Cargo.toml", "[workspace.dependencies]\n", &format!("[workspace.dependencies]\n{lines}"));
     }
 
     pub(crate) fn lock(&self) {

@@ -27,10 +27,7 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
         let graph = match graph(workspace, &package.name) {
             Ok(graph) => graph,
             Err(failure) => {
-                find(
-                    failure.to_string(),
-                    "repair the manifest, or bring Cargo.lock up to date with `cargo check`",
-                );
+                find(failure.to_string(), "repair the manifest, or bring Cargo.lock up to date with `cargo check`");
                 continue;
             }
         };
@@ -89,8 +86,7 @@ fn parse(text: &str) -> Graph {
     for line in text.lines() {
         let (package, features) = line.split_once('|').unwrap_or((line, ""));
         let Some(name) = package.split_whitespace().next() else { continue };
-        let features =
-            features.trim_end_matches("(*)").trim().split(',').filter(|feature| !feature.is_empty());
+        let features = features.trim_end_matches("(*)").trim().split(',').filter(|feature| !feature.is_empty());
         graph.entry(name.to_owned()).or_default().extend(features.map(str::to_owned));
     }
     graph
@@ -107,8 +103,7 @@ mod tests {
         let shared: Vec<_> = libraries.iter().map(|(library, _)| (*library, "vendor")).collect();
         fixture.share(&shared);
         for (library, features) in libraries {
-            let manifest =
-                format!("[package]\nname = \"{library}\"\nversion = \"0.1.0\"\n\n[features]\n{features}");
+            let manifest = format!("[package]\nname = \"{library}\"\nversion = \"0.1.0\"\n\n[features]\n{features}");
             fixture.file(&format!("vendor/{library}/Cargo.toml"), &manifest);
             fixture.file(&format!("vendor/{library}/src/lib.rs"), "//! A stand-in.\n");
         }
@@ -121,13 +116,10 @@ mod tests {
     fn two_tls_providers_in_a_default_graph_are_found() {
         let both = "[dependencies]\nring.workspace = true\naws-lc-sys.workspace = true\n";
         let libraries = [("ring", ""), ("aws-lc-sys", "")];
-        fixture("kit-x", both, &libraries)
-            .finds(check, "`kit-x` brings two TLS providers: aws-lc-sys and ring");
-        let one =
-            "[dependencies]\nring.workspace = true\naws-lc-sys = { workspace = true, optional = true }\n";
+        fixture("kit-x", both, &libraries).finds(check, "`kit-x` brings two TLS providers: aws-lc-sys and ring");
+        let one = "[dependencies]\nring.workspace = true\naws-lc-sys = { workspace = true, optional = true }\n";
         fixture("kit-x", one, &libraries).finds_nothing(check);
-        let in_tests =
-            "[dependencies]\nring.workspace = true\n\n[dev-dependencies]\naws-lc-sys.workspace = true\n";
+        let in_tests = "[dependencies]\nring.workspace = true\n\n[dev-dependencies]\naws-lc-sys.workspace = true\n";
         fixture("kit-x", in_tests, &libraries).finds_nothing(check);
     }
 
@@ -136,13 +128,11 @@ mod tests {
         let names: Vec<String> = (0..12).map(|number| format!("lib{number}")).collect();
         let libraries: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
         let lines = |count: usize| -> String {
-            let lines: String =
-                names.iter().take(count).map(|name| format!("{name}.workspace = true\n")).collect();
+            let lines: String = names.iter().take(count).map(|name| format!("{name}.workspace = true\n")).collect();
             format!("[dependencies]\n{lines}")
         };
         fixture("kit-base", &lines(11), &libraries).finds_nothing(check);
-        fixture("kit-base", &lines(12), &libraries)
-            .finds(check, "kit-base brings 13 crates, over 12: kit-base, lib0");
+        fixture("kit-base", &lines(12), &libraries).finds(check, "kit-base brings 13 crates, over 12: kit-base, lib0");
     }
 
     #[test]

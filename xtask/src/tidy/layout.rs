@@ -22,8 +22,7 @@ const TOP: [&str; 10] = [
 
 pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let first =
-        |path: &Path| path.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
+    let first = |path: &Path| path.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
     let top: BTreeSet<String> = workspace.files.iter().filter_map(|path| first(path)).collect();
     for name in top.iter().filter(|name| !name.starts_with('.') && !TOP.contains(&name.as_str())) {
         let fix = match name.as_str() {

@@ -89,7 +89,6 @@ mod tests {
                      a::expand(input)\n}\n";
         let macros = "[lib]\nproc-macro = true\n";
         fixture(macros, entry).finds_nothing(check);
-        fixture(macros, &format!("{entry}\nstruct S;\n"))
-            .finds(check, "crates/kit-x/src/lib.rs:10: `struct`");
+        fixture(macros, &format!("{entry}\nstruct S;\n")).finds(check, "crates/kit-x/src/lib.rs:10: `struct`");
     }
 }

@@ -48,16 +48,9 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
             if line.trim_start().starts_with("```") {
                 fenced = !fenced;
             } else if !fenced {
-                for target in
-                    targets(line).into_iter().filter(|target| !leads_somewhere(workspace, path, target))
-                {
+                for target in targets(line).into_iter().filter(|target| !leads_somewhere(workspace, path, target)) {
                     let message = format!("the link `{target}` leads to no file");
-                    findings.push(Finding::new(
-                        path,
-                        index + 1,
-                        message,
-                        "correct the path, relative to this file",
-                    ));
+                    findings.push(Finding::new(path, index + 1, message, "correct the path, relative to this file"));
                 }
             }
         }
@@ -118,16 +111,14 @@ fn targets(line: &str) -> Vec<String> {
         let end = rest.find(')').unwrap_or(rest.len());
         targets.push(rest[..end].to_owned());
     }
-    if let Some((label, target)) = line.trim_start().strip_prefix('[').and_then(|rest| rest.split_once("]: "))
-    {
+    if let Some((label, target)) = line.trim_start().strip_prefix('[').and_then(|rest| rest.split_once("]: ")) {
         if !label.contains(']') {
             targets.push(target.to_owned());
         }
     }
     // A title may follow the target, which may stand in angle brackets.
-    let bare = |target: String| {
-        target.split_whitespace().next().unwrap_or_default().trim_matches(['<', '>']).to_owned()
-    };
+    let bare =
+        |target: String| target.split_whitespace().next().unwrap_or_default().trim_matches(['<', '>']).to_owned();
     targets.into_iter().map(bare).collect()
 }
 
@@ -170,8 +161,7 @@ mod tests {
 
     #[test]
     fn a_link_to_a_file_that_is_not_there_is_found() {
-        let dead =
-            ["[a](no.md)", "![a](<no file.png>)", "[a]: no.md", "[a](../DESIGN.md)", "[a]()", "[a](/no#top)"];
+        let dead = ["[a](no.md)", "![a](<no file.png>)", "[a]: no.md", "[a](../DESIGN.md)", "[a]()", "[a](/no#top)"];
         for link in dead {
             fixture(&format!("# kit\n\n{link}\n")).finds(check, "README.md:3: the link `");
         }
@@ -195,9 +185,7 @@ mod tests {
 
     #[test]
     fn a_crate_that_does_not_exist_is_found_even_in_code() {
-        for text in
-            ["Use kit-core.", "`kit-metric`", "```\ncargo add kit-bsae\n```", "crates/kit-old/src", "kit-sd"]
-        {
+        for text in ["Use kit-core.", "`kit-metric`", "```\ncargo add kit-bsae\n```", "crates/kit-old/src", "kit-sd"] {
             fixture(&format!("# kit\n\n{text}\n")).finds(check, "no crate is called `kit-");
         }
     }

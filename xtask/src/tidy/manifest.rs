@@ -31,8 +31,7 @@ fn shared_dependencies(workspace: &Workspace, findings: &mut Vec<Finding>) {
     let path = Path::new("Cargo.toml");
     let text = workspace.read(path);
     let Some(root) = parse(path, &text, findings) else { return };
-    let shared =
-        root.get("workspace").and_then(|table| table.get("dependencies")).and_then(|table| table.as_table());
+    let shared = root.get("workspace").and_then(|table| table.get("dependencies")).and_then(|table| table.as_table());
     for (name, value) in shared.into_iter().flatten() {
         // Any other spelling only makes cargo warn, and leaves the features on.
         if value.get("default-features").and_then(toml::Value::as_bool) != Some(false) {
@@ -87,12 +86,7 @@ fn registry_fields(package: &Package, findings: &mut Vec<Finding>) {
         };
         if !filled {
             let fix = format!("fill in `{field}`; users see it in the registry");
-            findings.push(Finding::new(
-                package.manifest(),
-                1,
-                format!("`{}` has no {field}", package.name),
-                fix,
-            ));
+            findings.push(Finding::new(package.manifest(), 1, format!("`{}` has no {field}", package.name), fix));
         }
     }
     if package.metadata.get("keywords").and_then(Value::as_array).is_some_and(|list| list.len() > 5) {
@@ -124,8 +118,7 @@ mod tests {
                      short = \"1\"\nlong = { version = \"1\" }\n\
                      wrong = { version = \"1\", default-feature = false }\n";
         fixture.replace("Cargo.toml", "[workspace.dependencies]\n", lines);
-        fixture
-            .finds(check, "Cargo.toml:16: `short` in [workspace.dependencies] has its default features on");
+        fixture.finds(check, "Cargo.toml:16: `short` in [workspace.dependencies] has its default features on");
         fixture.finds(check, "Cargo.toml:17: `long`");
         fixture.finds(check, "Cargo.toml:18: `wrong`");
         assert!(!fixture.findings(check).contains("`good`"));

@@ -28,12 +28,7 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    fn new(
-        path: impl Into<PathBuf>,
-        line: usize,
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
+    fn new(path: impl Into<PathBuf>, line: usize, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { path: path.into(), line, message: message.into(), fix: fix.into() }
     }
 }
@@ -80,10 +75,7 @@ mod tests {
     #[test]
     fn a_finding_reads_like_a_compiler_message() {
         let finding = Finding::new("crates/kit-base/src/a.rs", 7, "trailing whitespace", "cargo fmt");
-        assert_eq!(
-            finding.to_string(),
-            "crates/kit-base/src/a.rs:7: trailing whitespace\n    fix: cargo fmt"
-        );
+        assert_eq!(finding.to_string(), "crates/kit-base/src/a.rs:7: trailing whitespace\n    fix: cargo fmt");
     }
 
     #[test]

@@ -72,10 +72,7 @@ mod tests {
     #[test]
     fn a_crate_that_depends_on_a_sibling_is_found_with_its_line() {
         let fixture = fixture("[dependencies]\nkit-lb.workspace = true\n", &["kit-retry", "kit-lb"]);
-        fixture.finds(
-            check,
-            "crates/kit-retry/Cargo.toml:16: `kit-retry` depends on `kit-lb`, which breaks the star",
-        );
+        fixture.finds(check, "crates/kit-retry/Cargo.toml:16: `kit-retry` depends on `kit-lb`, which breaks the star");
     }
 
     #[test]

@@ -10,9 +10,9 @@ use super::model::{ErrorEnum, FailureVariant};
 /// `kit_base::Failure`: the kind of each variant; all else is known of `other` only.
 pub(super) fn failure(error: &ErrorEnum) -> TokenStream {
     let ErrorEnum { ident, failures, other, .. } = error;
-    let kinds = failures.iter().map(|FailureVariant { ident, kind, .. }| {
-        quote!(Self::#ident { .. } => ::kit_endpoint::base::Kind::#kind)
-    });
+    let kinds = failures
+        .iter()
+        .map(|FailureVariant { ident, kind, .. }| quote!(Self::#ident { .. } => ::kit_endpoint::base::Kind::#kind));
     let of_other = |what: &str, otherwise: TokenStream| {
         let method = format_ident!("{what}");
         let rest = (!failures.is_empty()).then(|| quote!(_ => #otherwise,));

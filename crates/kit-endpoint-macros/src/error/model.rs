@@ -32,7 +32,8 @@ impl ErrorEnum {
         let input: DeriveInput = syn::parse2(item)?;
         let name = &input.ident;
         let Data::Enum(data) = input.data else {
-            let message = format!("`{name}` is not an enum: `#[derive(kit_endpoint::Error)]` needs one variant for each failure");
+            let message =
+                format!("`{name}` is not an enum: `#[derive(kit_endpoint::Error)]` needs one variant for each failure");
             return Err(syn::Error::new_spanned(name, message));
         };
         let mut errors = Errors::default();
@@ -87,9 +88,7 @@ fn failure(variant: Variant, attributes: Attributes, errors: &mut Errors) -> Opt
         errors.at(&ident, format!("`{ident}` has no kind: say `#[kit(kind = NotFound)]`, or whichever it is"));
         return None;
     };
-    let message = attributes
-        .message
-        .and_then(|message| errors.keep(Message::read(&ident, &variant.fields, &message)));
+    let message = attributes.message.and_then(|message| errors.keep(Message::read(&ident, &variant.fields, &message)));
     let reason = attributes.reason.map_or_else(|| upper_snake(&ident.to_string()), |reason| reason.value());
     Some(FailureVariant { fields: variant.fields, kind, reason, message, ident })
 }

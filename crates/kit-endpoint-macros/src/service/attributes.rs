@@ -27,7 +27,9 @@ impl Attributes {
             let name = attribute.path().get_ident().map(ToString::to_string);
             match name.as_deref() {
                 Some("idempotent") => match attribute.meta {
-                    Meta::Path(_) if read.idempotent => errors.at(&attribute, "`#[idempotent]` is given twice: keep one"),
+                    Meta::Path(_) if read.idempotent => {
+                        errors.at(&attribute, "`#[idempotent]` is given twice: keep one")
+                    }
                     Meta::Path(_) => read.idempotent = true,
                     _ => errors.at(&attribute, "`#[idempotent]` takes no value: leave it out on methods that are not"),
                 },
@@ -66,24 +68,25 @@ fn set(slot: &mut Option<LitStr>, value: LitStr, attribute: &Attribute, name: &s
 }
 
 fn text(attribute: &Attribute, form: &str) -> Result<LitStr> {
-    attribute
-        .parse_args()
-        .map_err(|_| syn::Error::new_spanned(attribute, format!("expected one text: `{form}`")))
+    attribute.parse_args().map_err(|_| syn::Error::new_spanned(attribute, format!("expected one text: `{form}`")))
 }
 
 fn check_route(route: &LitStr) -> Result<()> {
     let text = route.value();
     let fail = |message: String| Err(syn::Error::new(route.span(), message));
-    let Some((verb, path)) = text.split_once(' ') else {
+    let Some((verbs, path)) = text.split_once(' ') else {
         return fail(format!("{text:?} is no route: want a verb, a space and a path, as in `POST /sum`"));
     };
-    if !VERBS.contains(&verb) {
+    // Several verbs stand with commas between them, `GET,POST`; `ANY` stands alone.
+    let unknown = verbs.split(',').find(|verb| !VERBS.contains(verb)).filter(|_| verbs != "ANY");
+    if let Some(verb) = unknown {
         return fail(format!("unknown verb `{verb}` in `#[http]`: expected {}", one_of(&VERBS)));
     }
     if !path.starts_with('/') {
         return fail(format!("the path `{path}` in `#[http]` must begin with `/`"));
     }
-    if let Some(wrong) = path.chars().find(|c| c.is_whitespace() || matches!(c, '?' | '#')) {
+    // After `?` stand the names of parameters: `GET /users/{id}?limit&after`.
+    if let Some(wrong) = path.chars().find(|c| c.is_whitespace() || *c == '#') {
         return fail(format!("the path `{path}` in `#[http]` cannot hold {wrong:?}"));
     }
     let parameters_are_closed = path.split('/').all(|segment| {

@@ -96,11 +96,7 @@ fn single(service: &Service, method: &Method) -> TokenStream {
     };
     let fields = methods.iter().map(|other| {
         let other_name = &other.ident;
-        if other.ident == method.ident {
-            quote!(#name: map(self.#name))
-        } else {
-            quote!(#other_name: self.#other_name)
-        }
+        if other.ident == method.ident { quote!(#name: map(self.#name)) } else { quote!(#other_name: self.#other_name) }
     });
     let mapped = with(quote!(#endpoint));
     let layered = with(quote!(<#layer as ::kit_endpoint::Layer<#parameter>>::Service));

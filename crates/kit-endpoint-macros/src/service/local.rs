@@ -46,20 +46,19 @@ pub(super) fn service_trait(service: &Service) -> TokenStream {
     }
 }
 
-/// Says early, and at the user's types, what is missing of them.
+/// Says early, and at the user's types, what is missing of them: types of constants are checked before bodies are.
 pub(super) fn checks(service: &Service) -> TokenStream {
     let types = service.methods.iter().map(|method| &method.types);
-    let errors = distinct(types.clone().map(|types| &types.error))
-        .into_iter()
-        .map(|error| quote_spanned!(error.span()=> ::kit_endpoint::__private::is_error::<#error>();));
-    let messages = distinct(types.flat_map(|types| [&types.request, &types.reply]))
-        .into_iter()
-        .map(|message| quote_spanned!(message.span()=> ::kit_endpoint::__private::is_message::<#message>();));
-    quote! {
-        const _: () = {
-            #(#errors)*
-            #(#messages)*
-        };
+    let errors = distinct(types.clone().map(|types| &types.error));
+    let errors = errors.into_iter().map(|error| check(error, &quote!(IsError)));
+    let messages = distinct(types.flat_map(|types| [&types.request, &types.reply]));
+    let messages = messages.into_iter().map(|message| check(message, &quote!(IsMessage)));
+    errors.chain(messages).collect()
+}
+
+fn check(ty: &Type, check: &TokenStream) -> TokenStream {
+    quote_spanned! {ty.span()=>
+        const _: ::core::option::Option<::kit_endpoint::__private::#check<#ty>> = ::core::option::Option::None;
     }
 }
 

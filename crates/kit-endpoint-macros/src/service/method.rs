@@ -42,7 +42,10 @@ impl Method {
         let name = unraw(&ident);
         let camel = camel(&name);
         if camel == "Endpoints" {
-            errors.at(&ident, format!("a service method cannot be called `{ident}`: `{service}Endpoints` holds them all"));
+            errors.at(
+                &ident,
+                format!("a service method cannot be called `{ident}`: `{service}Endpoints` holds them all"),
+            );
         }
         if !camel.starts_with(char::is_alphabetic) || camel == "Self" {
             errors.at(&ident, format!("`{ident}` gives no name for its endpoint: begin it with a word"));
@@ -56,7 +59,8 @@ impl Method {
                 transports.push(("grpc", format!("{service}/{method}")));
             }
             (None, Some(method)) => {
-                let message = "`#[grpc]` on a method needs the service's name: `#[service(grpc = \"package.Service\")]`";
+                let message =
+                    "`#[grpc]` on a method needs the service's name: `#[service(grpc = \"package.Service\")]`";
                 errors.at(method, message);
             }
             (None, None) => {}

@@ -30,13 +30,16 @@ impl Service {
         let item = match syn::parse2(item)? {
             Item::Trait(item) => item,
             other => {
-                return Err(syn::Error::new_spanned(other, "`#[service]` describes a service by a trait: put it on one"));
+                return Err(syn::Error::new_spanned(
+                    other,
+                    "`#[service]` describes a service by a trait: put it on one",
+                ));
             }
         };
         check_trait(&item, &mut errors);
         let methods = methods(item.items, &options, &item.ident, &mut errors);
         errors.into_result()?;
-        let mut taken = Vec::new();
+        let mut taken = vec![item.ident.to_string()];
         for method in &methods {
             let types = &method.types;
             for ty in [&types.context, &types.request, &types.reply, &types.error] {

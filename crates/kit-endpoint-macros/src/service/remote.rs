@@ -43,7 +43,9 @@ fn bind(service: &Service) -> TokenStream {
             > + 'static
         });
         calls.push(quote! {
-            <#transport as #bind>::bind(&mut transport, <#endpoints>::#constant, self.#name);
+            // Whatever the transport does, layers know what is called.
+            let endpoint = ::kit_endpoint::Named::new(self.#name, <#endpoints>::#constant);
+            <#transport as #bind>::bind(&mut transport, <#endpoints>::#constant, endpoint);
         });
     }
     quote! {

@@ -70,10 +70,13 @@ fn cannot_be_generic(name: &syn::Ident) -> String {
 fn qualifiers(signature: &Signature, errors: &mut Errors) {
     let name = &signature.ident;
     let unwanted: [(&str, Option<TokenStream>); 3] = [
-        ("unsafe", match &signature.safety {
-            Safety::Unsafe(token) => Some(token.to_token_stream()),
-            _ => None,
-        }),
+        (
+            "unsafe",
+            match &signature.safety {
+                Safety::Unsafe(token) => Some(token.to_token_stream()),
+                _ => None,
+            },
+        ),
         ("const", signature.constness.as_ref().map(ToTokens::to_token_stream)),
         ("extern", signature.abi.as_ref().map(ToTokens::to_token_stream)),
     ];
@@ -135,11 +138,9 @@ fn output(signature: &Signature) -> Result<Output> {
     };
     let ReturnType::Type(_, whole) = &signature.output else { return wrong(&signature.ident) };
     match arguments(whole, "Result").as_deref() {
-        Some([reply, error]) => Ok(Output {
-            whole: (**whole).clone(),
-            reply: (*reply).clone(),
-            error: (*error).clone(),
-        }),
+        Some([reply, error]) => {
+            Ok(Output { whole: (**whole).clone(), reply: (*reply).clone(), error: (*error).clone() })
+        }
         _ => wrong(whole),
     }
 }

@@ -1,4 +1,12 @@
 //! The tests of kit-endpoint: one binary, one module for each concern.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
+
+mod compile_fail;
+mod compose;
+mod deadline;
+mod derive;
+mod failer;
+mod finish;
 mod service;
 mod support;

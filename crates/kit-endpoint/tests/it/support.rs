@@ -79,8 +79,8 @@ impl Add for Basic {
     }
 }
 
-fn http_name(name: &'static str) -> kit_endpoint::base::http::HeaderName {
-    kit_endpoint::base::http::HeaderName::from_static(name)
+fn http_name(name: &'static str) -> http::HeaderName {
+    http::HeaderName::from_static(name)
 }
 
 type Bytes = BoxEndpoint<Request<Vec<u8>>, Response<Vec<u8>>, Error>;
@@ -89,6 +89,12 @@ type Bytes = BoxEndpoint<Request<Vec<u8>>, Response<Vec<u8>>, Error>;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Json {
     methods: Arc<HashMap<String, Bytes>>,
+}
+
+impl Json {
+    pub(crate) async fn call_without_a_name(&self, method: &str, bytes: &[u8]) -> Result<Response<Vec<u8>>, Error> {
+        self.methods[method].call(Request::new(bytes.to_vec())).await
+    }
 }
 
 impl<Req, Res> Bind<Unary, Req, Res> for Json
@@ -108,7 +114,7 @@ where
                 let message = serde_json::from_slice(&bytes)
                     .map_err(|error| Error::invalid_argument(format!("malformed: {error}")))?;
                 let answer = endpoint.call(Request::from_parts(cx, message)).await.map_err(Into::into)?;
-                Ok(answer.map(|answer| serde_json::to_vec(&answer).expect("answers can be written")))
+                Ok::<_, Error>(answer.map(|answer| serde_json::to_vec(&answer).expect("answers can be written")))
             }
         });
         let name = operation.name_for("http").expect("every operation has a name over HTTP").to_owned();

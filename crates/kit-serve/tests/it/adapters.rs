@@ -82,10 +82,8 @@ async fn tonic_routes_are_served() {
 
 #[tokio::test]
 async fn a_service_over_another_body_is_served_after_a_map() {
-    let server = start!(
-        bind().await,
-        Unary.map_request(|request: Request<RequestBody>| request.map(tonic::body::Body::new))
-    );
+    let server =
+        start!(bind().await, Unary.map_request(|request: Request<RequestBody>| request.map(tonic::body::Body::new)));
     says_hi(server.addr).await;
 }
 
@@ -147,8 +145,7 @@ async fn a_protocol_upgrade_hands_the_connection_over() {
                 let mut stream = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
                 stream.write_all(b"upgraded").await.unwrap();
             });
-            let response =
-                Response::builder().status(101).header("connection", "upgrade").header("upgrade", "test");
+            let response = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "test");
             Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
         })
     );

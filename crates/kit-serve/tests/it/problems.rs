@@ -77,10 +77,7 @@ async fn over_http_2_a_panic_or_an_error_leaves_the_other_streams_alone() {
     }
     assert_eq!((server.stats.panics(), server.stats.service_errors()), (1, 1));
     assert_eq!(server.stats.connections_total(), 1);
-    assert_eq!(
-        *told.lock().unwrap(),
-        ["the service panicked: as asked", "the service returned an error: as asked"]
-    );
+    assert_eq!(*told.lock().unwrap(), ["the service panicked: as asked", "the service returned an error: as asked"]);
 }
 
 /// A body that begins well.
@@ -93,10 +90,7 @@ impl http_body::Body for Broken {
     type Data = Bytes;
     type Error = Box<dyn Error + Send + Sync>;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.frames += 1;
         if self.frames == 1 {
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"begun")))));

@@ -58,12 +58,7 @@ macro_rules! start {
 pub(crate) use start;
 
 impl Running {
-    pub(crate) fn new(
-        addr: SocketAddr,
-        stats: Stats,
-        stop: oneshot::Sender<()>,
-        task: JoinHandle<Stopped>,
-    ) -> Self {
+    pub(crate) fn new(addr: SocketAddr, stats: Stats, stop: oneshot::Sender<()>, task: JoinHandle<Stopped>) -> Self {
         Self { addr, stats, stop, task }
     }
 }

@@ -42,9 +42,7 @@ async fn silent_connections_are_closed() {
 #[tokio::test]
 async fn a_connection_that_stays_silent_after_the_first_bytes_is_closed() {
     let server = start!(impatient().await, service_fn(hello));
-    for begun in
-        ["G", "P", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nhost: t\r\nx: "]
-    {
+    for begun in ["G", "P", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nhost: t\r\nx: "] {
         let since = Instant::now();
         let mut raw = Raw::connect(server.addr).await;
         raw.send(begun).await;

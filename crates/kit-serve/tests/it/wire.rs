@@ -56,8 +56,7 @@ async fn a_thousand_requests_are_answered_on_one_connection() {
     let mut raw = Raw::connect(server.addr).await;
     for number in 0..1000 {
         let body = number.to_string();
-        raw.send(format!("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
-            .await;
+        raw.send(format!("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n{body}", body.len())).await;
         assert!(raw.response().await.ends_with(&format!("\r\n\r\n{number}")));
     }
     assert_eq!(server.stats.connections_total(), 1);

@@ -101,16 +101,7 @@ fn run(args: &[OsString]) -> Result<Response<Bytes>, CurlError> {
     let head_file = folder.path().join("head");
     // The heads go to a file, so that a body cannot be mistaken for one. `--disable` must come first.
     let output = Command::new("curl")
-        .args([
-            "--disable",
-            "--silent",
-            "--show-error",
-            "--noproxy",
-            "*",
-            "--max-time",
-            "30",
-            "--dump-header",
-        ])
+        .args(["--disable", "--silent", "--show-error", "--noproxy", "*", "--max-time", "30", "--dump-header"])
         .arg(&head_file)
         .args(args)
         .stdin(Stdio::null())
@@ -125,8 +116,7 @@ fn run(args: &[OsString]) -> Result<Response<Bytes>, CurlError> {
     }
     let heads = std::fs::read(&head_file).map_err(CurlError::Io)?;
     let heads = String::from_utf8_lossy(&heads);
-    let mut response =
-        parse(&heads).ok_or_else(|| CurlError::Malformed { head: heads.clone().into_owned() })?;
+    let mut response = parse(&heads).ok_or_else(|| CurlError::Malformed { head: heads.clone().into_owned() })?;
     *response.body_mut() = output.stdout.into();
     Ok(response)
 }

@@ -50,11 +50,7 @@ struct State {
 
 impl Output {
     /// Reads a stream to its end, on a thread that ends with it.
-    pub(super) fn read(
-        self: Arc<Self>,
-        stream: Stream,
-        source: impl Read + Send + 'static,
-    ) -> io::Result<()> {
+    pub(super) fn read(self: Arc<Self>, stream: Stream, source: impl Read + Send + 'static) -> io::Result<()> {
         self.lock().open += 1;
         thread::Builder::new().name(format!("read {stream:?}")).spawn(move || {
             let mut source = BufReader::new(source);
@@ -86,11 +82,7 @@ impl Output {
     }
 
     /// Asks `find` about each line until it finds something.
-    pub(super) fn find<T>(
-        &self,
-        timeout: Duration,
-        mut find: impl FnMut(&str) -> Option<T>,
-    ) -> Result<T, Seen> {
+    pub(super) fn find<T>(&self, timeout: Duration, mut find: impl FnMut(&str) -> Option<T>) -> Result<T, Seen> {
         let deadline = Instant::now() + timeout;
         let mut next = 0_usize;
         let mut state = self.lock();

@@ -64,8 +64,7 @@ async fn chunked_bodies_are_put_together() {
 
 #[tokio::test]
 async fn a_connection_serves_many_requests_also_when_they_come_at_once() {
-    let backend =
-        Backend::start([Reply::ok().body("1"), Reply::status(204), Reply::ok().body("3")]).await.unwrap();
+    let backend = Backend::start([Reply::ok().body("1"), Reply::status(204), Reply::ok().body("3")]).await.unwrap();
     let mut peer = Peer::connect(backend.addr()).await.unwrap();
     peer.send([GET, GET, GET].concat()).await.unwrap();
     assert_eq!(peer.response().await.unwrap().body(), "1");

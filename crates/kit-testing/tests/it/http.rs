@@ -113,8 +113,7 @@ async fn curl_follows_and_continues_to_the_last_response() {
     if !skip_unless("curl") {
         return;
     }
-    let backend =
-        Backend::start([Reply::status(302).header("location", "/b"), Reply::ok().body("b")]).await.unwrap();
+    let backend = Backend::start([Reply::status(302).header("location", "/b"), Reply::ok().body("b")]).await.unwrap();
     let url = backend.url();
     let response = curl(["--location", "-H", "expect: 100-continue", "--data", "abc", &url]).await.unwrap();
     assert_eq!((response.status().as_u16(), response.body().as_ref()), (200, b"b".as_slice()));

@@ -64,10 +64,7 @@ fn an_exit_code_comes_back() {
 fn a_line_that_never_comes_shows_what_came_instead() {
     let error = sh("echo cannot bind; exit 1").wait_for_line("ready", SOON).unwrap_err();
     assert!(!error.is_timeout());
-    assert_eq!(
-        error.to_string(),
-        "`sh` ended before a line with \"ready\" came; it said:\n  out: cannot bind\n"
-    );
+    assert_eq!(error.to_string(), "`sh` ended before a line with \"ready\" came; it said:\n  out: cannot bind\n");
 }
 
 #[test]
@@ -178,10 +175,8 @@ fn nothing_stays_behind_when_the_test_process_is_killed() {
         std::thread::park();
     }
     let mut owner =
-        Child::spawn(in_role("process::nothing_stays_behind_when_the_test_process_is_killed", "owner"))
-            .unwrap();
-    let program: u32 =
-        owner.wait_for(SOON, "a pid", |line| line.strip_prefix("program ")?.parse().ok()).unwrap();
+        Child::spawn(in_role("process::nothing_stays_behind_when_the_test_process_is_killed", "owner")).unwrap();
+    let program: u32 = owner.wait_for(SOON, "a pid", |line| line.strip_prefix("program ")?.parse().ok()).unwrap();
     let grandchild = grandchild(&owner);
     owner.wait_for_line("watched", SOON).unwrap();
     assert!(lives(program) && lives(grandchild));
@@ -198,8 +193,7 @@ fn a_failing_test_shows_what_the_program_said() {
         child.wait_for_line("cannot", SOON).unwrap();
         panic!("the test fails");
     }
-    let mut owner =
-        Child::spawn(in_role("process::a_failing_test_shows_what_the_program_said", "failing")).unwrap();
+    let mut owner = Child::spawn(in_role("process::a_failing_test_shows_what_the_program_said", "failing")).unwrap();
     assert!(!owner.wait(SOON).unwrap().success());
     assert!(owner.stderr().contains("`sh` said:\n  out: cannot open the database\n"), "{}", owner.stderr());
 }

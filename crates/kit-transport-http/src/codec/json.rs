@@ -6,11 +6,11 @@ use http::{HeaderValue, Method};
 use kit_base::{Error, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Outgoing, Received, Reply, is_type, malformed,
+    DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Outgoing, Received, Reply, is_type, malformed, probe,
 };
 use crate::Route;
 use crate::params;
@@ -48,6 +48,12 @@ impl Json {
     }
 
     fn value<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, serde_json::Error> {
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            if let Some(name) = probe::struct_name::<T>() {
+                let unexpected = serde::de::Unexpected::Seq;
+                return Err(serde_json::Error::invalid_type(unexpected, &&*format!("an object for {name}")));
+            }
+        }
         if self.lenient {
             let value = serde_json::Deserializer::from_slice(body).into_iter::<Value>().next();
             let value = value.unwrap_or_else(|| serde_json::from_str(""))?;

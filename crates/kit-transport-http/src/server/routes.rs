@@ -234,7 +234,7 @@ fn wrong_verb(bound: &[Bound], info: &RequestInfo) -> Refused {
         verbs.push("HEAD");
     }
     let verbs = verbs.join(", ");
-    let error = Error::unimplemented(format!("{} is not allowed here, want one of: {verbs}", info.method));
+    let error = Error::invalid_argument(format!("{} is not allowed here, want one of: {verbs}", info.method));
     let mut refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, error.with_reason("METHOD_NOT_ALLOWED"));
     refused.allow = HeaderValue::try_from(verbs).ok();
     refused

@@ -1,0 +1,10 @@
+//! `sum` must return `Result<Reply, Error>`, with both types named
+
+use kit_endpoint::{Context, service};
+
+#[service]
+trait Add {
+    async fn sum(&self, cx: &Context, req: u8) -> std::io::Result<u8>; // here
+}
+
+fn main() {}

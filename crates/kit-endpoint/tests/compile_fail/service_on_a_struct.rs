@@ -1,0 +1,6 @@
+//! `#[service]` describes a service by a trait: put it on one
+
+#[kit_endpoint::service]
+struct Add; // here
+
+fn main() {}

@@ -1,0 +1,104 @@
+//! Go kit's first example, stringsvc1, in one file: `cargo run -p stringsvc1`.
+
+#![expect(clippy::print_stdout, reason = "it tells its address, and lines to try")]
+
+use bytes::Bytes;
+use clap::Parser;
+use http::{Response, StatusCode};
+use kit_endpoint::{Context, Error, Kind, service};
+use kit_serve::Server;
+use kit_transport_http::{BuildError, HttpServer, HttpService, Json};
+use serde::{Deserialize, Serialize};
+
+/// Two operations on strings.
+#[service(name = "stringsvc")]
+trait StringService {
+    /// The string in capitals. An empty one is an error, and travels inside the reply.
+    #[idempotent]
+    #[http("GET,POST /uppercase")]
+    async fn uppercase(&self, cx: &Context, req: StringRequest) -> Result<UppercaseReply, Error>;
+
+    /// The length of the string in bytes.
+    #[idempotent]
+    #[http("GET,POST /count")]
+    async fn count(&self, cx: &Context, req: StringRequest) -> Result<CountReply, Error>;
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StringRequest {
+    s: String,
+}
+
+#[derive(Debug, Serialize)]
+struct UppercaseReply {
+    v: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    err: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct CountReply {
+    v: usize,
+}
+
+struct Strings;
+
+impl StringService for Strings {
+    async fn uppercase(&self, _: &Context, req: StringRequest) -> Result<UppercaseReply, Error> {
+        let err = req.s.is_empty().then_some("empty string");
+        Ok(UppercaseReply { v: req.s.to_uppercase(), err })
+    }
+
+    async fn count(&self, _: &Context, req: StringRequest) -> Result<CountReply, Error> {
+        Ok(CountReply { v: req.s.len() })
+    }
+}
+
+/// The service over HTTP; as strict as one should be, or as lenient as the original.
+fn http_service(go_compat: bool) -> Result<HttpService, BuildError> {
+    let endpoints = StringServiceEndpoints::new(Strings);
+    if !go_compat {
+        return endpoints.bind(HttpServer::new()).build();
+    }
+    let server = HttpServer::with_codec(Json::lenient())
+        .route("uppercase", "ANY /uppercase")
+        .route("count", "ANY /count")
+        .error_encoder(go_error);
+    endpoints.bind(server).build()
+}
+
+/// Go kit's default: whatever fails is 500 with the error's text.
+fn go_error(error: &Error) -> Option<Response<Bytes>> {
+    let mut answer = Response::new(Bytes::from(error.message().to_owned()));
+    *answer.status_mut() = match error.kind() {
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Some(answer)
+}
+
+/// Capitals and lengths of strings, over HTTP.
+#[derive(Debug, Parser)]
+struct Flags {
+    /// Where to serve HTTP.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8090")]
+    http_addr: String,
+    /// Reads and answers as the Go original does: any verb, the first JSON value counts, what is malformed is 500.
+    #[arg(long)]
+    go_compat: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let flags = Flags::parse();
+    let server = Server::bind(&flags.http_addr).await?;
+    let addr = server.local_addr();
+    // From here on a signal is a clean end: nobody can have read the address before.
+    let signal = kit_serve::signal()?;
+    println!("stringsvc1: http on {addr}; try");
+    println!(r#"  curl -H 'content-type: application/json' -d '{{"s":"hello, world"}}' http://{addr}/uppercase"#);
+    println!(r#"  curl -H 'content-type: application/json' -d '{{"s":"hello, world"}}' http://{addr}/count"#);
+    server.serve(http_service(flags.go_compat)?, signal).await;
+    Ok(())
+}
