@@ -142,11 +142,13 @@ pin_project! {
     enum Flat<T, F, H, Err> {
         Admitted { ticket: T, #[pin] inner: F, _answer: PhantomData<fn() -> H> },
         Refused { outcome: Option<Result<H, Err>> },
+        // What has run is dropped at once: dropping a stack of finished futures looks at the outermost only.
+        Done,
     }
 }
 
 impl<Req, Res, Err, F, G, C, K> Future
-    for Flat<Ticket<&Arc<Shared<G, C, K>>, Req, Res, Err, G, C, K>, F, Held<Req, Res, Err, G, C, K>, Err>
+    for Flat<Ticket<'_, Req, Res, Err, G, C, K>, F, Held<Req, Res, Err, G, C, K>, Err>
 where
     F: Future<Output = Result<Res, Err>>,
     Req: Call<Res> + 'static,
@@ -159,15 +161,18 @@ where
     type Output = Result<Held<Req, Res, Err, G, C, K>, Err>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.as_mut().project() {
             FlatProjection::Admitted { ticket, inner, .. } => {
                 let outcome = ready!(inner.poll(cx));
-                Poll::Ready(ticket.answered(outcome))
+                let answer = ticket.answered(outcome);
+                self.set(Self::Done);
+                Poll::Ready(answer)
             }
             FlatProjection::Refused { outcome } => {
                 Poll::Ready(outcome.take().expect("a future is not polled after it has completed"))
             }
+            FlatProjection::Done => panic!("a future is not polled after it has completed"),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The ticket of a running call: it holds the permits until the outcome is known, in the future and then in what streams.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -8,29 +7,26 @@ use std::sync::Arc;
 use crate::guard::Shared;
 use crate::{Call, Cause, Classify, Clock, End, Gate, Hold, Judgement, Kind, Now, StreamEnd};
 
-type Types<Req, Res, Err, C, K> = PhantomData<fn(Req, Res, Err, C, K)>;
-
-/// The permits of a call. Dropped, it tells the gates that the caller left.
-///
-/// It borrows the gates (`S` is a reference) while the future runs, and owns them when it rides in a body or stream.
-pub struct Ticket<S, Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock>
-where
-    S: Borrow<Arc<Shared<G, C, K>>>,
-{
-    shared: S,
+/// The permits of a call while its future runs. Dropped, it tells the gates that the caller left.
+pub(crate) struct Ticket<'a, Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> {
+    shared: &'a Arc<Shared<G, C, K>>,
     permit: Option<G::Permit>,
-    /// What the head has told of an answer that streams.
-    head: Judgement,
-    _call: Types<Req, Res, Err, C, K>,
+    _call: PhantomData<fn(Req, Res, Err)>,
 }
 
-/// The permits of a call whose answer streams; see [`Call::Held`].
-pub type OwnedTicket<Req, Res, Err, G, C, K> = Ticket<Arc<Shared<G, C, K>>, Req, Res, Err, G, C, K>;
+/// The permits of a call whose answer streams; see [`Call::Held`]. Dropped, it tells the gates that the reader left.
+pub struct OwnedTicket<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> {
+    shared: Arc<Shared<G, C, K>>,
+    permit: Option<G::Permit>,
+    /// What the head has told of the answer.
+    head: Judgement,
+    _call: PhantomData<fn(Req, Res, Err)>,
+}
 
 /// An answer of type `Res`, with the permits of its call in it where it streams.
 pub(crate) type Held<Req, Res, Err, G, C, K> = <Req as Call<Res>>::Held<OwnedTicket<Req, Res, Err, G, C, K>>;
 
-impl<'a, Req, Res, Err, G, C, K> Ticket<&'a Arc<Shared<G, C, K>>, Req, Res, Err, G, C, K>
+impl<'a, Req, Res, Err, G, C, K> Ticket<'a, Req, Res, Err, G, C, K>
 where
     G: Gate<Req, Res, Err>,
     C: Classify<Req, Res, Err> + 'static,
@@ -38,7 +34,7 @@ where
 {
     #[inline]
     pub(crate) fn new(shared: &'a Arc<Shared<G, C, K>>, permit: G::Permit) -> Self {
-        Self { shared, permit: Some(permit), head: Judgement::LEFT, _call: PhantomData }
+        Self { shared, permit: Some(permit), _call: PhantomData }
     }
 
     /// The call has returned. What streams on takes the permit with it.
@@ -58,7 +54,8 @@ where
         let answer = match outcome {
             Ok(answer) if Req::streams(&answer) => {
                 let shared = Arc::clone(self.shared);
-                return Ok(Req::hold(answer, Some(Ticket { shared, permit, head: judgement, _call: PhantomData })));
+                let hold = OwnedTicket { shared, permit, head: judgement, _call: PhantomData };
+                return Ok(Req::hold(answer, Some(hold)));
             }
             outcome => outcome.map(|answer| Req::hold(answer, None)),
         };
@@ -91,15 +88,20 @@ where
     }
 }
 
-impl<S, Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> Drop for Ticket<S, Req, Res, Err, G, C, K>
-where
-    S: Borrow<Arc<Shared<G, C, K>>>,
-{
+impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> Drop for Ticket<'_, Req, Res, Err, G, C, K> {
     #[inline]
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            let Shared { gate, clock, .. } = &**self.shared.borrow();
-            abandon(gate, permit, clock, &self.head);
+            abandon(&self.shared.gate, permit, &self.shared.clock, &Judgement::LEFT);
+        }
+    }
+}
+
+impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> Drop for OwnedTicket<Req, Res, Err, G, C, K> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            abandon(&self.shared.gate, permit, &self.shared.clock, &self.head);
         }
     }
 }
@@ -116,11 +118,8 @@ fn abandon<Req, Res, Err, G: Gate<Req, Res, Err>>(gate: &G, permit: G::Permit, c
     gate.finish(permit, &End { cause, ..End::answered(&judgement, &Now::new(clock)) });
 }
 
-impl<S, Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> fmt::Debug for Ticket<S, Req, Res, Err, G, C, K>
-where
-    S: Borrow<Arc<Shared<G, C, K>>>,
-{
+impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> fmt::Debug for OwnedTicket<Req, Res, Err, G, C, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("head", &self.head).finish_non_exhaustive()
+        f.debug_struct("OwnedTicket").field("head", &self.head).finish_non_exhaustive()
     }
 }

@@ -60,7 +60,7 @@ where
 pin_project! {
     /// The future of a call with a deadline.
     #[derive(Debug)]
-    pub struct DeadlinedFuture<F> {
+    struct DeadlinedFuture<F> {
         #[pin]
         state: State<F>,
     }

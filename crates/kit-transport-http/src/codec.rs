@@ -1,4 +1,4 @@
-//! How messages become bodies and back: JSON by default, protobuf, raw bytes, or a pair of closures.
+//! How messages become bodies and back: JSON by default, protobuf, raw bytes, closures, or a pair of those.
 
 mod json;
 mod probe;
@@ -7,10 +7,12 @@ mod protobuf;
 mod raw;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use kit_base::{Context, Error, Response};
 
 pub use json::Json;
+pub(crate) use json::{Lenient, fold};
 #[cfg(feature = "protobuf")]
 pub use protobuf::Protobuf;
 pub use raw::Raw;
@@ -66,7 +68,7 @@ impl RequestInfo {
 
 /// Makes a message of a request; on a server.
 ///
-/// A closure `Fn(&Received) -> Result<T, Error>` is one. Go kit: `DecodeRequestFunc`.
+/// A closure `Fn(&Received) -> Result<T, Error>` is one, and a pair of codecs, by its first. Go kit: `DecodeRequestFunc`.
 #[doc(alias = "DecodeRequestFunc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode a request into `{T}`",
@@ -89,8 +91,8 @@ impl<T, F: Fn(&Received<'_>) -> Result<T, Error> + Send + Sync + 'static> Decode
 
 /// Makes an answer of an outcome; on a server. It sees the whole outcome, so that errors can travel inside an answer.
 ///
-/// A closure `Fn(&Received, Result<Response<T>, Error>) -> Result<http::Response<Bytes>, Error>` is one. Go kit:
-/// `EncodeResponseFunc`.
+/// A closure `Fn(&Received, Result<Response<T>, Error>) -> Result<http::Response<Bytes>, Error>` is one, and a pair of
+/// codecs, by its second. Go kit: `EncodeResponseFunc`.
 #[doc(alias = "EncodeResponseFunc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot encode an answer of `{T}`",
@@ -159,7 +161,10 @@ impl Outgoing {
     }
 }
 
-/// Makes a request of a message; on a client. Go kit: `EncodeRequestFunc`.
+/// Makes a request of a message; on a client.
+///
+/// A closure `Fn(&Route, &Method, &T) -> Result<Outgoing, Error>` is one, and a pair of codecs, by its first. Go kit:
+/// `EncodeRequestFunc`.
 #[doc(alias = "EncodeRequestFunc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot encode a request of `{T}`",
@@ -174,6 +179,12 @@ pub trait EncodeRequest<T>: Send + Sync + 'static {
     fn encode_request(&self, route: &Route, verb: &Method, message: &T) -> Result<Outgoing, Error>;
 }
 
+impl<T, F: Fn(&Route, &Method, &T) -> Result<Outgoing, Error> + Send + Sync + 'static> EncodeRequest<T> for F {
+    fn encode_request(&self, route: &Route, verb: &Method, message: &T) -> Result<Outgoing, Error> {
+        self(route, verb, message)
+    }
+}
+
 /// An answer as a client got it, with a status of 2xx.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -186,7 +197,24 @@ pub struct Reply {
     pub body: Bytes,
 }
 
-/// Makes a message of an answer; on a client. Go kit: `DecodeResponseFunc`.
+impl Reply {
+    /// An answer with these parts; for testing decoders.
+    #[must_use]
+    pub const fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self { status, headers, body }
+    }
+
+    /// The error that the body is not what was expected.
+    fn undecodable(&self) -> Error {
+        let content_type = self.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let content_type = content_type.as_deref().unwrap_or("no content type");
+        Error::internal(format!("the answer cannot be decoded ({}, {content_type})", self.status))
+    }
+}
+
+/// Makes a message of an answer; on a client.
+///
+/// A closure `Fn(&Reply) -> Result<T, Error>` is one, and a pair of codecs, by its second. Go kit: `DecodeResponseFunc`.
 #[doc(alias = "DecodeResponseFunc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode an answer into `{T}`",
@@ -201,15 +229,29 @@ pub trait DecodeResponse<T>: Send + Sync + 'static {
     fn decode_response(&self, reply: &Reply) -> Result<T, Error>;
 }
 
-/// Whether the headers say that the body is of one of these types, or say nothing.
-fn is_type(headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> Result<(), Error> {
-    let Some(value) = headers.get(http::header::CONTENT_TYPE) else { return Ok(()) };
+impl<T, F: Fn(&Reply) -> Result<T, Error> + Send + Sync + 'static> DecodeResponse<T> for F {
+    fn decode_response(&self, reply: &Reply) -> Result<T, Error> {
+        self(reply)
+    }
+}
+
+/// Whether the headers say that the body is of a type that is wanted, or say nothing.
+fn is_type(headers: &HeaderMap, name: &str, wanted: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let text = String::from_utf8_lossy(value.as_bytes());
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if wanted(&essence) {
         return Ok(());
     }
-    Err(Error::invalid_argument(format!("content type {text:?} is not supported")).with_reason(UNSUPPORTED))
+    Err(Error::invalid_argument(format!("content type {text:?} is not supported, want {name}")).with_reason(UNSUPPORTED))
+}
+
+/// The path of a route, for a codec that puts the whole message into the body.
+fn whole(route: &Route) -> Result<&str, Error> {
+    match route.path().contains('{') {
+        true => Err(Error::internal(format!("{route} has parameters, which only JSON fills"))),
+        false => Ok(route.path()),
+    }
 }
 
 /// The reason of an error that is answered with 415.

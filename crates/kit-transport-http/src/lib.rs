@@ -8,6 +8,8 @@ mod params;
 mod route;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(any(feature = "client", feature = "server"))]
+mod within;
 
 #[cfg(feature = "client")]
 pub use client::{Connected, FinishedCall, HttpClient};

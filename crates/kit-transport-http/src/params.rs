@@ -1,11 +1,14 @@
 //! A message from path and query parameters, alone or over a JSON object: serde over texts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
+
+use crate::codec::{Lenient, fold};
 
 /// What is wrong with a parameter or field.
 #[derive(Debug)]
@@ -26,32 +29,66 @@ impl serde::de::Error for FieldError {
 }
 
 /// A message from these parameters, and from the fields of the body that no parameter gives.
-pub(crate) fn message<T: DeserializeOwned>(params: &[(String, String)], body: Map<String, Value>) -> Result<T, FieldError> {
-    let mut fields: Vec<(String, Field)> = Vec::new();
+pub(crate) fn message<T>(params: &[(String, String)], body: Map<String, Value>, lenient: bool) -> Result<T, FieldError>
+where
+    T: DeserializeOwned,
+{
+    let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in params {
-        match fields.iter_mut().find(|(known, _)| known == name) {
-            Some((_, Field::Texts(_, values))) => values.push(value.clone()),
-            _ => fields.push((name.clone(), Field::Texts(name.clone(), vec![value.clone()]))),
-        }
+        texts.entry(name.clone()).or_default().push(value.clone());
     }
-    for (name, value) in body {
-        if !fields.iter().any(|(known, _)| *known == name) {
-            fields.push((name, Field::Json(value)));
-        }
-    }
-    T::deserialize(Fields(fields))
+    T::deserialize(Fields { texts, body, lenient })
 }
 
-struct Fields(Vec<(String, Field)>);
+/// All fields of a message, by name.
+struct Fields {
+    texts: BTreeMap<String, Vec<String>>,
+    body: Map<String, Value>,
+    lenient: bool,
+}
+
+impl Fields {
+    fn visit<'de, V: Visitor<'de>>(self, names: &'static [&'static str], visitor: V) -> Result<V::Value, FieldError> {
+        let Self { texts, body, lenient } = self;
+        let body: BTreeMap<_, _> = if lenient { fold(body, names) } else { body.into_iter().collect() };
+        let json = body.into_iter().filter(|(name, _)| !texts.contains_key(name)).collect::<Vec<_>>().into_iter();
+        let json = json.map(|(name, value)| {
+            let field = if lenient { Field::Lenient(name.clone(), value) } else { Field::Json(name.clone(), value) };
+            (name, field)
+        });
+        let texts = texts.into_iter().map(|(name, values)| (name.clone(), Field::Texts(name, values)));
+        visitor.visit_map(MapDeserializer::new(texts.chain(json)))
+    }
+}
 
 impl<'de> Deserializer<'de> for Fields {
     type Error = FieldError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        visitor.visit_map(MapDeserializer::new(self.0.into_iter()))
+        self.visit(&[], visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FieldError> {
+        self.visit(names, visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        match self.texts.is_empty() && self.body.is_empty() {
+            true => visitor.visit_none(),
+            false => visitor.visit_some(self),
+        }
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_unit()
     }
 
@@ -60,14 +97,16 @@ impl<'de> Deserializer<'de> for Fields {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit_struct seq tuple
-        tuple_struct map struct enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq tuple tuple_struct map
+        enum identifier ignored_any
     }
 }
 
+/// One field, with its name for what may have to be said about it.
 enum Field {
     Texts(String, Vec<String>),
-    Json(Value),
+    Json(String, Value),
+    Lenient(String, Value),
 }
 
 impl IntoDeserializer<'_, FieldError> for Field {
@@ -78,21 +117,35 @@ impl IntoDeserializer<'_, FieldError> for Field {
     }
 }
 
-impl Field {
-    /// Parses the text as what the message wants; the first one where a parameter was given more than once.
-    fn parse<T: std::str::FromStr>(name: &str, texts: &[String], want: &str) -> Result<T, FieldError> {
-        let text = texts.first().map(String::as_str).unwrap_or_default();
-        text.parse().map_err(|_| FieldError::custom(format_args!("parameter {name:?} is {text:?}, want {want}")))
-    }
+/// Parses the text as what the message wants; the first one where a parameter was given more than once.
+fn parse<T: std::str::FromStr>(name: &str, texts: &[String], want: &str) -> Result<T, FieldError> {
+    let text = texts.first().map(String::as_str).unwrap_or_default();
+    text.parse().map_err(|_| FieldError::custom(format_args!("parameter {name:?} is {text:?}, want {want}")))
+}
+
+fn in_field(name: &str) -> impl Fn(serde_json::Error) -> FieldError {
+    move |error| FieldError::custom(format_args!("field {name:?}: {error}"))
+}
+
+fn in_param(name: &str) -> impl Fn(FieldError) -> FieldError {
+    move |error| FieldError::custom(format_args!("parameter {name:?}: {error}"))
+}
+
+/// Hands the JSON of a field on.
+macro_rules! json {
+    ($field:expr, $method:ident($($arg:expr),*), $texts:pat => $else:expr) => {
+        match $field {
+            Self::Json(name, value) => value.$method($($arg),*).map_err(in_field(&name)),
+            Self::Lenient(name, value) => Lenient(value).$method($($arg),*).map_err(in_field(&name)),
+            $texts => $else,
+        }
+    };
 }
 
 macro_rules! parse {
     ($($method:ident $visit:ident $want:literal),*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
-            match self {
-                Self::Texts(name, texts) => visitor.$visit(Self::parse(&name, &texts, $want)?),
-                Self::Json(value) => value.$method(visitor).map_err(FieldError::custom),
-            }
+            json!(self, $method(visitor), Self::Texts(name, texts) => visitor.$visit(parse(&name, &texts, $want)?))
         }
     )*};
 }
@@ -100,10 +153,10 @@ macro_rules! parse {
 macro_rules! as_text {
     ($($method:ident($($arg:ident: $type:ty),*)),*) => {$(
         fn $method<V: Visitor<'de>>(self, $($arg: $type,)* visitor: V) -> Result<V::Value, FieldError> {
-            match self {
-                Self::Texts(_, texts) => texts.into_iter().next().unwrap_or_default().into_deserializer().$method($($arg,)* visitor),
-                Self::Json(value) => value.$method($($arg,)* visitor).map_err(FieldError::custom),
-            }
+            json!(self, $method($($arg,)* visitor), Self::Texts(name, texts) => {
+                let text: StringDeserializer<FieldError> = texts.into_iter().next().unwrap_or_default().into_deserializer();
+                text.$method($($arg,)* visitor).map_err(in_param(&name))
+            })
         }
     )*};
 }
@@ -115,8 +168,9 @@ impl<'de> Deserializer<'de> for Field {
         deserialize_bool visit_bool "true or false",
         deserialize_i8 visit_i8 "a whole number", deserialize_i16 visit_i16 "a whole number",
         deserialize_i32 visit_i32 "a whole number", deserialize_i64 visit_i64 "a whole number",
-        deserialize_u8 visit_u8 "a whole number", deserialize_u16 visit_u16 "a whole number",
-        deserialize_u32 visit_u32 "a whole number", deserialize_u64 visit_u64 "a whole number",
+        deserialize_i128 visit_i128 "a whole number", deserialize_u8 visit_u8 "a whole number",
+        deserialize_u16 visit_u16 "a whole number", deserialize_u32 visit_u32 "a whole number",
+        deserialize_u64 visit_u64 "a whole number", deserialize_u128 visit_u128 "a whole number",
         deserialize_f32 visit_f32 "a number", deserialize_f64 visit_f64 "a number"
     }
 
@@ -129,10 +183,7 @@ impl<'de> Deserializer<'de> for Field {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        match self {
-            Self::Json(value) => value.deserialize_option(visitor).map_err(FieldError::custom),
-            texts => visitor.visit_some(texts),
-        }
+        json!(self, deserialize_option(visitor), texts => visitor.visit_some(texts))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -140,20 +191,14 @@ impl<'de> Deserializer<'de> for Field {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, FieldError> {
-        match self {
-            Self::Json(value) => value.deserialize_newtype_struct(name, visitor).map_err(FieldError::custom),
-            texts => visitor.visit_newtype_struct(texts),
-        }
+        json!(self, deserialize_newtype_struct(name, visitor), texts => visitor.visit_newtype_struct(texts))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        match self {
-            Self::Json(value) => value.deserialize_seq(visitor).map_err(FieldError::custom),
-            Self::Texts(name, texts) => {
-                let each = texts.into_iter().map(|text| Self::Texts(name.clone(), vec![text]));
-                visitor.visit_seq(SeqDeserializer::new(each))
-            }
-        }
+        json!(self, deserialize_seq(visitor), Self::Texts(name, texts) => {
+            let each = texts.into_iter().map(|text| Self::Texts(name.clone(), vec![text]));
+            visitor.visit_seq(SeqDeserializer::new(each))
+        })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, FieldError> {

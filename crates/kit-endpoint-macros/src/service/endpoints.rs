@@ -25,6 +25,7 @@ pub(super) fn endpoints(service: &Service) -> TokenStream {
     quote! {
         #[doc = #docs]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #[allow(clippy::exhaustive_structs, reason = "a service can be put together from any endpoints")]
         #vis struct #endpoints<#(#parameters),*> {
             #(#fields,)*
         }

@@ -1,37 +1,42 @@
 //! JSON by serde, the default.
 
+mod lenient;
+mod strict;
+mod target;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
-use kit_base::{Error, Response};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use kit_base::{Error, Origin, Response};
 use serde::Serialize;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Outgoing, Received, Reply, is_type, malformed, probe,
+    DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Outgoing, Received, Reply, is_type, malformed,
 };
 use crate::Route;
 use crate::params;
-use crate::route::Piece;
+use crate::route::is_bodiless;
+
+pub(crate) use lenient::{Lenient, fold};
+use strict::Strict;
 
 /// JSON by serde.
 ///
-/// Strict by default: a request must be of a JSON type or of none, must not be empty, and nothing may follow the value.
+/// Strict by default: a body must be of a JSON type or of none, a struct is an object, and nothing may follow it. No body
+/// is a malformed request, unless the message can be made of nothing: `()`, an `Option`.
 /// [`lenient`](Self::lenient) reads as Go kit does.
 ///
-/// A route with parameters fills the message from path, query and body, in this order of precedence; texts are parsed as
-/// the fields want them.
+/// A route with parameters fills the message from path, query and body, in this order of precedence. Texts are parsed as
+/// the fields want them: numbers, bools, unit variants of enums; a parameter that is given more than once is a list.
+/// A client does it the other way round, and refuses a message of which a field has no place in its route.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json {
     lenient: bool,
 }
 
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// What is kept as it is in a piece of a path: the unreserved characters of RFC 3986.
-const PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Json {
     /// Strict JSON.
@@ -40,53 +45,54 @@ impl Json {
         Self { lenient: false }
     }
 
-    /// Reads as Go's decoder does in Go kit's examples: any content type, `null` as an empty object, keys in any case,
-    /// and only the first value counts.
+    /// Reads as Go's decoder does in Go kit's examples: any content type, `null` as if the field or object were not there,
+    /// the keys of structs in any case, and only the first value counts. A body is needed with every verb.
     #[must_use]
     pub const fn lenient() -> Self {
         Self { lenient: true }
     }
 
-    fn value<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, serde_json::Error> {
-        if body.trim_ascii_start().first() == Some(&b'[') {
-            if let Some(name) = probe::struct_name::<T>() {
-                let unexpected = serde::de::Unexpected::Seq;
-                return Err(serde_json::Error::invalid_type(unexpected, &&*format!("an object for {name}")));
-            }
-        }
+    fn message<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, serde_json::Error> {
         if self.lenient {
-            let value = serde_json::Deserializer::from_slice(body).into_iter::<Value>().next();
-            let value = value.unwrap_or_else(|| serde_json::from_str(""))?;
-            return serde_json::from_value(lower_keys(value));
+            return T::deserialize(Lenient(first_value(body)?));
         }
-        serde_json::from_slice(body)
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let message = T::deserialize(Strict(&mut deserializer))?;
+        deserializer.end()?;
+        Ok(message)
+    }
+
+    fn fields(self, body: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+        match self.lenient {
+            true if body.is_empty() => Ok(Map::new()),
+            true => Ok(serde_json::from_value::<Option<_>>(first_value(body)?)?.unwrap_or_default()),
+            false if body.is_empty() => Ok(Map::new()),
+            false => serde_json::from_slice(body),
+        }
     }
 }
 
-/// A value as Go would fill a struct from: `null` leaves all fields alone, and the case of keys does not matter.
-fn lower_keys(value: Value) -> Value {
-    match value {
-        Value::Null => Value::Object(Map::new()),
-        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key.to_lowercase(), value)).collect(),
-        other => other,
-    }
+fn first_value(body: &[u8]) -> Result<Value, serde_json::Error> {
+    let first = serde_json::Deserializer::from_slice(body).into_iter().next();
+    first.unwrap_or_else(|| serde_json::from_str(""))
 }
 
 impl<T: DeserializeOwned> DecodeRequest<T> for Json {
     fn decode_request(&self, request: &Received<'_>) -> Result<T, Error> {
         let Received { info, context, params, body } = *request;
         if !self.lenient && !body.is_empty() {
-            is_type(context.inbound(), |essence| essence == "application/json" || essence.ends_with("+json"))?;
+            is_type(context.inbound(), "application/json", |essence| {
+                essence == "application/json" || essence.ends_with("+json")
+            })?;
         }
-        let bodiless = body.is_empty() && matches!(info.method, Method::GET | Method::HEAD | Method::DELETE);
-        if params.is_empty() && !bodiless {
-            if body.is_empty() {
-                return Err(malformed("the body is empty"));
-            }
-            return self.value(body).map_err(malformed);
+        if !params.is_empty() || (body.is_empty() && !self.lenient && is_bodiless(&info.method)) {
+            let fields = self.fields(body).map_err(malformed)?;
+            return params::message(params, fields, self.lenient).map_err(malformed);
         }
-        let fields = if body.is_empty() { Map::new() } else { self.value(body).map_err(malformed)? };
-        params::message(params, fields).map_err(malformed)
+        if body.is_empty() {
+            return serde_json::from_str("null").map_err(|_| malformed("the body is empty"));
+        }
+        self.message(body).map_err(malformed)
     }
 }
 
@@ -107,9 +113,7 @@ impl<T: Serialize> EncodeOutcome<T> for Json {
 impl<T: Serialize> EncodeRequest<T> for Json {
     fn encode_request(&self, route: &Route, verb: &Method, message: &T) -> Result<Outgoing, Error> {
         let fail = |error| Error::internal("the request cannot be encoded").with_source(error);
-        let bodiless = matches!(*verb, Method::GET | Method::HEAD | Method::DELETE);
-        let mut params = route.pieces().filter(|piece| matches!(piece, Piece::Param(_)));
-        if params.next().is_none() && !bodiless {
+        if route.is_all_in_body(verb) {
             let body = serde_json::to_vec(message).map_err(fail)?;
             return Ok(Outgoing::to(route.path()).with_body(APPLICATION_JSON, body).accepting(APPLICATION_JSON));
         }
@@ -118,68 +122,17 @@ impl<T: Serialize> EncodeRequest<T> for Json {
             Value::Null => Map::new(),
             other => return Err(Error::internal(format!("a message for {route} must be an object, got {other}"))),
         };
-        let mut target = path(route, &mut fields)?;
-        let query = query(route, verb, &mut fields);
-        if !query.is_empty() {
-            target.push('?');
-            target.push_str(&query);
+        let outgoing = Outgoing::to(target::target(route, verb, &mut fields)?).accepting(APPLICATION_JSON);
+        if !is_bodiless(verb) {
+            return Ok(outgoing.with_body(APPLICATION_JSON, serde_json::to_vec(&fields).map_err(fail)?));
         }
-        let outgoing = Outgoing::to(target).accepting(APPLICATION_JSON);
-        if bodiless {
-            return Ok(outgoing);
-        }
-        Ok(outgoing.with_body(APPLICATION_JSON, serde_json::to_vec(&fields).map_err(fail)?))
-    }
-}
-
-/// The path, its parameters taken out of the fields.
-fn path(route: &Route, fields: &mut Map<String, Value>) -> Result<String, Error> {
-    let mut path = String::new();
-    for piece in route.pieces() {
-        match piece {
-            Piece::Text(text) => path.push_str(text),
-            Piece::Param(name) => {
-                let name = name.trim_start_matches('*');
-                let text = fields.remove(name).as_ref().and_then(text).filter(|text| !text.is_empty());
-                let text = text.ok_or_else(|| {
-                    Error::invalid_argument(format!("field {name:?} is in the path of {route} and must not be empty"))
-                        .with_origin(kit_base::Origin::NotSent)
-                })?;
-                path.extend(utf8_percent_encode(&text, &PATH));
+        match fields.iter().find(|(_, value)| !value.is_null()) {
+            Some((name, _)) => {
+                let message = format!("field {name:?} has no place in {route}: name it in its path or query");
+                Err(Error::invalid_argument(message).with_origin(Origin::NotSent))
             }
+            None => Ok(outgoing),
         }
-    }
-    Ok(path)
-}
-
-/// The query, its parameters taken out of the fields.
-fn query(route: &Route, verb: &Method, fields: &mut Map<String, Value>) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    fields.retain(|name, value| {
-        if !route.takes_from_query(verb, name) {
-            return true;
-        }
-        match value {
-            Value::Array(values) => values.iter().filter_map(text).for_each(|text| {
-                query.append_pair(name, &text);
-            }),
-            value => {
-                if let Some(text) = text(value) {
-                    query.append_pair(name, &text);
-                }
-            }
-        }
-        false
-    });
-    query.finish()
-}
-
-/// A scalar as the text of a parameter.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -187,9 +140,6 @@ impl<T: DeserializeOwned> DecodeResponse<T> for Json {
     fn decode_response(&self, reply: &Reply) -> Result<T, Error> {
         // A status without a body stands for the message that has none: `null`.
         let body: &[u8] = if reply.body.is_empty() { b"null" } else { &reply.body };
-        serde_json::from_slice(body).map_err(|error| {
-            let got = reply.headers.get(CONTENT_TYPE);
-            Error::internal(format!("the answer ({}, {got:?}) cannot be decoded", reply.status)).with_source(error)
-        })
+        serde_json::from_slice(body).map_err(|error| reply.undecodable().with_source(error))
     }
 }

@@ -5,10 +5,13 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 use kit_base::{Error, Response};
 
-use super::{DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Outgoing, Received, Reply};
+use super::{DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Outgoing, Received, Reply, whole};
 use crate::Route;
 
 /// Bodies as they are, [`Bytes`] in and out, under `application/octet-stream` unless the response says otherwise.
+///
+/// On a client its [`Response`] has the headers that came with the bytes. A route must have no parameters that a client
+/// would fill; for those write an [`EncodeRequest`], which a closure is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Raw;
 
@@ -34,7 +37,7 @@ impl EncodeOutcome<Bytes> for Raw {
 
 impl EncodeRequest<Bytes> for Raw {
     fn encode_request(&self, route: &Route, _: &Method, message: &Bytes) -> Result<Outgoing, Error> {
-        Ok(Outgoing::to(route.path()).with_body(OCTETS, message.clone()))
+        Ok(Outgoing::to(whole(route)?).with_body(OCTETS, message.clone()))
     }
 }
 
