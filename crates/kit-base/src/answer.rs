@@ -24,7 +24,7 @@ impl Error {
     pub fn to_http_answer_as(&self, status: StatusCode) -> Response<Bytes> {
         let mut body = format!(
             r#"{{"type":"about:blank","title":{},"status":{},"detail":{},"kind":"{}""#,
-            Json(status.canonical_reason().unwrap_or("Client Closed Request")),
+            Json(status.canonical_reason().unwrap_or(if status == 499 { "Client Closed Request" } else { "Error" })),
             status.as_u16(),
             Json(self.peer_message()),
             self.kind(),
@@ -111,11 +111,7 @@ impl std::fmt::Display for Json<'_> {
         f.write_char('"')?;
         for c in self.0.chars() {
             match c {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
+                '"' | '\\' => write!(f, "\\{c}")?,
                 c if u32::from(c) < 0x20 => write!(f, "\\u{:04x}", u32::from(c))?,
                 c => f.write_char(c)?,
             }

@@ -109,7 +109,8 @@ impl Iterator for Pauses {
         let grown = full.as_secs_f64() * factor;
         self.next = if grown < max.as_secs_f64() { Duration::from_secs_f64(grown) } else { max };
         let share = 1.0 - jitter * self.chance();
-        Some(full.mul_f64(share).min(full))
+        // The longest durations are rounded up to what does not fit one.
+        Some(Duration::try_from_secs_f64(full.as_secs_f64() * share).map_or(full, |pause| pause.min(full)))
     }
 }
 

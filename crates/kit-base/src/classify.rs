@@ -11,7 +11,7 @@ use crate::{Failure, Judgement, Request, Shape, Verdict};
 #[diagnostic::on_unimplemented(
     message = "no way to judge the outcome of a `{Req}` call that answers `{Res}` or fails with `{Err}`",
     label = "the outcome of this call cannot be judged by `{Self}`",
-    note = "the error must implement `kit_base::Failure` (derive `kit_endpoint::Error`), or give a closure by `.classify(|outcome| ...)`"
+    note = "the error must implement `kit_base::Failure` (derive `kit_endpoint::Error`), or judge by a closure, `Guard::with(gate, |outcome: &Result<_, _>| ..., Monotonic)`"
 )]
 pub trait Classify<Req, Res, Err>: Send + Sync {
     /// Judges what is known when the call returns.

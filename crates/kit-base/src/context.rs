@@ -126,12 +126,8 @@ impl Context {
                 }
             }
         }
-        let more = More { outbound, ..More::default() };
-        Self {
-            operation: self.operation.clone(),
-            deadline: self.deadline,
-            more: (!more.outbound.is_empty()).then(|| Arc::new(more)),
-        }
+        let more = (!outbound.is_empty()).then(|| Arc::new(More { outbound, ..More::default() }));
+        Self { operation: self.operation.clone(), deadline: self.deadline, more }
     }
 }
 

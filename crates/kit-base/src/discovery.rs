@@ -1,5 +1,6 @@
 //! Who finds instances, who announces them, and the cell through which every finder publishes.
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -59,9 +60,24 @@ pub struct Snapshot {
 /// The cell through which an [`Instancer`] publishes. Needs no runtime; clones publish into the same cell.
 ///
 /// When the last publisher is gone, subscribers see the end after the last snapshot.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+/// What the clones of a publisher share; dropped with the last of them.
+#[derive(Debug, Default)]
+struct Shared {
     cell: Arc<Cell>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.cell.change(|state| {
+            state.ended = true;
+            true
+        });
+    }
 }
 
 #[derive(Debug, Default)]
@@ -73,8 +89,10 @@ struct Cell {
 struct State {
     snapshot: Arc<Snapshot>,
     version: u64,
-    publishers: usize,
-    wakers: Vec<Waker>,
+    ended: bool,
+    subscriptions: u64,
+    /// By subscription, so that one that is dropped leaves none behind.
+    wakers: BTreeMap<u64, Waker>,
 }
 
 impl Cell {
@@ -85,24 +103,21 @@ impl Cell {
     /// Replaces the snapshot, and wakes the subscribers after the lock is released.
     fn change(&self, change: impl FnOnce(&mut State) -> bool) {
         let mut state = self.lock();
-        let wakers = if change(&mut state) { std::mem::take(&mut state.wakers) } else { Vec::new() };
+        let wakers = if change(&mut state) { std::mem::take(&mut state.wakers) } else { BTreeMap::new() };
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_values().for_each(Waker::wake);
     }
 }
 
 impl Publisher {
     /// A cell that knows nothing yet.
     pub fn new() -> Self {
-        let publisher = Self { cell: Arc::default() };
-        publisher.cell.lock().publishers = 1;
-        publisher
+        Self::default()
     }
 
     /// Publishes the full set that the registry gave at this time. Subscribers are woken when the set differs from the
     /// last one, or an error is over. The set is sorted, and of several with one id the last one stays.
-    pub fn publish(&self, instances: Vec<Instance>, now: Instant) {
-        let mut instances = instances;
+    pub fn publish(&self, mut instances: Vec<Instance>, now: Instant) {
         instances.reverse();
         instances.sort_by(|a, b| a.id.cmp(&b.id));
         instances.dedup_by(|later, earlier| later.id == earlier.id);
@@ -115,7 +130,7 @@ impl Publisher {
     }
 
     fn set(&self, instances: Instances, now: Instant) {
-        self.cell.change(|state| {
+        self.shared.cell.change(|state| {
             let news = state.snapshot.instances != instances || state.snapshot.error.is_some();
             let instances = if news { instances } else { state.snapshot.instances.clone() };
             state.snapshot = Arc::new(Snapshot { instances, since: Some(now), error: None });
@@ -126,41 +141,22 @@ impl Publisher {
 
     /// Publishes that the registry cannot be asked. The last known good set stays.
     pub fn fail(&self, error: Error) {
-        self.cell.change(|state| {
-            let Snapshot { instances, since, .. } = &*state.snapshot;
-            state.snapshot =
-                Arc::new(Snapshot { instances: instances.clone(), since: *since, error: Some(Arc::new(error)) });
+        self.shared.cell.change(|state| {
+            Arc::make_mut(&mut state.snapshot).error = Some(Arc::new(error));
             state.version += 1;
             true
         });
     }
 }
 
-impl Default for Publisher {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Clone for Publisher {
-    fn clone(&self) -> Self {
-        self.cell.lock().publishers += 1;
-        Self { cell: Arc::clone(&self.cell) }
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        self.cell.change(|state| {
-            state.publishers -= 1;
-            state.publishers == 0
-        });
-    }
-}
-
 impl Instancer for Publisher {
     fn subscribe(&self) -> Subscription {
-        Subscription { cell: Arc::clone(&self.cell), seen: None }
+        let cell = Arc::clone(&self.shared.cell);
+        let mut state = cell.lock();
+        state.subscriptions += 1;
+        let id = state.subscriptions;
+        drop(state);
+        Subscription { cell, id, seen: None }
     }
 }
 
@@ -168,6 +164,7 @@ impl Instancer for Publisher {
 #[derive(Debug)]
 pub struct Subscription {
     cell: Arc<Cell>,
+    id: u64,
     seen: Option<u64>,
 }
 
@@ -192,12 +189,19 @@ impl Subscription {
             self.seen = Some(state.version);
             return Poll::Ready(Some(Arc::clone(&state.snapshot)));
         }
-        if state.publishers == 0 {
+        if state.ended {
             return Poll::Ready(None);
         }
-        if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.wakers.push(cx.waker().clone());
-        }
+        let replaced = state.wakers.insert(self.id, cx.waker().clone());
+        // The last handle of a task may drop subscriptions, so no waker goes under the lock.
+        drop(state);
+        drop(replaced);
         Poll::Pending
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let _waker = self.cell.lock().wakers.remove(&self.id);
     }
 }

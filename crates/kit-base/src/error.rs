@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use crate::Kind;
+use crate::{Judgement, Kind};
 
 /// Where an error arose, and so what may safely be tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -93,14 +93,8 @@ struct Inner {
 impl Error {
     /// An error of this kind. The message is for the peer: lower case, no full stop, with the offending value.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            origin: Origin::Remote,
-            retry_hint: RetryHint::None,
-            message: message.into(),
-            reason: None,
-            source: None,
-        }))
+        let (message, origin, retry_hint) = (message.into(), Origin::Remote, RetryHint::None);
+        Self(Box::new(Inner { kind, origin, retry_hint, message, reason: None, source: None }))
     }
 
     /// Adds a machine-readable reason, stable over versions, in the form `UPPER_SNAKE_CASE`.
@@ -160,10 +154,7 @@ impl Error {
 
     /// The time after which another try makes sense.
     pub fn retry_after(&self) -> Option<Duration> {
-        match self.0.retry_hint {
-            RetryHint::After(after) => Some(after),
-            RetryHint::None | RetryHint::Never => None,
-        }
+        Judgement::of(self).retry_after()
     }
 
     /// What is known about another try.

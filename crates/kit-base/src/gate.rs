@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use crate::{Error, Judgement, Now};
+use crate::{Error, Judgement, Now, Origin};
 
 /// A middleware that never waits: breaker, refusing limiter, metrics, log, trace, finish hook.
 ///
@@ -46,7 +46,7 @@ pub trait Gate<Req, Res, Err>: Send + Sync + 'static {
     /// Admits a call, or refuses it.
     ///
     /// # Errors
-    /// The refusal. Its origin is set to [`Origin::LocalRefusal`](crate::Origin::LocalRefusal) for you.
+    /// The refusal. Its origin is set to [`Origin::LocalRefusal`] for you, unless it is [`Origin::NotSent`].
     fn admit(&self, request: &mut Req, now: &Now<'_>) -> Result<Self::Permit, Error>;
 
     /// Sees the outcome when the call returns, and may change it: the result of a unary call, the head of a stream. Not
@@ -115,17 +115,16 @@ pub enum Cause {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Refused<Res, Err> {
-    pub(crate) outcome: Result<Res, Err>,
+    /// Nothing where a tuple was admitted by hand, and whoever did it makes the outcome.
+    pub(crate) outcome: Option<Result<Res, Err>>,
     pub(crate) judgement: Judgement,
 }
 
 impl<Res, Err: From<Error>> Refused<Res, Err> {
     #[cold]
     pub(crate) fn new(error: Error) -> Self {
-        let error = match error.origin() {
-            crate::Origin::Remote => error.with_origin(crate::Origin::LocalRefusal),
-            crate::Origin::NotSent | crate::Origin::LocalRefusal => error,
-        };
-        Self { judgement: Judgement::of(&error), outcome: Err(Err::from(error)) }
+        let unsaid = error.origin() == Origin::Remote;
+        let error = if unsaid { error.with_origin(Origin::LocalRefusal) } else { error };
+        Self { judgement: Judgement::of(&error), outcome: Some(Err(Err::from(error))) }
     }
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 
+use crate::panic::on_panic;
 use crate::ticket::{Held, Ticket};
 use crate::{Call, Classify, Clock, Endpoint, Error, Gate, Monotonic, Now, Standard};
 
@@ -47,7 +48,7 @@ pub struct Guard<G, C = Standard, K = Monotonic> {
 }
 
 #[derive(Debug)]
-pub struct Shared<G, C, K> {
+pub(crate) struct Shared<G, C, K> {
     pub(crate) gate: G,
     pub(crate) classify: C,
     pub(crate) clock: K,
@@ -130,7 +131,9 @@ where
                 inner: self.inner.call(req),
                 _answer: PhantomData,
             },
-            Err(refused) => Flat::Refused { outcome: Some(refused.outcome.map(|answer| Req::hold(answer, None))) },
+            Err(refused) => {
+                Flat::Refused { outcome: refused.outcome.map(|outcome| outcome.map(|answer| Req::hold(answer, None))) }
+            }
         }
     }
 }
@@ -142,8 +145,6 @@ pin_project! {
     enum Flat<T, F, H, Err> {
         Admitted { ticket: T, #[pin] inner: F, _answer: PhantomData<fn() -> H> },
         Refused { outcome: Option<Result<H, Err>> },
-        // What has run is dropped at once: dropping a stack of finished futures looks at the outermost only.
-        Done,
     }
 }
 
@@ -161,18 +162,15 @@ where
     type Output = Result<Held<Req, Res, Err, G, C, K>, Err>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.as_mut().project() {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
             FlatProjection::Admitted { ticket, inner, .. } => {
-                let outcome = ready!(inner.poll(cx));
-                let answer = ticket.answered(outcome);
-                self.set(Self::Done);
-                Poll::Ready(answer)
+                let outcome = ready!(on_panic(|| inner.poll(cx), || ticket.panicked()));
+                Poll::Ready(ticket.answered(outcome))
             }
             FlatProjection::Refused { outcome } => {
                 Poll::Ready(outcome.take().expect("a future is not polled after it has completed"))
             }
-            FlatProjection::Done => panic!("a future is not polled after it has completed"),
         }
     }
 }

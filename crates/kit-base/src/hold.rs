@@ -7,6 +7,7 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::panic::on_panic;
 use crate::{Judgement, Kind, StreamEnd};
 
 /// Something that is kept until an answer is over. Dropped before [`end`](Self::end), it takes it that the reader left.
@@ -46,7 +47,7 @@ impl<D: Buf, B: Body<Data = D>, H: Hold> Body for HeldBody<B, H> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<D>, B::Error>>> {
         let mut this = self.project();
-        let frame = ready!(this.body.as_mut().poll_frame(cx));
+        let frame = ready!(on_panic(|| this.body.as_mut().poll_frame(cx), || drop(this.hold.take())));
         let end = match &frame {
             None => Some(StreamEnd::Complete(None)),
             Some(Err(_)) => Some(StreamEnd::Failed(Judgement::of_kind(Kind::Unavailable))),

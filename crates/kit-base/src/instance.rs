@@ -33,15 +33,7 @@ pub struct Instance {
 impl Instance {
     /// An instance with weight 1 and nothing else known of it.
     pub fn new(id: impl Into<String>, address: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            address: address.into(),
-            scheme: None,
-            server_name: None,
-            weight: 1,
-            zone: None,
-            tags: Vec::new(),
-            metadata: BTreeMap::new(),
-        }
+        let (id, address, tags, metadata) = (id.into(), address.into(), Vec::new(), BTreeMap::new());
+        Self { id, address, scheme: None, server_name: None, weight: 1, zone: None, tags, metadata }
     }
 }

@@ -85,10 +85,7 @@ impl Kind {
 
     /// The kind of a gRPC code: nothing for 0 (OK), [`Unknown`](Self::Unknown) for a code that gRPC does not define.
     pub fn from_grpc_code(code: u32) -> Option<Self> {
-        match code {
-            0 => None,
-            code => Some(Self::ALL.into_iter().find(|kind| *kind as u32 == code).unwrap_or(Self::Unknown)),
-        }
+        (code != 0).then(|| Self::ALL.into_iter().find(|kind| *kind as u32 == code).unwrap_or(Self::Unknown))
     }
 
     /// The kind of a foreign peer's bare HTTP status; nothing below 400.

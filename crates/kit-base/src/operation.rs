@@ -60,12 +60,8 @@ impl Operation {
 
     /// An operation by its service and method, not idempotent. Make it once and clone it.
     pub fn new(service: impl Into<Cow<'static, str>>, method: impl Into<Cow<'static, str>>) -> Self {
-        Self(Repr::Shared(Arc::new(OperationInfo {
-            service: service.into(),
-            method: method.into(),
-            idempotent: false,
-            names: &[],
-        })))
+        let (service, method) = (service.into(), method.into());
+        Self(Repr::Shared(Arc::new(OperationInfo { service, method, ..UNMATCHED.clone() })))
     }
 
     /// The same, idempotent or not.
@@ -111,8 +107,7 @@ impl Eq for Operation {}
 
 impl Hash for Operation {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.service().hash(state);
-        self.method().hash(state);
+        (self.service(), self.method()).hash(state);
     }
 }
 

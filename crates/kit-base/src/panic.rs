@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
@@ -26,6 +27,22 @@ where
             .unwrap_or_else(|panic| Poll::Ready(Err(error_of(&*panic).into())))
     })
     .await
+}
+
+/// Runs `work`, and `clean_up` if it panics. Whoever catches the panic may drop the future, body or stream that it came
+/// from at leisure, when the thread is no longer panicking.
+#[inline]
+pub(crate) fn on_panic<T>(work: impl FnOnce() -> T, clean_up: impl FnMut()) -> T {
+    struct OnDrop<F: FnMut()>(F);
+    impl<F: FnMut()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    let panicked = OnDrop(clean_up);
+    let done = work();
+    mem::forget(panicked);
+    done
 }
 
 /// The error that stands for a panic.

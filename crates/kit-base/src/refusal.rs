@@ -99,11 +99,10 @@ where
     fn see(&self, _: &Req) {}
 
     fn settle(&self, (): (), outcome: Result<Res, ServiceError<Err>>) -> Result<Res, Err> {
-        match outcome {
-            Ok(answer) => Ok(answer),
-            Err(ServiceError::Inner(error)) => Err(error),
-            Err(ServiceError::Refused(error)) => (self.0)(error),
-        }
+        outcome.or_else(|error| match error {
+            ServiceError::Inner(error) => Err(error),
+            ServiceError::Refused(error) => (self.0)(error),
+        })
     }
 }
 

@@ -18,12 +18,14 @@ pub struct Request<T, S = Unary> {
     _shape: PhantomData<S>,
 }
 
-impl<T, S> Request<T, S> {
-    /// A request with an empty context.
+impl<T> Request<T> {
+    /// A request of the unary shape with an empty context; others come [from their parts](Self::from_parts).
     pub const fn new(message: T) -> Self {
         Self::from_parts(Context::new(), message)
     }
+}
 
+impl<T, S> Request<T, S> {
     /// A request from its parts.
     pub const fn from_parts(context: Context, message: T) -> Self {
         Self { context, message, _shape: PhantomData }

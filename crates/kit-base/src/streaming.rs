@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
+use crate::panic::on_panic;
 use crate::{Error, Hold, Judgement, StreamEnd};
 
 /// A stream of messages, boxed; each item may be the error that ends it.
@@ -45,10 +46,6 @@ impl<T> Stream for Streaming<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.inner.as_mut().poll_next(cx)
     }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.inner.size_hint()
-    }
 }
 
 impl<T> fmt::Debug for Streaming<T> {
@@ -69,21 +66,18 @@ impl<T, H: Hold> Stream for Held<T, H> {
     type Item = Result<T, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(Pin::new(&mut self.stream).poll_next(cx));
+        let Self { stream, hold } = &mut *self;
+        let item = ready!(on_panic(|| Pin::new(stream).poll_next(cx), || drop(hold.take())));
         let end = match &item {
             None => Some(StreamEnd::Complete(None)),
             Some(Err(error)) => Some(StreamEnd::Failed(Judgement::of(error))),
             Some(Ok(_)) => None,
         };
         if let Some(end) = end {
-            if let Some(hold) = self.hold.take() {
+            if let Some(hold) = hold.take() {
                 hold.end(&end);
             }
         }
         Poll::Ready(item)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.stream.size_hint()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::guard::Shared;
@@ -35,6 +37,12 @@ where
     #[inline]
     pub(crate) fn new(shared: &'a Arc<Shared<G, C, K>>, permit: G::Permit) -> Self {
         Self { shared, permit: Some(permit), _call: PhantomData }
+    }
+
+    /// The call has panicked, and the panic is passing through.
+    #[cold]
+    pub(crate) fn panicked(&mut self) {
+        drop(Self { shared: self.shared, permit: self.permit.take(), _call: PhantomData });
     }
 
     /// The call has returned. What streams on takes the permit with it.
@@ -91,8 +99,8 @@ where
 impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> Drop for Ticket<'_, Req, Res, Err, G, C, K> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            abandon(&self.shared.gate, permit, &self.shared.clock, &Judgement::LEFT);
+        if self.permit.is_some() {
+            abandon(self.shared, &mut self.permit, &Judgement::LEFT);
         }
     }
 }
@@ -100,22 +108,40 @@ impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> Drop for Ticket<'_, Req
 impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> Drop for OwnedTicket<Req, Res, Err, G, C, K> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            abandon(&self.shared.gate, permit, &self.shared.clock, &self.head);
+        if self.permit.is_some() {
+            abandon(&self.shared, &mut self.permit, &self.head);
         }
     }
 }
 
 /// Finishes a permit whose call nobody waits for any more. A head that has told a failure stands: that nobody reads on
 /// does not change it.
+///
+/// A panic of the gate ends here, reported by the panic hook: in a drop it could abort the process. That this cannot
+/// unwind is also what lets the compiler merge the drops of a stack of futures into one.
 #[cold]
-fn abandon<Req, Res, Err, G: Gate<Req, Res, Err>>(gate: &G, permit: G::Permit, clock: &dyn Clock, head: &Judgement) {
+#[inline]
+extern "C" fn abandon<Req, Res, Err, G, C, K>(
+    shared: &Shared<G, C, K>,
+    permit: &mut Option<G::Permit>,
+    head: &Judgement,
+) where
+    G: Gate<Req, Res, Err>,
+    K: Clock,
+{
     let (judgement, cause) = match head.kind {
         _ if std::thread::panicking() => (Judgement::of_kind(Kind::Internal), Cause::Panicked),
         Some(_) if *head != Judgement::LEFT => (*head, Cause::Answered),
         _ => (Judgement::LEFT, Cause::Left),
     };
-    gate.finish(permit, &End { cause, ..End::answered(&judgement, &Now::new(clock)) });
+    let finish = AssertUnwindSafe(|| {
+        if let Some(permit) = permit.take() {
+            let now = Now::new(&shared.clock);
+            shared.gate.finish(permit, &End { cause, ..End::answered(&judgement, &now) });
+        }
+    });
+    // The payload is leaked, because its drop might panic too.
+    mem::forget(catch_unwind(finish));
 }
 
 impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> fmt::Debug for OwnedTicket<Req, Res, Err, G, C, K> {

@@ -18,6 +18,7 @@ use crate::{BoxFuture, Endpoint, Error, FromService, ServiceError};
 ///
 /// *Readiness:* a stack of gates that never refuse passes the readiness of the service through. Any other stack is
 /// ready at once, so that it can refuse even when the service hangs: load shedding and balancing belong inside of it.
+/// A call is admitted at the first poll of its future, which then waits for the readiness of the service.
 #[derive(Debug)]
 pub struct Tower<L, R = Absorbed> {
     layers: Arc<Layers<L, R>>,
@@ -34,28 +35,23 @@ impl<L> Tower<L> {
     pub fn new(layers: L) -> Self {
         Self { layers: Arc::new(Layers { layers, refusal: Absorbed }) }
     }
+}
 
+impl<L: Clone> Tower<L> {
     /// Answers refusals over HTTP: with status, `Retry-After` and problem details, or with a `grpc-status`.
-    pub fn answered(self) -> Tower<L, Answered>
-    where
-        L: Clone,
-    {
+    pub fn answered(self) -> Tower<L, Answered> {
         self.refusing(Answered)
     }
 
     /// Makes an outcome of each refusal: `|error: kit_base::Error| -> Result<Response, ServiceError>`.
     pub fn mapped<F, Res, Err>(self, refuse: F) -> Tower<L, Mapped<F>>
     where
-        L: Clone,
         F: Fn(Error) -> Result<Res, Err>,
     {
         self.refusing(Mapped(refuse))
     }
 
-    fn refusing<R>(self, refusal: R) -> Tower<L, R>
-    where
-        L: Clone,
-    {
+    fn refusing<R>(self, refusal: R) -> Tower<L, R> {
         Tower { layers: Arc::new(Layers { layers: self.layers.layers.clone(), refusal }) }
     }
 }

@@ -31,16 +31,31 @@ impl<'a, Req, Res, Err, G: Gate<Req, Res, Err>> Entering<'a, Req, Res, Err, G> {
 impl<Req, Res, Err, G: Gate<Req, Res, Err>> Drop for Entering<'_, Req, Res, Err, G> {
     #[inline]
     fn drop(&mut self) {
-        let Some(mut permit) = self.permit.take() else { return };
-        match &mut *self.refused.borrow_mut() {
-            Some(Refused { outcome, judgement }) => {
-                self.gate.answer(&mut permit, outcome, judgement);
-                self.gate.finish(permit, &End::answered(judgement, self.now));
+        if let Some(permit) = self.permit.take() {
+            finish_early(self.gate, permit, self.refused, self.now);
+        }
+    }
+}
+
+/// Finishes a permit of a tuple that is not entered. Apart, and by value, so that permits stay in registers on the way in.
+#[cold]
+#[inline(never)]
+fn finish_early<Req, Res, Err, G: Gate<Req, Res, Err>>(
+    gate: &G,
+    mut permit: G::Permit,
+    refused: &RefCell<Option<Refused<Res, Err>>>,
+    now: &Now<'_>,
+) {
+    match &mut *refused.borrow_mut() {
+        Some(Refused { outcome, judgement }) => {
+            if let Some(outcome) = outcome {
+                gate.answer(&mut permit, outcome, judgement);
             }
-            None => {
-                let fault = Judgement::of_kind(Kind::Internal);
-                self.gate.finish(permit, &End { cause: Cause::Panicked, ..End::answered(&fault, self.now) });
-            }
+            gate.finish(permit, &End::answered(judgement, now));
+        }
+        None => {
+            let fault = Judgement::of_kind(Kind::Internal);
+            gate.finish(permit, &End { cause: Cause::Panicked, ..End::answered(&fault, now) });
         }
     }
 }
@@ -51,11 +66,14 @@ macro_rules! tuple {
             const REFUSES: bool = $($gate::REFUSES)||+;
             type Permit = ($($gate::Permit,)+);
 
-            // Called for a tuple only by hand: stacks go through `enter`, which can finish the gates before a refusal.
+            // Stacks go through `enter`. A gate of one's own around a tuple calls this, and makes the outcome of a refusal.
             fn admit(&self, request: &mut Req, now: &Now<'_>) -> Result<Self::Permit, Error> {
                 let refused = RefCell::new(None);
+                let note = |error: &Error| {
+                    *refused.borrow_mut() = Some(Refused { outcome: None, judgement: Judgement::of(error) });
+                };
                 $(let $permit = Entering::<Req, Res, Err, _>::new(
-                    &self.$index, self.$index.admit(request, now)?, &refused, now,
+                    &self.$index, self.$index.admit(request, now).inspect_err(note)?, &refused, now,
                 );)+
                 Ok(($($permit.entered(),)+))
             }

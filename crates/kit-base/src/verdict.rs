@@ -70,12 +70,7 @@ impl Judgement {
         Self { verdict: Verdict::Success, kind: None, origin: Origin::Remote, retry_hint: RetryHint::None };
 
     /// The caller left before the outcome was known: its future, body or stream was dropped.
-    pub const LEFT: Self = Self {
-        verdict: Verdict::Caller,
-        kind: Some(Kind::Cancelled),
-        origin: Origin::LocalRefusal,
-        retry_hint: RetryHint::None,
-    };
+    pub const LEFT: Self = Self::of_parts(Kind::Cancelled, Origin::LocalRefusal, RetryHint::None);
 
     /// The judgement on a kind of failure that the peer, or the service itself, reported.
     pub const fn of_kind(kind: Kind) -> Self {

@@ -31,36 +31,27 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 /// The judgement on the head of an HTTP answer.
 pub(crate) fn http_judgement(status: StatusCode, headers: &HeaderMap) -> Judgement {
     if is_grpc(headers) {
-        return match grpc_judgement(headers) {
-            Some(judgement) => judgement,
-            None => Kind::from_http_status_of_grpc(status).map_or(Judgement::SUCCESS, Judgement::of_kind),
-        };
+        let bare = || Kind::from_http_status_of_grpc(status).map_or(Judgement::SUCCESS, Judgement::of_kind);
+        return grpc_judgement(headers).unwrap_or_else(bare);
     }
-    match Kind::from_http_status(status) {
-        Some(kind) => Judgement::of_parts(kind, Origin::Remote, retry_after(headers)),
-        None => Judgement::SUCCESS,
-    }
+    let failed = |kind| Judgement::of_parts(kind, Origin::Remote, retry_after(headers));
+    Kind::from_http_status(status).map_or(Judgement::SUCCESS, failed)
 }
 
 /// The judgement on a `grpc-status`, if there is one.
 pub(crate) fn grpc_judgement(headers: &HeaderMap) -> Option<Judgement> {
     let status = headers.get(&GRPC_STATUS)?;
     let code = status.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(Kind::Unknown as u32);
-    Some(match Kind::from_grpc_code(code) {
-        None => Judgement::SUCCESS,
-        Some(kind) => Judgement::of_parts(kind, Origin::Remote, grpc_push_back(headers)),
-    })
+    let failed = |kind| Judgement::of_parts(kind, Origin::Remote, grpc_push_back(headers));
+    Some(Kind::from_grpc_code(code).map_or(Judgement::SUCCESS, failed))
 }
 
 /// The hint in `grpc-retry-pushback-ms`.
 pub fn grpc_push_back(headers: &HeaderMap) -> RetryHint {
-    match headers.get(&GRPC_RETRY_PUSHBACK) {
-        None => RetryHint::None,
-        Some(value) => match value.to_str().ok().and_then(|text| text.parse().ok()) {
-            Some(ms) => RetryHint::After(Duration::from_millis(ms)),
-            None => RetryHint::Never,
-        },
-    }
+    headers.get(&GRPC_RETRY_PUSHBACK).map_or(RetryHint::None, |value| {
+        let ms = value.to_str().ok().and_then(|text| text.parse().ok());
+        ms.map_or(RetryHint::Never, |ms| RetryHint::After(Duration::from_millis(ms)))
+    })
 }
 
 /// The hint in `Retry-After`, where it is a number of seconds; dates are left to the transports.

@@ -26,6 +26,8 @@ use hooks::Hooks;
 ///
 /// An answer that is no 2xx becomes the error that a kit service sent, or one made from its status. Redirects are not
 /// followed. An https URL needs a TLS feature of reqwest, or a [client](Self::with_client) that brings its TLS.
+///
+/// Clones share connections.
 pub struct HttpClient<C = Json> {
     base: Url,
     client: reqwest::Client,
@@ -49,7 +51,7 @@ impl HttpClient {
     /// A client of the service at this URL, which may have a path to stand before all routes. It speaks JSON.
     ///
     /// # Errors
-    /// The URL is no `http` or `https` one, or has a query; or reqwest cannot set up a client.
+    /// The URL is no `http` or `https` one, or has a user or a query; or reqwest cannot set up a client.
     pub fn new(base: impl AsRef<str>) -> Result<Self, BuildError> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -69,6 +71,12 @@ impl HttpClient {
         let base = Url::parse(text).map_err(|error| wrong("it cannot be parsed").because(error))?;
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
             return Err(wrong("want http://host:port or https://host:port"));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            // The text is not shown: it holds a password.
+            return Err(BuildError::new(
+                "the base URL of a service must not hold a user: set Authorization in a before hook",
+            ));
         }
         if base.query().is_some() || base.fragment().is_some() {
             return Err(wrong("it must have no query and no fragment"));
@@ -94,7 +102,8 @@ impl<C> HttpClient<C> {
         HttpClient { base, client, codec: Arc::new(codec), settings }
     }
 
-    /// Gives the method of this name another route than its own: `("sum", "POST /v1/sum")`. The first verb is used.
+    /// Gives the method of this name another route than its own: `("sum", "POST /v1/sum")`. The first verb is used. Where
+    /// two services have a method of one name, say which: `"addsvc/sum"`. The last one counts.
     #[must_use]
     pub fn route(mut self, method: impl Into<String>, route: impl Into<String>) -> Self {
         self.settings.renamed.push((method.into(), route.into()));
@@ -165,22 +174,37 @@ impl<C> HttpClient<C> {
     #[doc(alias = "NewClient")]
     #[must_use]
     pub fn endpoint<Req, Res>(&self, operation: Operation) -> Connected<C, Req, Res> {
-        let given = self.settings.renamed.iter().rev().find(|(method, _)| method == operation.method());
-        let route = match given {
-            Some((_, route)) => route.parse(),
-            None => Route::of(&operation),
+        self.connected(operation, Arc::clone(&self.codec))
+    }
+
+    /// The same by an encoder and a decoder of its own. Go kit: `NewExplicitClient(...).Endpoint()`.
+    #[doc(alias = "NewExplicitClient")]
+    #[must_use]
+    pub fn endpoint_by<N, D, Req, Res>(&self, operation: Operation, encode: N, decode: D) -> Connected<(N, D), Req, Res>
+    where
+        N: EncodeRequest<Req>,
+        D: DecodeResponse<Res>,
+    {
+        self.connected(operation, Arc::new((encode, decode)))
+    }
+
+    fn connected<D, Req, Res>(&self, operation: Operation, codec: Arc<D>) -> Connected<D, Req, Res> {
+        let remote = Remote {
+            base: self.base.clone(),
+            client: self.client.clone(),
+            route: Route::chosen(&self.settings.renamed, &operation),
+            settings: self.settings.clone(),
+            operation,
         };
-        Connected {
-            remote: Arc::new(Remote {
-                base: self.base.clone(),
-                client: self.client.clone(),
-                settings: self.settings.clone(),
-                route,
-                operation,
-            }),
-            codec: Arc::clone(&self.codec),
-            _messages: PhantomData,
-        }
+        Connected { remote: Arc::new(remote), codec, _messages: PhantomData }
+    }
+}
+
+impl<C> Clone for HttpClient<C> {
+    fn clone(&self) -> Self {
+        let Self { base, client, codec, settings } = self;
+        let (base, client, settings) = (base.clone(), client.clone(), settings.clone());
+        Self { base, client, codec: Arc::clone(codec), settings }
     }
 }
 
@@ -225,7 +249,7 @@ impl<C, Req, Res> fmt::Debug for Connected<C, Req, Res> {
 impl<C, Req, Res> Endpoint<Request<Req>> for Connected<C, Req, Res>
 where
     C: EncodeRequest<Req> + DecodeResponse<Res>,
-    Req: Send + Sync,
+    Req: Send,
     Res: Send,
 {
     type Response = Response<Res>;
@@ -239,7 +263,7 @@ where
 impl<C, Req, Res> Connect<Unary, Req, Res> for HttpClient<C>
 where
     C: EncodeRequest<Req> + DecodeResponse<Res>,
-    Req: Send + Sync + 'static,
+    Req: Send + 'static,
     Res: Send + 'static,
 {
     type Endpoint = Connected<C, Req, Res>;

@@ -1,7 +1,7 @@
 //! How messages become bodies and back: JSON by default, protobuf, raw bytes, closures, or a pair of those.
 
 mod json;
-mod probe;
+mod pair;
 #[cfg(feature = "protobuf")]
 mod protobuf;
 mod raw;
@@ -243,7 +243,8 @@ fn is_type(headers: &HeaderMap, name: &str, wanted: impl Fn(&str) -> bool) -> Re
     if wanted(&essence) {
         return Ok(());
     }
-    Err(Error::invalid_argument(format!("content type {text:?} is not supported, want {name}")).with_reason(UNSUPPORTED))
+    Err(Error::invalid_argument(format!("content type {text:?} is not supported, want {name}"))
+        .with_reason(UNSUPPORTED))
 }
 
 /// The path of a route, for a codec that puts the whole message into the body.

@@ -1,10 +1,178 @@
 //! HTTP for kit endpoints: a server as a plain service or an axum router, and a typed client over reqwest.
+//!
+//! For services whose methods are called with JSON, protobuf or bytes of their own over HTTP, and for calling such. With
+//! kit-endpoint's `#[service]` a whole service is bound to [`HttpServer`] or connected by [`HttpClient`] in one line. Not
+//! for pages and streams, which axum does, nor for listening on a port, which kit-serve does.
+//!
+//! ```
+//! use kit_base::{Endpoint, Error, Kind, Operation, Request, Response};
+//! use kit_transport_http::{HttpClient, HttpServer};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct SumRequest {
+//!     a: i32,
+//!     b: i32,
+//! }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct SumReply {
+//!     v: i32,
+//! }
+//!
+//! struct Sum;
+//!
+//! impl Endpoint<Request<SumRequest>> for Sum {
+//!     type Response = Response<SumReply>;
+//!     type Error = Error;
+//!
+//!     async fn call(&self, request: Request<SumRequest>) -> Result<Response<SumReply>, Error> {
+//!         let SumRequest { a, b } = request.into_message();
+//!         let sum = a.checked_add(b).ok_or_else(|| Error::out_of_range("integer overflow"))?;
+//!         Ok(Response::new(SumReply { v: sum }))
+//!     }
+//! }
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let operation = Operation::new("addsvc", "sum"); // POST /sum, unless another route is given
+//!     let routes = HttpServer::new().endpoint(operation.clone(), Sum).routes()?;
+//!
+//!     // In process, as in a test: an endpoint on `http` types.
+//!     let Ok(answer) = routes.call(http::Request::post("/sum").body(r#"{"a":1,"b":2}"#.to_owned())?).await;
+//!     assert_eq!(answer.status(), 200);
+//!
+//!     // Over a socket, here with axum's server. kit-serve takes it as it is.
+//!     let service = kit_base::IntoService::new(routes); // what `build()` gives instead of `routes()`
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//!     let url = format!("http://{}", listener.local_addr()?);
+//!     let app = axum::Router::new().fallback_service(service);
+//!     tokio::spawn(async move { axum::serve(listener, app).await });
+//!
+//!     let sum = HttpClient::new(url)?.endpoint::<SumRequest, SumReply>(operation);
+//!     let reply = sum.call(Request::new(SumRequest { a: 1, b: 2 })).await?;
+//!     assert_eq!(reply.message().v, 3);
+//!
+//!     // An error comes back as what it was.
+//!     let error = sum.call(Request::new(SumRequest { a: i32::MAX, b: 1 })).await.err().ok_or("no error")?;
+//!     assert_eq!((error.kind(), error.message()), (Kind::OutOfRange, "integer overflow"));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The server
+//!
+//! [`HttpServer`] binds endpoints to routes and gives an [`HttpService`] (a `tower_service::Service` on `http` types, for
+//! any body), [`Routes`] (the same as an [`Endpoint`](kit_base::Endpoint), for kit's layers) or, with the feature `axum`,
+//! an `axum::Router`. A request has its [`Route`] by verb and path:
+//! `POST /` and the method's name, what the operation names for `http`, or what
+//! [`route`](HttpServer::route) gives.
+//!
+//! | step | what runs | on failure |
+//! |---|---|---|
+//! | 1 | the route is found | 404, or 405 with `Allow`; no hooks but those of step 8 |
+//! | 2 | `grpc-timeout`, or a `Deadline` in the extensions, becomes the deadline | 400, after step 3 |
+//! | 3 | [`before`](HttpServer::before) hooks, in order; they may change the context | |
+//! | 4 | the body is read, whole | 413, 408, 400 if it breaks off |
+//! | 5 | the request is decoded | 415, 400 |
+//! | 6 | the endpoint is called | the status of the error's kind; 504 at the deadline, from step 4 on |
+//! | 7 | the outcome is encoded; [`after`](HttpServer::after) hooks, in order, if there is an answer | 500 |
+//! | 8 | on failure: [`error_handler`](HttpServer::error_handler)s, then the [`error_encoder`](HttpServer::error_encoder) | problem details |
+//! | 9 | [`finalizer`](HttpServer::finalizer)s, in order, exactly once, also when the caller left | |
+//!
+//! A panic at any step, hooks included, is 500 with a neutral text, and an event. A `HEAD` is answered as the `GET` of
+//! its path, without the body.
+//!
+//! | setting | default | unit and meaning |
+//! |---|---|---|
+//! | [`body_limit`](HttpServer::body_limit) | 2 MiB | bytes of a body; one that announces more is not read at all |
+//! | [`body_timeout`](HttpServer::body_timeout) | 30 s | from the first read of a body to its end |
+//! | [`prefix`](HttpServer::prefix) | none | stands before the paths of all that is bound after it |
+//! | [`observer`](HttpServer::observer) | none | is told the events below |
+//!
+//! # The client
+//!
+//! [`HttpClient`] makes a typed endpoint for each operation, over one pool of connections. A call takes nothing from the
+//! context that it is given but the deadline, outbound metadata, trace, baggage and what is to be
+//! [passed on](HttpClient::pass_on): a handler may hand its own context to a client, and no credentials leak.
+//! [`before`](HttpClient::before) hooks, sending, [`after`](HttpClient::after) hooks (at the head), decoding and
+//! [`finalizer`](HttpClient::finalizer)s follow each other; where nothing was sent, only finalizers run.
+//!
+//! | setting | default | unit and meaning |
+//! |---|---|---|
+//! | [`head_timeout`](HttpClient::head_timeout) | 30 s | from the call to the head of the answer, connecting included |
+//! | [`body_timeout`](HttpClient::body_timeout) | 30 s | from the head to the end of the body |
+//! | [`response_limit`](HttpClient::response_limit) | 16 MiB | bytes of an answer's body |
+//! | connect | 5 s | of the client that [`new`](HttpClient::new) makes |
+//! | redirects | not followed | of the same client |
+//! | TLS | none | turn on a TLS feature of reqwest, or bring a client by [`with_client`](HttpClient::with_client) |
+//!
+//! # Codecs
+//!
+//! [`Json`] by default, [`Protobuf`] with its feature, [`Raw`] for bytes, a closure, or a pair of any two: the first for
+//! requests, the second for answers. [`EncodeOutcome`] sees the whole `Result`, for wires whose errors travel inside the
+//! answer. A response that carries an [`http::StatusCode`] or headers has them put over those of its encoding.
+//!
+//! # Behaviour
+//!
+//! - **Clones** of [`Routes`], [`HttpService`], [`HttpClient`] and [`Connected`] share all they have.
+//! - **Cancellation.** A caller that leaves, or a deadline that passes, drops the future of the endpoint. Dropping the
+//!   future of a call closes its connection (over HTTP/2, resets its stream).
+//! - **Runtime.** Both sides need tokio with its timer; the server only where a request has to wait.
+//! - **Limits.** Bodies are whole in memory on both sides, up to their limits. Trailers are not sent.
+//!
+//! # Errors
+//!
+//! What cannot be built is a [`BuildError`] that names the operation and route. Calls fail with [`kit_base::Error`]:
+//!
+//! | what happened | kind | origin |
+//! |---|---|---|
+//! | a kit service answered an error | that of the error, with message, reason and retry-after | `Remote` |
+//! | another status than 2xx | by the status, 503 is `Unavailable`; 3xx is `Unknown` | `Remote` |
+//! | no connection | `Unavailable` | `NotSent` |
+//! | the connection broke, or what came is no HTTP | `Unavailable` | `Remote` |
+//! | the deadline or a limit of time passed | `DeadlineExceeded` | `Remote` |
+//! | the deadline had passed before the call | `DeadlineExceeded` | `NotSent` |
+//! | a field lacks that the path needs, or has no place in the route | `InvalidArgument` | `NotSent` |
+//! | the message cannot be encoded, the route is none, TLS is missing | `Internal` | `NotSent` |
+//! | the answer cannot be decoded, or is too long | `Internal` | `Remote` |
+//!
+//! On the server, errors of its own have these reasons: `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `MALFORMED_REQUEST`,
+//! `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE`, `PANIC`.
+//!
+//! # Events and log fields
+//!
+//! | source | what | key | when |
+//! |---|---|---|---|
+//! | `http_server` | `panicked` | the operation | user code panicked: handler, codec or hook |
+//!
+//! Nothing is logged; [`HttpServer::error_handler`] sees each error with its source.
+//!
+//! # Features
+//!
+//! | feature | brings | default |
+//! |---|---|---|
+//! | `client` | [`HttpClient`]; reqwest without TLS | yes |
+//! | `server` | [`HttpServer`] | yes |
+//! | `axum` | `HttpServer::into_axum` | |
+//! | `protobuf` | `Protobuf` | |
+//!
+//! # Differences from Go kit
+//!
+//! - Errors have statuses by their kind and problem details; Go kit's default is 500 and the error's text.
+//! - Requests are checked: type, size, time, verb (405) and what follows the JSON. [`Json::lenient`] reads as Go does.
+//! - After hooks run when the answer is encoded, so a failed encoding cannot leave half an answer.
+//! - A context cannot be changed by after hooks; to hand things on, before hooks put a shared value into it.
+//! - A client looks at the status; has limits; sends the deadline; and sends bodies with their length, not in chunks.
+//! - `BufferedStream` and `ResponseWriter`'s optional interfaces have no counterpart: bodies are whole.
 
 #[cfg(feature = "client")]
 mod client;
 mod codec;
+#[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod error;
 mod params;
+#[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod route;
 #[cfg(feature = "server")]
 mod server;
@@ -16,10 +184,14 @@ pub use client::{Connected, FinishedCall, HttpClient};
 #[cfg(feature = "protobuf")]
 pub use codec::Protobuf;
 pub use codec::{
-    DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Json, Outgoing, Params, Raw, Received,
-    Reply, RequestInfo,
+    DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Json, Outgoing, Params, Raw, Received, Reply,
+    RequestInfo,
 };
 pub use error::{BuildError, InvalidRoute};
 pub use route::Route;
 #[cfg(feature = "server")]
 pub use server::{Body, FinishedRequest, HttpServer, HttpService, Routes};
+
+#[cfg(all(doctest, feature = "client", feature = "server"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

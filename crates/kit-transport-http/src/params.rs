@@ -1,9 +1,11 @@
 //! A message from path and query parameters, alone or over a JSON object: serde over texts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
-use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
+use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
@@ -33,35 +35,35 @@ pub(crate) fn message<T>(params: &[(String, String)], body: Map<String, Value>, 
 where
     T: DeserializeOwned,
 {
-    let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut texts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, value) in params {
-        texts.entry(name.clone()).or_default().push(value.clone());
+        texts.entry(name).or_default().push(value);
     }
     T::deserialize(Fields { texts, body, lenient })
 }
 
 /// All fields of a message, by name.
-struct Fields {
-    texts: BTreeMap<String, Vec<String>>,
+struct Fields<'a> {
+    texts: BTreeMap<&'a str, Vec<&'a str>>,
     body: Map<String, Value>,
     lenient: bool,
 }
 
-impl Fields {
+impl Fields<'_> {
     fn visit<'de, V: Visitor<'de>>(self, names: &'static [&'static str], visitor: V) -> Result<V::Value, FieldError> {
         let Self { texts, body, lenient } = self;
         let body: BTreeMap<_, _> = if lenient { fold(body, names) } else { body.into_iter().collect() };
-        let json = body.into_iter().filter(|(name, _)| !texts.contains_key(name)).collect::<Vec<_>>().into_iter();
+        let json = body.into_iter().filter(|(name, _)| !texts.contains_key(&**name)).collect::<Vec<_>>().into_iter();
         let json = json.map(|(name, value)| {
             let field = if lenient { Field::Lenient(name.clone(), value) } else { Field::Json(name.clone(), value) };
-            (name, field)
+            (Cow::Owned(name), field)
         });
-        let texts = texts.into_iter().map(|(name, values)| (name.clone(), Field::Texts(name, values)));
+        let texts = texts.into_iter().map(|(name, values)| (Cow::Borrowed(name), Field::Texts(name, values)));
         visitor.visit_map(MapDeserializer::new(texts.chain(json)))
     }
 }
 
-impl<'de> Deserializer<'de> for Fields {
+impl<'de> Deserializer<'de> for Fields<'_> {
     type Error = FieldError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
@@ -103,13 +105,13 @@ impl<'de> Deserializer<'de> for Fields {
 }
 
 /// One field, with its name for what may have to be said about it.
-enum Field {
-    Texts(String, Vec<String>),
+enum Field<'a> {
+    Texts(&'a str, Vec<&'a str>),
     Json(String, Value),
     Lenient(String, Value),
 }
 
-impl IntoDeserializer<'_, FieldError> for Field {
+impl IntoDeserializer<'_, FieldError> for Field<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -118,8 +120,8 @@ impl IntoDeserializer<'_, FieldError> for Field {
 }
 
 /// Parses the text as what the message wants; the first one where a parameter was given more than once.
-fn parse<T: std::str::FromStr>(name: &str, texts: &[String], want: &str) -> Result<T, FieldError> {
-    let text = texts.first().map(String::as_str).unwrap_or_default();
+fn parse<T: FromStr>(name: &str, texts: &[&str], want: &str) -> Result<T, FieldError> {
+    let text = texts.first().copied().unwrap_or_default();
     text.parse().map_err(|_| FieldError::custom(format_args!("parameter {name:?} is {text:?}, want {want}")))
 }
 
@@ -145,7 +147,7 @@ macro_rules! json {
 macro_rules! parse {
     ($($method:ident $visit:ident $want:literal),*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
-            json!(self, $method(visitor), Self::Texts(name, texts) => visitor.$visit(parse(&name, &texts, $want)?))
+            json!(self, $method(visitor), Self::Texts(name, texts) => visitor.$visit(parse(name, &texts, $want)?))
         }
     )*};
 }
@@ -154,14 +156,14 @@ macro_rules! as_text {
     ($($method:ident($($arg:ident: $type:ty),*)),*) => {$(
         fn $method<V: Visitor<'de>>(self, $($arg: $type,)* visitor: V) -> Result<V::Value, FieldError> {
             json!(self, $method($($arg,)* visitor), Self::Texts(name, texts) => {
-                let text: StringDeserializer<FieldError> = texts.into_iter().next().unwrap_or_default().into_deserializer();
-                text.$method($($arg,)* visitor).map_err(in_param(&name))
+                let text: StrDeserializer<'_, FieldError> = texts.into_iter().next().unwrap_or_default().into_deserializer();
+                text.$method($($arg,)* visitor).map_err(in_param(name))
             })
         }
     )*};
 }
 
-impl<'de> Deserializer<'de> for Field {
+impl<'de> Deserializer<'de> for Field<'_> {
     type Error = FieldError;
 
     parse! {
@@ -196,7 +198,7 @@ impl<'de> Deserializer<'de> for Field {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         json!(self, deserialize_seq(visitor), Self::Texts(name, texts) => {
-            let each = texts.into_iter().map(|text| Self::Texts(name.clone(), vec![text]));
+            let each = texts.into_iter().map(|text| Self::Texts(name, vec![text]));
             visitor.visit_seq(SeqDeserializer::new(each))
         })
     }

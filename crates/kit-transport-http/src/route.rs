@@ -167,7 +167,8 @@ impl FromStr for Route {
 
     fn from_str(text: &str) -> Result<Self, InvalidRoute> {
         let invalid = |why| InvalidRoute { route: text.to_owned(), why };
-        let (verbs, target) = text.trim().split_once(' ').ok_or(invalid("want a verb and a path, as in `POST /sum`"))?;
+        let (verbs, target) =
+            text.trim().split_once(' ').ok_or(invalid("want a verb and a path, as in `POST /sum`"))?;
         let verbs = match verbs {
             "ANY" => Vec::new(),
             verbs => verbs

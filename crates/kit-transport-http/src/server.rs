@@ -1,5 +1,6 @@
 //! The server: endpoints bound to routes, as one plain service on `http` types.
 
+mod answer;
 #[cfg(feature = "axum")]
 mod axum;
 mod body;
@@ -13,14 +14,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use kit_base::{
-    Bind, Context, Endpoint, Error, IntoService, Observer, Operation, Request, Response, Unary,
-};
+use kit_base::{Bind, Context, Endpoint, Error, IntoService, Observer, Operation, Request, Response, Unary};
 
 pub use body::Body;
 pub use hooks::FinishedRequest;
 pub use routes::Routes;
 
+use crate::route::names;
 use crate::{BuildError, DecodeRequest, EncodeOutcome, Json, RequestInfo, Route};
 use handler::{Handler, Unit};
 use hooks::Hooks;
@@ -32,12 +32,41 @@ pub type HttpService = IntoService<Routes>;
 /// Binds endpoints to routes. Whole services come by `bind` of a service, single endpoints by
 /// [`endpoint`](Self::endpoint), or by [`handle`](Self::handle) with a decoder and an encoder of their own.
 ///
-/// For each request: the finalizers are set up; the before hooks run; the request is decoded; the endpoint is called,
-/// with the caller's deadline; the after hooks run; the answer is encoded; the finalizers run. An error on the way goes
-/// to the error handlers and then to the error encoder. This is Go kit's order.
+/// For each request: the before hooks run; the body is read; the request is decoded; the endpoint is called, with the
+/// caller's deadline; the outcome is encoded; the after hooks run; the finalizers run. An error on the way goes to the
+/// error handlers and then to the error encoder. Hooks of one kind run in the order in which they were added.
 ///
 /// Errors are answered with the status of their kind and problem details (RFC 9457). The server's own answers: 400 for a
-/// malformed request or deadline, 404, 405 with `Allow`, 408 for a body that does not come, 413, 415.
+/// malformed request or deadline, 404, 405 with `Allow`, 408 for a body that does not come, 413, 415, 500 for a panic, 504
+/// for a deadline that passes.
+///
+/// ```
+/// use kit_base::{Endpoint, Error, Operation, Request, Response};
+/// use kit_transport_http::{HttpServer, Raw};
+///
+/// struct Echo;
+///
+/// impl Endpoint<Request<bytes::Bytes>> for Echo {
+///     type Response = Response<bytes::Bytes>;
+///     type Error = Error;
+///
+///     async fn call(&self, request: Request<bytes::Bytes>) -> Result<Response<bytes::Bytes>, Error> {
+///         Ok(Response::new(request.into_message()))
+///     }
+/// }
+///
+/// let service = HttpServer::new()
+///     .prefix("/v1")
+///     .route("echo", "ANY /echo")
+///     .handle(Operation::new("demo", "echo"), Echo, Raw, Raw)
+///     .before(|context, info| {
+///         context.extensions_mut().insert(info.uri.clone());
+///     })
+///     .finalizer(|finished| assert!(finished.status.is_none_or(|status| status.is_success())))
+///     .build()?;
+/// # let _ = service;
+/// # Ok::<(), kit_transport_http::BuildError>(())
+/// ```
 pub struct HttpServer<C = Json> {
     codec: Arc<C>,
     entries: Vec<Entry>,
@@ -81,14 +110,15 @@ impl<C> HttpServer<C> {
         Self { codec: Arc::new(codec), entries: Vec::new(), prefix: String::new(), renamed: Vec::new(), settings }
     }
 
-    /// Puts this before the paths of all routes that are bound from here on: `/addsvc`.
+    /// Puts this before the paths of all routes that are bound from here on: `/addsvc`. A slash at its end does not count.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Gives the method of this name another route than its own: `("sum", "GET,POST /v1/sum")`.
+    /// Gives the method of this name another route than its own: `("sum", "GET,POST /v1/sum")`. Where two services have
+    /// a method of one name, say which: `"addsvc/sum"`. The last one counts.
     #[must_use]
     pub fn route(mut self, method: impl Into<String>, route: impl Into<String>) -> Self {
         self.renamed.push((method.into(), route.into()));
@@ -117,7 +147,7 @@ impl<C> HttpServer<C> {
         self
     }
 
-    /// Runs after a success: it may set headers. Go kit: `ServerAfter`.
+    /// Runs after a success has been encoded: it may set headers. Go kit: `ServerAfter`.
     #[doc(alias = "ServerAfter")]
     #[must_use]
     pub fn after(mut self, hook: impl Fn(&Context, &mut HeaderMap) + Send + Sync + 'static) -> Self {
@@ -212,28 +242,24 @@ impl<C> HttpServer<C> {
         self.routes().map(IntoService::new)
     }
 
-    /// The service as an endpoint, for kit layers over all of it.
+    /// The service as an endpoint, for kit layers over all of it. They see requests before they have a route, so under no
+    /// operation; layers that need one belong on the endpoints.
     ///
     /// # Errors
     /// As [`build`](Self::build).
     pub fn routes(self) -> Result<Routes, BuildError> {
         let Self { entries, renamed, settings, .. } = self;
-        let mut routed = Vec::new();
         for (method, route) in &renamed {
-            if !entries.iter().any(|entry| entry.operation.method() == method) {
+            if !entries.iter().any(|entry| names(method, &entry.operation)) {
                 let what = format!("route {route:?} is given for the method {method:?}, which is not bound");
                 return Err(BuildError::new(what));
             }
         }
+        let mut routed = Vec::new();
         for entry in entries {
-            let given = renamed.iter().rev().find(|(method, _)| method == entry.operation.method());
-            let route = match given {
-                Some((_, route)) => route.parse(),
-                None => Route::of(&entry.operation),
-            };
-            let route = route
-                .map_err(|error| BuildError::new(format!("{} has no valid route", entry.operation)).because(error))?;
-            routed.push((route.prefixed(&entry.prefix), entry));
+            let route = Route::chosen(&renamed, &entry.operation).and_then(|route| route.prefixed(&entry.prefix));
+            let wrong = |error| BuildError::new(format!("{} has no valid route", entry.operation)).because(error);
+            routed.push((route.map_err(wrong)?, entry));
         }
         Routes::new(routed, settings)
     }

@@ -46,6 +46,11 @@ const STEPS: &[Step] = &[
         run: steps::doc,
     },
     Step { name: "examples", alone: "cargo run -p EXAMPLE -- --help", run: steps::examples },
+    Step {
+        name: "bounds",
+        alone: "cargo bench -p kit-endpoint --all-features --bench layers -- --check",
+        run: steps::bounds,
+    },
 ];
 
 const DEEP_STEPS: &[Step] = &[

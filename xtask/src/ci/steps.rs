@@ -111,3 +111,18 @@ pub(super) fn examples(run: &mut Run) -> Result {
     println!("{started} example programs started");
     Ok(())
 }
+
+/// The benchmarks that have bounds which hold on any machine: allocations and instructions, no times.
+const BOUNDED: [(&str, &str); 1] = [("kit-endpoint", "layers")];
+
+pub(super) fn bounds(run: &mut Run) -> Result {
+    for (package, bench) in BOUNDED {
+        Program::cargo(&run.root)
+            .args(["bench"])
+            .args(SHARED)
+            .args(["-p", package, "--bench", bench, "--", "--check"])
+            .env("CI", "true")
+            .run()?;
+    }
+    Ok(())
+}

@@ -45,10 +45,12 @@ fn hangs() -> Func<fn(Request<u8>) -> Hangs> {
 #[test]
 fn a_limit_of_five_stays_five_over_clones_of_the_layer_and_of_the_endpoint() {
     let guard = Guard::new(AtMost::new(5));
-    let endpoints: Vec<_> = (0..4).flat_map(|_| {
-        let endpoint = guard.clone().layer(hangs());
-        [endpoint.clone(), endpoint]
-    }).collect();
+    let endpoints: Vec<_> = (0..4)
+        .flat_map(|_| {
+            let endpoint = guard.clone().layer(hangs());
+            [endpoint.clone(), endpoint]
+        })
+        .collect();
     let mut calls: Vec<_> =
         endpoints.iter().chain(&endpoints).map(|endpoint| Box::pin(endpoint.call(Request::new(1)))).collect();
     assert_eq!(guard.gate().running.load(SeqCst), 5);
@@ -111,7 +113,7 @@ fn an_endpoint_behind_a_pointer_is_the_same_endpoint() {
     let guard = Guard::new(AtMost::new(1));
     let shared = Arc::new(guard.layer(hangs()));
     let boxed = Box::new(shared.clone());
-    let _running = (&*shared).call(Request::new(1));
+    let _running = (*shared).call(Request::new(1));
     assert_eq!(now(boxed.call(Request::new(1))).unwrap_err().message(), "1 calls are running");
     assert!(matches!(guard.layer(hangs()).get_ref(), Func(_)));
 }

@@ -20,8 +20,20 @@ impl Log {
     /// What has happened since the last question.
     #[track_caller]
     pub(crate) fn expect<const N: usize>(&self, lines: [&str; N]) {
-        let seen = std::mem::take(&mut *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        assert_eq!(self.take(), lines);
+    }
+
+    /// The same where the order is nobody's business.
+    #[track_caller]
+    pub(crate) fn expect_in_any_order<const N: usize>(&self, mut lines: [&str; N]) {
+        let mut seen = self.take();
+        seen.sort();
+        lines.sort_unstable();
         assert_eq!(seen, lines);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }
 
@@ -143,7 +155,7 @@ pub(crate) async fn one_turn() {
 }
 
 /// Polls once, with a waker that wakes nobody.
-pub(crate) fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 

@@ -102,7 +102,7 @@ fn a_nested_tuple_is_a_flat_one() {
 fn a_tuple_that_is_admitted_by_hand_finishes_the_gates_before_a_refusal_with_it() {
     let log = Log::default();
     let tuple = (Probe::new("a", &log), Probe::new("b", &log), Probe::refusing("c", &log));
-    let admitted = Gate::<_, u8, Error>::admit(&tuple, &mut Request::<_>::new(1u8), &Now::new(&Monotonic));
+    let admitted = Gate::<_, u8, Error>::admit(&tuple, &mut Request::new(1u8), &Now::new(&Monotonic));
     assert_eq!(admitted.unwrap_err().message(), "full");
     log.expect(["a admits", "b admits", "c refuses", "b: overloaded, Answered", "a: overloaded, Answered"]);
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use kit_base::{Endpoint, Guard, Tower};
 use kit_endpoint::{BoxEndpoint, EndpointExt, Error, Layer, Response};
-use tower::util::{BoxCloneSyncService, ServiceExt};
+use tower::util::{BoxCloneSyncService, Oneshot, ServiceExt};
 use tower::{Service, service_fn};
 
 use crate::harness::{Bound, Row};
@@ -156,7 +156,7 @@ impl Rows {
     {
         let run = Box::new(move |calls| {
             for _ in 0..calls {
-                black_box(poll(pin!(endpoint.call(message::<N>()))).is_ok());
+                black_box(poll(pin!(call(&endpoint, Message::new(black_box([7; N]))))).is_ok());
             }
         });
         self.0.push(Row { title, layers, bytes: N, over, bound, run });
@@ -176,7 +176,7 @@ impl Rows {
             for _ in 0..calls {
                 let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
                 assert!(matches!(ready, Poll::Ready(Ok(()))));
-                black_box(poll(pin!(service.call(message::<N>()))).is_ok());
+                black_box(poll(pin!(call_service(&mut service, Message::new(black_box([7; N]))))).is_ok());
             }
         });
         self.0.push(Row { title, layers, bytes: N, over, bound, run });
@@ -189,7 +189,7 @@ impl Rows {
     {
         let run = Box::new(move |calls| {
             for _ in 0..calls {
-                black_box(poll(pin!(service.clone().oneshot(message::<N>()))).is_ok());
+                black_box(poll(pin!(clone_and_oneshot(&service, Message::new(black_box([7; N]))))).is_ok());
             }
         });
         self.0.push(Row { title, layers, bytes: N, over: Some(SERVICE), bound: Bound::default(), run });
@@ -233,15 +233,28 @@ fn ten<T>(make: impl Fn() -> T) -> (Five<T>, Five<T>) {
     (five(&make), five(&make))
 }
 
-/// A request that the optimiser knows nothing of.
-#[inline(always)]
-fn message<const N: usize>() -> Message<N> {
-    Message::new(black_box([7; N]))
+// Futures are made behind a call that is not inlined, as they are where a router, a box or another crate calls: the
+// request arrives in memory, and each form moves it from there into its future.
+
+#[inline(never)]
+fn call<E: Endpoint<Req>, Req>(endpoint: &E, req: Req) -> impl Future<Output = Result<E::Response, E::Error>> {
+    endpoint.call(req)
 }
 
-/// Polls a future until it is ready, at a place of which the optimiser knows nothing: a task's future lies in memory.
-#[inline(always)]
-fn poll(mut future: Pin<&mut impl Future<Output = Answer>>) -> Answer {
+#[inline(never)]
+fn call_service<S: Service<Req>, Req>(service: &mut S, req: Req) -> S::Future {
+    service.call(req)
+}
+
+#[inline(never)]
+fn clone_and_oneshot<S: Service<Req> + Clone, Req>(service: &S, req: Req) -> Oneshot<S, Req> {
+    service.clone().oneshot(req)
+}
+
+/// Polls a future until it is ready, through a vtable and at a place of which the optimiser knows nothing: as a runtime
+/// polls a task.
+#[inline(never)]
+fn poll(mut future: Pin<&mut dyn Future<Output = Answer>>) -> Answer {
     let mut cx = Context::from_waker(Waker::noop());
     loop {
         if let Poll::Ready(answer) = black_box(future.as_mut()).poll(&mut cx) {

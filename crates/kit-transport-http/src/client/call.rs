@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method};
 use kit_base::wire::GRPC_TIMEOUT;
 use kit_base::{Context, Deadline, Error, Origin, Request, Response, ResponseParts, Timeout};
 use reqwest::Url;
@@ -12,6 +12,7 @@ use reqwest::Url;
 use super::Remote;
 use super::hooks::{Finalizing, now};
 use super::reply;
+use crate::within::{by, within};
 use crate::{DecodeResponse, EncodeRequest, Outgoing, Reply};
 
 impl Remote {
@@ -23,11 +24,17 @@ impl Remote {
         let (context, message) = request.into_parts();
         let context = context.with_operation(self.operation.clone());
         let mut finalizing = Finalizing::new(&self.settings.hooks, &context, started);
-        let outcome = match self.prepare(codec, &context, &message, started) {
+        let prepared = self.prepare(codec, &context, &message, started);
+        // Dropped before the wait, so that it need not be `Sync`.
+        drop(message);
+        let outcome = match prepared {
             Err(error) => Err(error),
             Ok(request) => {
                 let exchange = self.exchange(codec, &context, request, &mut finalizing);
-                within(context.deadline(), exchange).await
+                match context.deadline() {
+                    None => exchange.await,
+                    Some(deadline) => by(deadline, exchange).await.unwrap_or_else(|| Err(passed())),
+                }
             }
         };
         finalizing.finish(outcome.as_ref().err());
@@ -69,7 +76,11 @@ impl Remote {
         for hook in &self.settings.hooks.before {
             hook(context, &mut headers);
         }
-        let mut request = reqwest::Request::new(verb, self.url(&target));
+        // Servers may ask for a length where a body is usual. Source: RFC 9110, section 8.6.
+        if body.is_empty() && matches!(verb, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let mut request = reqwest::Request::new(verb, self.url(&target).map_err(not_sent)?);
         *request.headers_mut() = headers;
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
@@ -78,15 +89,25 @@ impl Remote {
     }
 
     /// The URL of a target, which is a path that begins with a slash, and perhaps a query.
-    fn url(&self, target: &str) -> Url {
+    fn url(&self, target: &str) -> Result<Url, Error> {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        if !path.starts_with('/') {
+            return Err(Error::internal(format!("the target {target:?} of a request must begin with a slash")));
+        }
+        // A URL cannot hold them: whoever parses it goes up the path instead, away from the route.
+        let is_dots = |segment: &str| matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | "..");
+        if let Some(dots) = path.split(['/', '\\']).find(|segment| is_dots(segment)) {
+            return Err(Error::invalid_argument(format!(
+                "the path {path:?} has the segment {dots:?}, which cannot be sent"
+            )));
+        }
         let mut url = self.base.clone();
         match &*self.settings.prefix {
             "" => url.set_path(path),
             prefix => url.set_path(&format!("{prefix}{path}")),
         }
         url.set_query(query);
-        url
+        Ok(url)
     }
 
     async fn exchange<C, Res>(
@@ -100,20 +121,17 @@ impl Remote {
         C: DecodeResponse<Res>,
     {
         let settings = &self.settings;
-        let response = match tokio::time::timeout(settings.head_timeout, self.client.execute(request)).await {
-            Ok(response) => response.map_err(|error| reply::unsent(error, &self.base))?,
-            Err(_) => return Err(late("no answer", settings.head_timeout)),
-        };
+        let head = within(settings.head_timeout, self.client.execute(request)).await;
+        let head = head.ok_or_else(|| late("no answer", settings.head_timeout))?;
+        let response = head.map_err(|error| reply::unsent(error, &self.base))?;
         let status = response.status();
         finalizing.status = Some(status);
         for hook in &settings.hooks.after {
             hook(context, status, response.headers());
         }
         let reading = read(response, settings.response_limit);
-        let (headers, body) = match tokio::time::timeout(settings.body_timeout, reading).await {
-            Ok((headers, body)) => (headers, body),
-            Err(_) => return Err(late("the answer has not ended", settings.body_timeout)),
-        };
+        let read = within(settings.body_timeout, reading).await;
+        let (headers, body) = read.ok_or_else(|| late("the answer did not end", settings.body_timeout))?;
         if !status.is_success() {
             let reply = Reply { status, headers, body: body.unwrap_or_default() };
             let decoded = settings.hooks.error_decoder.as_ref().and_then(|decode| decode(&reply));
@@ -131,9 +149,8 @@ impl Remote {
 /// The headers and the whole body, within the limit.
 async fn read(mut response: reqwest::Response, limit: usize) -> (HeaderMap, Result<Bytes, Error>) {
     let headers = std::mem::take(response.headers_mut());
-    let too_large = || {
-        Error::internal(format!("the answer is longer than {limit} bytes")).with_reason("ANSWER_TOO_LARGE")
-    };
+    let too_large =
+        || Error::internal(format!("the answer is longer than {limit} bytes")).with_reason("ANSWER_TOO_LARGE");
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return (headers, Err(too_large()));
     }
@@ -141,7 +158,7 @@ async fn read(mut response: reqwest::Response, limit: usize) -> (HeaderMap, Resu
     let mut more = BytesMut::new();
     loop {
         match response.chunk().await {
-            Err(error) => return (headers, Err(Error::unavailable("the answer broke off").with_source(error))),
+            Err(error) => return (headers, Err(reply::broken(error))),
             Ok(None) => break,
             Ok(Some(chunk)) if first.len() + more.len() + chunk.len() > limit => {
                 return (headers, Err(too_large()));
@@ -156,17 +173,6 @@ async fn read(mut response: reqwest::Response, limit: usize) -> (HeaderMap, Resu
         }
     }
     (headers, Ok(if more.is_empty() { first } else { more.freeze() }))
-}
-
-/// Ends a call at its deadline.
-async fn within<T>(deadline: Option<Deadline>, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    match deadline {
-        None => call.await,
-        Some(deadline) => match tokio::time::timeout_at(deadline.instant().into(), call).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(passed()),
-        },
-    }
 }
 
 /// The time left, as it goes onto the wire; nothing once it is too short to be told.

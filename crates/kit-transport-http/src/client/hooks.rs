@@ -1,5 +1,6 @@
 //! The hooks of a client, and what they get to see.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,7 +68,8 @@ impl<'a> Finalizing<'a> {
         let duration = now().saturating_duration_since(self.started);
         let finished = FinishedCall { context: self.context, status: self.status, error, left, duration };
         for hook in &self.hooks.finalizers {
-            hook(&finished);
+            // A panic in a drop during a panic would end the process. It has been told by the panic hook.
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(&finished)));
         }
     }
 }

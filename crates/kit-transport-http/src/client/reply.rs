@@ -46,6 +46,14 @@ fn retry_hint(reply: &Reply) -> RetryHint {
     }
 }
 
+/// An answer that broke off after its head.
+pub(super) fn broken(error: reqwest::Error) -> Error {
+    match error.is_timeout() {
+        true => Error::deadline_exceeded("the answer did not end within the client's limit").with_source(error),
+        false => Error::unavailable("the answer broke off").with_source(error),
+    }
+}
+
 /// A request that got no answer.
 pub(super) fn unsent(error: reqwest::Error, base: &Url) -> Error {
     if error.is_connect() || error.is_builder() {

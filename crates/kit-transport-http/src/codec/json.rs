@@ -63,10 +63,11 @@ impl Json {
     }
 
     fn fields(self, body: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+        if body.is_empty() {
+            return Ok(Map::new());
+        }
         match self.lenient {
-            true if body.is_empty() => Ok(Map::new()),
             true => Ok(serde_json::from_value::<Option<_>>(first_value(body)?)?.unwrap_or_default()),
-            false if body.is_empty() => Ok(Map::new()),
             false => serde_json::from_slice(body),
         }
     }

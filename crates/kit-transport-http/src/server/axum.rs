@@ -9,7 +9,8 @@ use crate::BuildError;
 impl<C> HttpServer<C> {
     /// The service as an axum router: to merge with routes of axum's own, to nest, to put tower-http layers over.
     ///
-    /// What axum layers and extractors put into the extensions of a request is found in the extensions of the context.
+    /// The paths of this server belong to it with all their verbs: what it does not answer there is 405. All others are left
+    /// to the router. What axum layers and extractors put into the extensions of a request is found in the extensions of the context.
     ///
     /// # Errors
     /// As [`build`](Self::build).

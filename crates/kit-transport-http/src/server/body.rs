@@ -1,6 +1,7 @@
 //! The body of an answer, and the reading of a request's body within its limits.
 
 use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,11 +9,15 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError};
 use kit_base::Error;
 use pin_project_lite::pin_project;
 
-use super::routes::Refused;
+use super::answer::Refused;
+use crate::within::within;
+
+/// An error of a body, as tower and axum have it.
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
 pin_project! {
     /// The body of an answer.
@@ -47,31 +52,31 @@ impl HttpBody for Body {
 }
 
 /// The whole body, or why there is none. A body that says it is too long is not read at all.
-pub(super) async fn read<B: HttpBody>(body: B, limit: usize, timeout: Duration) -> Result<Bytes, Refused> {
+pub(super) async fn read<B>(body: B, limit: usize, timeout: Duration) -> Result<Bytes, Refused>
+where
+    B: HttpBody<Error: Into<BoxError>>,
+{
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large(limit));
     }
-    match tokio::time::timeout(timeout, collect(body, limit)).await {
-        Ok(read) => read,
-        Err(_) => {
-            let error = Error::deadline_exceeded(format!("the body did not come within {timeout:?}"));
-            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, error))
-        }
-    }
+    within(timeout, collect(body, limit)).await.unwrap_or_else(|| {
+        let error = Error::deadline_exceeded(format!("the body did not come within {timeout:?}"));
+        Err(Refused::new(StatusCode::REQUEST_TIMEOUT, error))
+    })
 }
 
-async fn collect<B: HttpBody>(body: B, limit: usize) -> Result<Bytes, Refused> {
+async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Refused>
+where
+    B: HttpBody<Error: Into<BoxError>>,
+{
     let mut body = pin!(body);
     let mut whole = Bytes::new();
     let mut more = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| {
-            let error = Error::invalid_argument("the body broke off");
-            Refused::new(StatusCode::BAD_REQUEST, error)
-        })?;
+        let frame = frame.map_err(|error| broken(error.into()))?;
         let Ok(mut data) = frame.into_data() else { continue };
         if whole.len() + more.len() + data.remaining() > limit {
             return Err(too_large(limit));
@@ -94,7 +99,22 @@ async fn collect<B: HttpBody>(body: B, limit: usize) -> Result<Bytes, Refused> {
     Ok(if more.is_empty() { whole } else { more.freeze() })
 }
 
+/// A body that cannot be read to its end: the caller left, or a limit of whoever serves was met.
+fn broken(error: BoxError) -> Refused {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(&*error);
+    while let Some(inner) = cause {
+        if inner.is::<LengthLimitError>() {
+            let error = Error::invalid_argument("the body is longer than the server takes").with_source(error);
+            return Refused::new(StatusCode::PAYLOAD_TOO_LARGE, error.with_reason(TOO_LARGE));
+        }
+        cause = inner.source();
+    }
+    Refused::new(StatusCode::BAD_REQUEST, Error::invalid_argument("the body broke off").with_source(error))
+}
+
+const TOO_LARGE: &str = "BODY_TOO_LARGE";
+
 fn too_large(limit: usize) -> Refused {
-    let error = Error::invalid_argument(format!("the body is longer than {limit} bytes")).with_reason("BODY_TOO_LARGE");
+    let error = Error::invalid_argument(format!("the body is longer than {limit} bytes")).with_reason(TOO_LARGE);
     Refused::new(StatusCode::PAYLOAD_TOO_LARGE, error)
 }

@@ -7,15 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{self, HeaderName};
 use http::{Response as HttpResponse, StatusCode};
 use kit_base::{Context, Endpoint, Error, Request, Response, ResponseParts, catch_panic};
 
 use crate::{DecodeRequest, EncodeOutcome, Params, Received, RequestInfo};
 
 /// A request on its way to an endpoint.
-pub(super) struct Call {
-    pub(super) info: RequestInfo,
+pub(super) struct Call<'a> {
+    pub(super) info: &'a RequestInfo,
     pub(super) params: Params,
     pub(super) body: Bytes,
     pub(super) context: Context,
@@ -25,7 +25,7 @@ type Answering<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse<Bytes>, Err
 
 /// Whatever answers the calls of one route.
 pub(super) trait Handler: Send + Sync {
-    fn handle(&self, call: Call) -> Answering<'_>;
+    fn handle<'a>(&'a self, call: Call<'a>) -> Answering<'a>;
 }
 
 /// An endpoint of the unary shape, with its decoder and encoder.
@@ -48,13 +48,13 @@ where
     D: DecodeRequest<Req>,
     N: EncodeOutcome<Res>,
 {
-    async fn run(&self, call: Call) -> Result<HttpResponse<Bytes>, Error> {
+    async fn run(&self, call: Call<'_>) -> Result<HttpResponse<Bytes>, Error> {
         let Call { info, params, body, context } = call;
-        let message = self.decode.decode_request(&Received::new(&info, &context, &params, &body))?;
+        let message = self.decode.decode_request(&Received::new(info, &context, &params, &body))?;
         let request = Request::from_parts(context.clone(), message);
         let outcome = self.endpoint.call(request).await.map_err(Into::into);
         let parts = outcome.as_ref().ok().and_then(Response::parts).cloned();
-        let answer = self.encode.encode_outcome(&Received::new(&info, &context, &params, &body), outcome)?;
+        let answer = self.encode.encode_outcome(&Received::new(info, &context, &params, &body), outcome)?;
         Ok(put_over(answer, parts))
     }
 }
@@ -67,10 +67,22 @@ where
     Req: Send,
     Res: Send,
 {
-    fn handle(&self, call: Call) -> Answering<'_> {
+    fn handle<'a>(&'a self, call: Call<'a>) -> Answering<'a> {
         Box::pin(catch_panic(move || self.run(call)))
     }
 }
+
+/// What belongs to one connection or one body. A response that was got from another service brings it along.
+/// Source: RFC 9110, section 7.6.1.
+const CONNECTION: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    HeaderName::from_static("keep-alive"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 /// Puts status and headers that the response brings over those of its encoding.
 fn put_over(mut answer: HttpResponse<Bytes>, parts: Option<ResponseParts>) -> HttpResponse<Bytes> {
@@ -78,11 +90,7 @@ fn put_over(mut answer: HttpResponse<Bytes>, parts: Option<ResponseParts>) -> Ht
     if let Some(status) = parts.extensions.get::<StatusCode>() {
         *answer.status_mut() = *status;
     }
-    if matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        answer.headers_mut().remove(CONTENT_TYPE);
-        *answer.body_mut() = Bytes::new();
-    }
-    for name in parts.headers.keys() {
+    for name in parts.headers.keys().filter(|name| !CONNECTION.contains(name)) {
         answer.headers_mut().remove(name);
         for value in parts.headers.get_all(name) {
             answer.headers_mut().append(name, value.clone());

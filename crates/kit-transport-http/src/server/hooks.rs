@@ -1,12 +1,15 @@
 //! The hooks of a server, and what they get to see.
 
 use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use kit_base::{Context, Error};
 
+use super::Settings;
 use crate::RequestInfo;
 
 type Before = Box<dyn Fn(&mut Context, &RequestInfo) + Send + Sync>;
@@ -33,6 +36,8 @@ pub(crate) fn now() -> Instant {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct FinishedRequest<'a> {
+    /// Verb, target and version.
+    pub info: &'a RequestInfo,
     /// The context, as the before hooks left it: operation, deadline, metadata, extensions.
     pub context: &'a Context,
     /// The status of the answer; nothing when the caller left before there was one.
@@ -46,36 +51,46 @@ pub struct FinishedRequest<'a> {
 }
 
 /// Runs the finalizers once: with the answer, or on drop without one.
-pub(crate) struct Finalizing<'a> {
-    hooks: &'a Hooks,
+pub(super) struct Finalizing<'a> {
+    settings: &'a Settings,
+    info: &'a RequestInfo,
+    pub(super) context: Context,
     started: Instant,
-    pub(crate) context: Context,
-    done: bool,
+    due: bool,
 }
 
 impl<'a> Finalizing<'a> {
-    pub(crate) fn new(hooks: &'a Hooks, started: Instant, context: Context) -> Self {
-        Self { hooks, started, context, done: false }
+    pub(super) fn new(
+        settings: &'a Settings,
+        info: &'a RequestInfo,
+        context: Context,
+        started: Instant,
+        due: bool,
+    ) -> Self {
+        Self { settings, info, context, started, due: due && !settings.hooks.finalizers.is_empty() }
     }
 
-    pub(crate) fn finish(mut self, answer: &http::Response<Bytes>) {
+    pub(super) fn finish(mut self, answer: &http::Response<Bytes>) {
         self.run(Some(answer));
     }
 
     fn run(&mut self, answer: Option<&http::Response<Bytes>>) {
-        if self.done || self.hooks.finalizers.is_empty() {
+        if !mem::take(&mut self.due) {
             return;
         }
-        self.done = true;
         let finished = FinishedRequest {
+            info: self.info,
             context: &self.context,
             status: answer.map(http::Response::status),
             headers: answer.map(http::Response::headers),
             bytes: answer.map_or(0, |answer| answer.body().len()),
             duration: now().saturating_duration_since(self.started),
         };
-        for hook in &self.hooks.finalizers {
-            hook(&finished);
+        for hook in &self.settings.hooks.finalizers {
+            // A panic in a drop during a panic would end the process.
+            if catch_unwind(AssertUnwindSafe(|| hook(&finished))).is_err() {
+                self.settings.tell_panic(&self.context);
+            }
         }
     }
 }

@@ -1,23 +1,20 @@
-//! The routes: which handler a request goes to, and the answers where there is none.
+//! The routes: which handler a request goes to, and the refusals where there is none.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
-use bytes::Bytes;
-use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
-use kit_base::wire::GRPC_TIMEOUT;
-use kit_base::{Context, Deadline, Endpoint, Error, Event, Operation, Timeout};
+use kit_base::{Endpoint, Error, Operation};
 use percent_encoding::percent_decode_str;
 
-use super::handler::{Call, Handler};
-use super::hooks::{Finalizing, now};
-use super::{Body, Settings, body};
-use crate::codec::{MALFORMED, UNSUPPORTED};
+use super::answer::Refused;
+use super::body::BoxError;
+use super::handler::Handler;
+use super::{Body, Settings};
+use crate::codec::MALFORMED;
 use crate::{BuildError, Params, RequestInfo, Route};
 
 /// An operation that was bound, before it has a route.
@@ -33,7 +30,17 @@ pub(super) struct Bound {
     pub(super) handler: Arc<dyn Handler>,
 }
 
-/// All routes of a server: an endpoint on `http` types, for any body. [`HttpService`](crate::HttpService) is the same as a tower service.
+/// What answers a request, and what its route takes from path and query.
+pub(super) struct Found<'a> {
+    pub(super) bound: &'a Bound,
+    pub(super) params: Params,
+}
+
+/// All routes of a server: an endpoint on `http` types, for any body. [`HttpService`](crate::HttpService) is the same as
+/// a tower service.
+///
+/// Clones share everything. *Cancellation:* dropping the future of a call drops that of the endpoint, and runs the
+/// finalizers.
 #[derive(Clone)]
 pub struct Routes {
     shared: Arc<Shared>,
@@ -46,20 +53,6 @@ struct Shared {
     settings: Settings,
 }
 
-/// A request that the server refuses by itself, under a status that says more than the kind.
-#[derive(Debug)]
-pub(super) struct Refused {
-    status: StatusCode,
-    error: Error,
-    allow: Option<HeaderValue>,
-}
-
-impl Refused {
-    pub(super) fn new(status: StatusCode, error: Error) -> Self {
-        Self { status, error, allow: None }
-    }
-}
-
 impl Routes {
     pub(super) fn new(routed: Vec<(Route, Entry)>, settings: Settings) -> Result<Self, BuildError> {
         let mut paths: Vec<Vec<Bound>> = Vec::new();
@@ -69,8 +62,9 @@ impl Routes {
             let next = paths.len();
             let at = *index.entry(route.path().to_owned()).or_insert(next);
             if at == next {
-                let clash = |error| BuildError::new(format!("{operation} cannot have the route {route}")).because(error);
-                router.insert(route.path(), next).map_err(|error| clash(error.to_string()))?;
+                let clash =
+                    |error| BuildError::new(format!("{operation} cannot have the route {route}")).because(error);
+                router.insert(route.path(), next).map_err(clash)?;
                 paths.push(Vec::new());
             }
             if let Some(other) = paths[at].iter().find(|other| overlap(&other.route, &route)) {
@@ -82,22 +76,28 @@ impl Routes {
         Ok(Self { shared: Arc::new(Shared { router, paths, settings }) })
     }
 
+    pub(super) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
     /// The paths, for a host that routes by itself.
     #[cfg(feature = "axum")]
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.shared.paths.iter().filter_map(|bound| bound.first()).map(|bound| bound.route.path())
     }
 
-    /// What is bound to the path and verb, and what the route takes from path and query.
-    fn find(&self, info: &RequestInfo) -> Result<(&Bound, Params), Refused> {
+    /// What is bound to the path and verb.
+    pub(super) fn find(&self, info: &RequestInfo) -> Result<Found<'_>, Refused> {
         let Shared { router, paths, .. } = &*self.shared;
         let path = info.uri.path();
-        let not_found = || Refused::new(StatusCode::NOT_FOUND, Error::not_found(format!("no route for {path:?}")));
-        let matched = router.at(path).map_err(|_| not_found())?;
+        let matched = router.at(path).map_err(|_| {
+            let error = Error::not_found(format!("no route for {path:?}")).with_reason("NO_ROUTE");
+            Refused::new(StatusCode::NOT_FOUND, error)
+        })?;
         let bound = &paths[*matched.value];
-        let Some(found) = bound.iter().find(|bound| bound.route.answers(&info.method)) else {
-            return Err(wrong_verb(bound, info));
-        };
+        let by_verb = |verb: &Method| bound.iter().find(|bound| bound.route.names_verb(verb));
+        let as_get = || if info.method == Method::HEAD { by_verb(&Method::GET) } else { None };
+        let found = by_verb(&info.method).or_else(as_get).ok_or_else(|| wrong_verb(bound, info))?;
         let mut params = Params::new();
         for (name, value) in matched.params.iter() {
             let value = percent_decode_str(value).decode_utf8().map_err(|_| {
@@ -113,111 +113,8 @@ impl Routes {
                 params.push((name.into_owned(), value.into_owned()));
             }
         }
-        Ok((found, params))
+        Ok(Found { bound: found, params })
     }
-
-    async fn answer<B: HttpBody>(&self, request: Request<B>) -> Response<Bytes> {
-        let settings = &self.shared.settings;
-        let started = now();
-        let (head, body) = request.into_parts();
-        let http::request::Parts { method, uri, version, headers, extensions, .. } = head;
-        let info = RequestInfo { method, uri, version };
-        let context = Context::received(headers, extensions);
-        let (Bound { operation, handler, .. }, params) = match self.find(&info) {
-            Ok(found) => found,
-            Err(refused) => return settings.refuse(&context, refused),
-        };
-        let deadline = deadline(&context, started);
-        let mut context = context.with_operation(operation.clone());
-        if let Ok(Some(deadline)) = deadline {
-            context = context.with_deadline(deadline);
-        }
-        let mut finalizing = Finalizing::new(&settings.hooks, started, context);
-        for hook in &settings.hooks.before {
-            hook(&mut finalizing.context, &info);
-        }
-        let context = finalizing.context.clone();
-        let outcome = match deadline {
-            Err(error) => Err(Refused::new(StatusCode::BAD_REQUEST, error)),
-            Ok(_) => settings.serve(&**handler, info, params, body, context).await,
-        };
-        let answer = match outcome {
-            Ok(mut answer) => {
-                for hook in &settings.hooks.after {
-                    hook(&finalizing.context, answer.headers_mut());
-                }
-                answer
-            }
-            Err(refused) => settings.refuse(&finalizing.context, refused),
-        };
-        finalizing.finish(&answer);
-        answer
-    }
-}
-
-impl Settings {
-    /// Reads the body and calls the handler, within the deadline.
-    async fn serve<B: HttpBody>(
-        &self,
-        handler: &dyn Handler,
-        info: RequestInfo,
-        params: Params,
-        body: B,
-        context: Context,
-    ) -> Result<Response<Bytes>, Refused> {
-        let deadline = context.deadline();
-        let work = async {
-            let body = body::read(body, self.body_limit, self.body_timeout).await?;
-            handler.handle(Call { info, params, body, context }).await.map_err(Refused::from)
-        };
-        let Some(deadline) = deadline else { return work.await };
-        match tokio::time::timeout_at(deadline.instant().into(), work).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Error::deadline_exceeded("the deadline of the call has passed").into()),
-        }
-    }
-
-    /// The answer to an error, after the error handlers have seen it.
-    fn refuse(&self, context: &Context, refused: Refused) -> Response<Bytes> {
-        let Refused { status, error, allow } = refused;
-        if error.reason() == Some("PANIC") {
-            self.observer.observe(&Event::new("http_server", "panicked", &context.operation().to_string()));
-        }
-        for hook in &self.hooks.error_handlers {
-            hook(context, &error);
-        }
-        let mut answer = match self.hooks.error_encoder.as_ref().and_then(|encode| encode(&error)) {
-            Some(answer) => answer,
-            None => error.to_http_answer_as(status),
-        };
-        if let Some(allow) = allow {
-            answer.headers_mut().insert(ALLOW, allow);
-        }
-        answer
-    }
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        let status = match error.reason() {
-            Some(UNSUPPORTED) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            _ => error.kind().http_status(),
-        };
-        Self::new(status, error)
-    }
-}
-
-/// The deadline that the caller gave, by whoever serves or in the header.
-fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> {
-    if let Some(deadline) = context.extensions().get::<Deadline>() {
-        return Ok(Some(*deadline));
-    }
-    let Some(header) = context.inbound().get(&GRPC_TIMEOUT) else { return Ok(None) };
-    let text = String::from_utf8_lossy(header.as_bytes());
-    let timeout: Timeout = text.parse().map_err(|error| {
-        Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {error}")).with_reason(MALFORMED)
-    })?;
-    Ok(Some(Deadline::after(now, timeout)))
 }
 
 /// Whether two routes of one path answer one verb.
@@ -235,14 +132,12 @@ fn wrong_verb(bound: &[Bound], info: &RequestInfo) -> Refused {
     }
     let verbs = verbs.join(", ");
     let error = Error::invalid_argument(format!("{} is not allowed here, want one of: {verbs}", info.method));
-    let mut refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, error.with_reason("METHOD_NOT_ALLOWED"));
-    refused.allow = HeaderValue::try_from(verbs).ok();
-    refused
+    Refused::new(StatusCode::METHOD_NOT_ALLOWED, error.with_reason("METHOD_NOT_ALLOWED")).allowing(&verbs)
 }
 
 impl<B> Endpoint<Request<B>> for Routes
 where
-    B: HttpBody<Data: Send> + Send + 'static,
+    B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;

@@ -14,10 +14,8 @@ pub(crate) struct Lenient(pub(crate) Value);
 /// The fields of an object under the names that a struct gives them, without those that are `null`.
 pub(crate) fn fold(object: Map<String, Value>, names: &'static [&'static str]) -> BTreeMap<String, Value> {
     let mut folded = BTreeMap::new();
-    let (exact, others): (Vec<_>, Vec<_>) = object
-        .into_iter()
-        .filter(|(_, value)| !value.is_null())
-        .partition(|(key, _)| names.contains(&key.as_str()));
+    let (exact, others): (Vec<_>, Vec<_>) =
+        object.into_iter().filter(|(_, value)| !value.is_null()).partition(|(key, _)| names.contains(&key.as_str()));
     for (key, value) in others {
         let lower = key.to_lowercase();
         let name = names.iter().find(|name| name.to_lowercase() == lower);

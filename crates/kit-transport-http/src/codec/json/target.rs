@@ -50,7 +50,9 @@ fn query(route: &Route, verb: &Method, fields: &mut Map<String, Value>) -> Resul
         };
         for value in values {
             let text = text(&value).ok_or_else(|| {
-                let message = format!("field {name:?} is in the query of {route}, and must be a text, number or bool, or a list of such");
+                let message = format!(
+                    "field {name:?} is in the query of {route}, and must be a text, number or bool, or a list of such"
+                );
                 Error::invalid_argument(message).with_origin(Origin::NotSent)
             })?;
             query.append_pair(&name, &text);

@@ -1,0 +1,292 @@
+//! The publisher cell: the current set at once, then each change; the last known good stays.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use kit_base::{Error, Instance, Instancer, Instances, Publisher, Snapshot, Subscription};
+
+use crate::support::now;
+
+fn instance(id: &str) -> Instance {
+    Instance::new(id, format!("{id}:80"))
+}
+
+fn ids(snapshot: &Snapshot) -> Vec<&str> {
+    match &snapshot.instances {
+        Instances::Known(known) => known.iter().map(|instance| instance.id.as_str()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn poll(subscription: &mut Subscription, woken: &Arc<Woken>) -> Poll<Option<Arc<Snapshot>>> {
+    subscription.poll_changed(&mut Context::from_waker(&Waker::from(woken.clone())))
+}
+
+fn is_quiet(subscription: &mut Subscription) -> bool {
+    poll(subscription, &Arc::default()).is_pending()
+}
+
+#[test]
+fn a_subscriber_gets_the_current_snapshot_at_once() {
+    let publisher = Publisher::new();
+    let mut early = publisher.subscribe();
+    assert_eq!(now(early.changed()).unwrap().instances, Instances::Pending);
+    assert!(is_quiet(&mut early));
+
+    let t = Instant::now();
+    publisher.publish(vec![instance("a")], t);
+    let mut late = publisher.subscribe();
+    assert_eq!(ids(&late.current()), ["a"]);
+    let snapshot = now(late.changed()).unwrap();
+    assert_eq!((ids(&snapshot), snapshot.since), (vec!["a"], Some(t)));
+    assert!(is_quiet(&mut late));
+    assert_eq!(ids(&now(early.changed()).unwrap()), ["a"]);
+}
+
+/// Go kit's SD-5: the initial push, sorted; a changed set is pushed, an identical one is not.
+#[test]
+fn a_changed_set_is_published_sorted_and_an_identical_one_is_not() {
+    let publisher = Publisher::new();
+    let mut subscription = publisher.subscribe();
+    let t = Instant::now();
+    publisher.publish(vec![instance("c"), instance("a"), instance("b")], t);
+    assert_eq!(ids(&now(subscription.changed()).unwrap()), ["a", "b", "c"]);
+
+    let later = t + Duration::from_secs(5);
+    publisher.publish(vec![instance("b"), instance("c"), instance("a")], later);
+    assert!(is_quiet(&mut subscription));
+    // Its age is known nevertheless.
+    assert_eq!(subscription.current().since, Some(later));
+
+    publisher.publish(vec![instance("b")], later);
+    assert_eq!(ids(&now(subscription.changed()).unwrap()), ["b"]);
+    publisher.publish(vec![], later);
+    assert!(ids(&now(subscription.changed()).unwrap()).is_empty());
+}
+
+#[test]
+fn a_change_of_anything_in_an_instance_is_a_change() {
+    let publisher = Publisher::new();
+    let mut subscription = publisher.subscribe();
+    publisher.publish(vec![instance("a")], Instant::now());
+    now(subscription.changed()).unwrap();
+    let mut heavier = instance("a");
+    heavier.weight = 2;
+    publisher.publish(vec![heavier.clone()], Instant::now());
+    assert_eq!(now(subscription.changed()).unwrap().instances, Instances::Known([heavier].into()));
+}
+
+/// Go kit called the factory twice for one, and leaked the first connection.
+#[test]
+fn of_several_instances_with_one_id_the_last_one_stays() {
+    let publisher = Publisher::new();
+    let versions = |id: &str| (1..=3).map(|n| Instance::new(id, format!("{id}:{n}"))).collect::<Vec<_>>();
+    publisher.publish([versions("b"), versions("a")].concat(), Instant::now());
+    let snapshot = publisher.subscribe().current();
+    let Instances::Known(known) = &snapshot.instances else { panic!("{snapshot:?}") };
+    let addresses: Vec<_> = known.iter().map(|instance| &*instance.address).collect();
+    assert_eq!(addresses, ["a:3", "b:3"]);
+}
+
+/// Go kit's SD-6: fan-out to two, and nothing more to one that has gone.
+#[test]
+fn every_subscriber_sees_each_change_and_a_dropped_one_is_forgotten() {
+    let publisher = Publisher::new();
+    let (mut one, mut two) = (publisher.subscribe(), publisher.subscribe());
+    let woken = [Arc::new(Woken::default()), Arc::new(Woken::default())];
+    for (subscription, woken) in [(&mut one, &woken[0]), (&mut two, &woken[1])] {
+        assert!(poll(subscription, woken).is_ready());
+        assert!(poll(subscription, woken).is_pending());
+    }
+    publisher.publish(vec![instance("a")], Instant::now());
+    assert_eq!(woken.each_ref().map(|woken| woken.0.load(SeqCst)), [1, 1]);
+    for (subscription, woken) in [(&mut one, &woken[0]), (&mut two, &woken[1])] {
+        assert!(poll(subscription, woken).is_ready());
+        assert!(poll(subscription, woken).is_pending());
+    }
+    drop(one);
+    publisher.publish(vec![instance("b")], Instant::now());
+    assert_eq!(woken.each_ref().map(|woken| woken.0.load(SeqCst)), [1, 2]);
+}
+
+/// A registry may be quiet for days, while subscribers come and go.
+#[test]
+fn nothing_of_a_dropped_subscription_stays_behind() {
+    let publisher = Publisher::new();
+    let wakers: Vec<Weak<Woken>> = (0..100)
+        .map(|_| {
+            let (mut subscription, woken) = (publisher.subscribe(), Arc::new(Woken::default()));
+            assert!(poll(&mut subscription, &woken).is_ready());
+            assert!(poll(&mut subscription, &woken).is_pending());
+            Arc::downgrade(&woken)
+        })
+        .collect();
+    assert_eq!(wakers.iter().filter(|waker| waker.strong_count() > 0).count(), 0);
+}
+
+#[test]
+fn a_subscription_that_moves_to_another_task_wakes_that_one() {
+    let publisher = Publisher::new();
+    let mut subscription = publisher.subscribe();
+    let tasks: [Arc<Woken>; 2] = Default::default();
+    assert!(poll(&mut subscription, &tasks[0]).is_ready());
+    assert!(poll(&mut subscription, &tasks[0]).is_pending());
+    assert!(poll(&mut subscription, &tasks[1]).is_pending());
+    publisher.publish(vec![], Instant::now());
+    assert_eq!(tasks[1].0.load(SeqCst), 1);
+}
+
+#[test]
+fn changes_in_between_are_skipped_for_a_slow_subscriber() {
+    let publisher = Publisher::new();
+    let mut subscription = publisher.subscribe();
+    for id in ["a", "b", "c"] {
+        publisher.publish(vec![instance(id)], Instant::now());
+    }
+    assert_eq!(ids(&now(subscription.changed()).unwrap()), ["c"]);
+    assert!(is_quiet(&mut subscription));
+}
+
+#[test]
+fn a_failure_keeps_the_last_known_good_set_and_its_age() {
+    let publisher = Publisher::new();
+    let mut subscription = publisher.subscribe();
+    let t = Instant::now();
+    publisher.publish(vec![instance("a")], t);
+    now(subscription.changed()).unwrap();
+
+    publisher.fail(Error::unavailable("no registry"));
+    let snapshot = now(subscription.changed()).unwrap();
+    assert_eq!((ids(&snapshot), snapshot.since), (vec!["a"], Some(t)));
+    assert_eq!(snapshot.error.as_ref().unwrap().message(), "no registry");
+}
+
+#[test]
+fn the_end_of_an_error_is_a_change_even_if_the_set_is_the_same() {
+    let publisher = Publisher::new();
+    let mut subscription = publisher.subscribe();
+    publisher.publish(vec![instance("a")], Instant::now());
+    publisher.fail(Error::unavailable("no registry"));
+    now(subscription.changed()).unwrap();
+    publisher.publish(vec![instance("a")], Instant::now());
+    let snapshot = now(subscription.changed()).unwrap();
+    assert_eq!(ids(&snapshot), ["a"]);
+    assert!(snapshot.error.is_none());
+}
+
+#[test]
+fn a_failure_before_the_first_set_leaves_it_pending() {
+    let publisher = Publisher::new();
+    publisher.fail(Error::unavailable("no registry"));
+    let snapshot = publisher.subscribe().current();
+    assert_eq!((&snapshot.instances, snapshot.since), (&Instances::Pending, None));
+    assert!(snapshot.error.is_some());
+}
+
+#[test]
+fn a_service_that_the_registry_does_not_know_is_absent_and_not_empty() {
+    let publisher = Publisher::new();
+    let mut subscription = publisher.subscribe();
+    publisher.publish(vec![], Instant::now());
+    now(subscription.changed()).unwrap();
+    publisher.publish_absent(Instant::now());
+    assert_eq!(now(subscription.changed()).unwrap().instances, Instances::Absent);
+    publisher.publish_absent(Instant::now());
+    assert!(is_quiet(&mut subscription));
+}
+
+#[test]
+fn the_end_comes_after_the_last_snapshot_when_all_publishers_are_gone() {
+    let publisher = Publisher::new();
+    let other = publisher.clone();
+    let (mut subscription, mut late) = (publisher.subscribe(), publisher.subscribe());
+    let woken = Arc::new(Woken::default());
+    assert!(poll(&mut subscription, &woken).is_ready());
+    drop(publisher);
+    assert!(poll(&mut subscription, &woken).is_pending());
+    other.publish(vec![instance("a")], Instant::now());
+    drop(other);
+    assert!(woken.0.load(SeqCst) > 0);
+    assert_eq!(ids(&now(subscription.changed()).unwrap()), ["a"]);
+    assert!(now(subscription.changed()).is_none());
+    assert!(now(subscription.changed()).is_none());
+    assert_eq!(ids(&now(late.changed()).unwrap()), ["a"]);
+    assert!(now(late.changed()).is_none());
+}
+
+#[test]
+fn a_waiting_subscriber_is_woken_by_the_end() {
+    let publisher = Publisher::default();
+    let (mut subscription, woken) = (publisher.subscribe(), Arc::new(Woken::default()));
+    assert!(poll(&mut subscription, &woken).is_ready());
+    assert!(poll(&mut subscription, &woken).is_pending());
+    drop(publisher);
+    assert_eq!(woken.0.load(SeqCst), 1);
+    assert!(matches!(poll(&mut subscription, &woken), Poll::Ready(None)));
+}
+
+#[test]
+fn nothing_is_lost_when_the_future_of_a_change_is_dropped() {
+    let publisher = Publisher::new();
+    let mut subscription = publisher.subscribe();
+    now(subscription.changed()).unwrap();
+    {
+        let mut waiting = pin!(subscription.changed());
+        assert!(crate::support::poll_once(waiting.as_mut()).is_pending());
+        publisher.publish(vec![instance("a")], Instant::now());
+    }
+    assert_eq!(ids(&now(subscription.changed()).unwrap()), ["a"]);
+}
+
+#[tokio::test]
+async fn two_tasks_follow_one_publisher() {
+    let publisher = Publisher::new();
+    let follow = |mut subscription: Subscription| async move {
+        let mut last = 0;
+        while let Some(snapshot) = subscription.changed().await {
+            if let Instances::Known(known) = &snapshot.instances {
+                last = known.len();
+            }
+        }
+        last
+    };
+    let tasks = [tokio::spawn(follow(publisher.subscribe())), tokio::spawn(follow(publisher.subscribe()))];
+    for n in 1..=20 {
+        publisher.publish((0..n).map(|id| instance(&id.to_string())).collect(), Instant::now());
+        tokio::task::yield_now().await;
+    }
+    drop(publisher);
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), 20);
+    }
+}
+
+#[test]
+fn publishing_and_subscribing_from_many_threads_ends_in_one_state() {
+    let publisher = Publisher::new();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let publisher = publisher.clone();
+            scope.spawn(move || {
+                for n in 0..200 {
+                    publisher.publish(vec![instance(&format!("{thread}-{n}"))], Instant::now());
+                    drop(publisher.subscribe().current());
+                }
+            });
+        }
+    });
+    publisher.publish(vec![instance("last")], Instant::now());
+    assert_eq!(ids(&publisher.subscribe().current()), ["last"]);
+}

@@ -1,0 +1,203 @@
+//! The way of one request through the server: hooks, body, handler, and the answers to what goes wrong.
+
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as HttpBody;
+use kit_base::wire::GRPC_TIMEOUT;
+use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, catch_panic};
+
+use super::body::{self, BoxError};
+use super::handler::Call;
+use super::hooks::{Finalizing, now};
+use super::routes::Found;
+use super::{Routes, Settings};
+use crate::RequestInfo;
+use crate::codec::{MALFORMED, UNSUPPORTED};
+use crate::within::by;
+
+/// A request that the server refuses by itself, under a status that says more than the kind.
+#[derive(Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    error: Error,
+    allow: Option<HeaderValue>,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, error: Error) -> Self {
+        Self { status, error, allow: None }
+    }
+
+    pub(super) fn allowing(mut self, verbs: &str) -> Self {
+        self.allow = HeaderValue::try_from(verbs).ok();
+        self
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        let status = match (error.kind(), error.reason()) {
+            (Kind::InvalidArgument, Some(UNSUPPORTED)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            (kind, _) => kind.http_status(),
+        };
+        Self::new(status, error)
+    }
+}
+
+impl Routes {
+    pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<Bytes>
+    where
+        B: HttpBody<Error: Into<BoxError>>,
+    {
+        let settings = self.settings();
+        let started = now();
+        let (head, body) = request.into_parts();
+        let http::request::Parts { method, uri, version, headers, extensions, .. } = head;
+        let info = RequestInfo { method, uri, version };
+        let found = self.find(&info);
+        let operation = found.as_ref().map_or(Operation::UNMATCHED, |found| found.bound.operation.clone());
+        let context = Context::received(headers, extensions).with_operation(operation);
+        let mut finalizing = Finalizing::new(settings, &info, context, started, found.is_ok());
+        let context = &mut finalizing.context;
+        // Handlers catch their own panics. What gets here comes from a hook.
+        let caught: Result<_, Error> =
+            catch_panic(async || Ok(settings.process(found, &info, body, context, started).await)).await;
+        let answer = match caught {
+            Ok(answer) => answer,
+            Err(panic) => settings.answer_panic(&finalizing.context, panic),
+        };
+        let answer = tidy(answer, &info.method);
+        finalizing.finish(&answer);
+        answer
+    }
+}
+
+impl Settings {
+    async fn process<B>(
+        &self,
+        found: Result<Found<'_>, Refused>,
+        info: &RequestInfo,
+        body: B,
+        context: &mut Context,
+        started: Instant,
+    ) -> Response<Bytes>
+    where
+        B: HttpBody<Error: Into<BoxError>>,
+    {
+        let outcome = match found {
+            Ok(found) => self.serve(found, info, body, context, started).await,
+            Err(refused) => Err(refused),
+        };
+        outcome.unwrap_or_else(|refused| self.refuse(context, refused))
+    }
+
+    async fn serve<B>(
+        &self,
+        found: Found<'_>,
+        info: &RequestInfo,
+        body: B,
+        context: &mut Context,
+        started: Instant,
+    ) -> Result<Response<Bytes>, Refused>
+    where
+        B: HttpBody<Error: Into<BoxError>>,
+    {
+        let given = deadline(context, started);
+        if let Ok(Some(deadline)) = given {
+            *context = mem::take(context).with_deadline(deadline);
+        }
+        for hook in &self.hooks.before {
+            hook(context, info);
+        }
+        given?;
+        let work = async {
+            let body = body::read(body, self.body_limit, self.body_timeout).await?;
+            let call = Call { info, params: found.params, body, context: context.clone() };
+            found.bound.handler.handle(call).await.map_err(Refused::from)
+        };
+        let mut answer = match context.deadline() {
+            None => work.await?,
+            // What is late already is not begun.
+            Some(deadline) if deadline.has_passed(started) => return Err(passed().into()),
+            Some(deadline) => by(deadline, work).await.unwrap_or_else(|| Err(passed().into()))?,
+        };
+        for hook in &self.hooks.after {
+            hook(context, answer.headers_mut());
+        }
+        Ok(answer)
+    }
+
+    /// The answer to an error, after the error handlers have seen it.
+    fn refuse(&self, context: &Context, refused: Refused) -> Response<Bytes> {
+        let Refused { status, error, allow } = refused;
+        if is_panic(&error) {
+            self.tell_panic(context);
+        }
+        for hook in &self.hooks.error_handlers {
+            hook(context, &error);
+        }
+        let mut answer = match self.hooks.error_encoder.as_ref().and_then(|encode| encode(&error)) {
+            Some(answer) => answer,
+            None => error.to_http_answer_as(status),
+        };
+        if let Some(allow) = allow {
+            answer.headers_mut().insert(ALLOW, allow);
+        }
+        answer
+    }
+
+    /// The answer to a panic of a hook. It may have been the error handler or encoder that panicked, and may again.
+    fn answer_panic(&self, context: &Context, panic: Error) -> Response<Bytes> {
+        let plain = panic.to_http_answer();
+        catch_unwind(AssertUnwindSafe(|| self.refuse(context, panic.into()))).unwrap_or(plain)
+    }
+
+    pub(super) fn tell_panic(&self, context: &Context) {
+        self.observer.observe(&Event::new("http_server", "panicked", &context.operation().to_string()));
+    }
+}
+
+/// Whether the error is a panic of this process. One of a service behind this one brings the same reason, but not the
+/// text of the panic.
+fn is_panic(error: &Error) -> bool {
+    error.reason() == Some("PANIC") && error.message().starts_with("panicked: ")
+}
+
+/// The answer as it may be sent, whatever the encoders and hooks have made of it: no body where there must be none, and
+/// its length and transfer left to whoever sends it. Source: RFC 9110, sections 6.4.1 and 8.6.
+fn tidy(mut answer: Response<Bytes>, verb: &Method) -> Response<Bytes> {
+    let status = answer.status();
+    answer.headers_mut().remove(CONTENT_LENGTH);
+    answer.headers_mut().remove(TRANSFER_ENCODING);
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        answer.headers_mut().remove(CONTENT_TYPE);
+        *answer.body_mut() = Bytes::new();
+    } else if *verb == Method::HEAD {
+        let length = HeaderValue::from(answer.body().len());
+        answer.headers_mut().insert(CONTENT_LENGTH, length);
+        *answer.body_mut() = Bytes::new();
+    }
+    answer
+}
+
+/// The deadline that the caller gave, by whoever serves or in the header.
+fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> {
+    if let Some(deadline) = context.extensions().get::<Deadline>() {
+        return Ok(Some(*deadline));
+    }
+    let Some(header) = context.inbound().get(&GRPC_TIMEOUT) else { return Ok(None) };
+    let text = String::from_utf8_lossy(header.as_bytes());
+    let timeout: Timeout = text
+        .parse()
+        .map_err(|error| Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {error}")).with_reason(MALFORMED))?;
+    Ok(Some(Deadline::after(now, timeout)))
+}
+
+fn passed() -> Error {
+    Error::deadline_exceeded("the deadline of the call has passed")
+}

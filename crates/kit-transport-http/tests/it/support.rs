@@ -1,0 +1,245 @@
+//! Endpoints from closures, a server on a free port, and calls in process.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use kit_base::{Endpoint, Error, Operation, Request, Response};
+use kit_transport_http::{HttpClient, HttpServer, HttpService, Routes};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// No step of a test takes longer, unless something hangs.
+pub(crate) const HANGS: Duration = Duration::from_secs(20);
+
+/// An async closure as an endpoint.
+pub(crate) struct By<F>(pub(crate) F);
+
+impl<F, Fut, Req, Res, E> Endpoint<Request<Req>> for By<F>
+where
+    F: Fn(Request<Req>) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Response<Res>, E>> + Send,
+    Req: Send,
+    Res: Send,
+    E: Send,
+{
+    type Response = Response<Res>;
+    type Error = E;
+
+    fn call(&self, request: Request<Req>) -> impl Future<Output = Result<Response<Res>, E>> + Send {
+        (self.0)(request)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sum {
+    pub(crate) a: i64,
+    pub(crate) b: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Value {
+    pub(crate) v: i64,
+}
+
+/// The operation of this name.
+pub(crate) fn op(method: &'static str) -> Operation {
+    Operation::new("test", method)
+}
+
+pub(crate) async fn add(request: Request<Sum>) -> Result<Response<Value>, Error> {
+    let Sum { a, b } = request.into_message();
+    Ok(Response::new(Value { v: a + b }))
+}
+
+/// Adds at `POST /sum`.
+pub(crate) fn sum() -> HttpServer {
+    HttpServer::new().endpoint(op("sum"), By(add))
+}
+
+/// Fails at `POST /fail` with what the closure makes.
+pub(crate) fn failing(make: impl Fn() -> Error + Send + Sync + 'static) -> HttpServer {
+    let fail = By(move |_: Request<serde_json::Value>| {
+        let error = make();
+        async move { Err::<Response<serde_json::Value>, _>(error) }
+    });
+    HttpServer::new().endpoint(op("fail"), fail)
+}
+
+/// A server on a free port; dropped, it ends with its connections.
+pub(crate) struct Served {
+    pub(crate) addr: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Served {
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    pub(crate) fn client(&self) -> HttpClient {
+        HttpClient::new(self.url()).unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub(crate) async fn serve(service: HttpService) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            let service = TowerToHyperService::new(service.clone());
+            connections.spawn(async move {
+                let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    Served { addr, task }
+}
+
+/// Serves what is bound.
+pub(crate) async fn up<C>(server: HttpServer<C>) -> Served {
+    serve(server.build().unwrap()).await
+}
+
+/// A request with a JSON body, or with none where the text is empty.
+pub(crate) fn request(method: Method, target: &str, json: impl Into<Bytes>) -> http::Request<Full<Bytes>> {
+    let json: Bytes = json.into();
+    let mut request = http::Request::new(Full::new(json.clone()));
+    *request.method_mut() = method;
+    *request.uri_mut() = target.parse().unwrap();
+    if !json.is_empty() {
+        request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    }
+    request
+}
+
+pub(crate) fn post(target: &str, json: impl Into<Bytes>) -> http::Request<Full<Bytes>> {
+    request(Method::POST, target, json)
+}
+
+pub(crate) fn get(target: &str) -> http::Request<Full<Bytes>> {
+    request(Method::GET, target, "")
+}
+
+/// Calls the routes in process.
+pub(crate) async fn ask<B>(routes: &Routes, request: http::Request<B>) -> http::Response<Bytes>
+where
+    B: HttpBody<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let Ok(answer) = routes.call(request).await;
+    let (head, body) = answer.into_parts();
+    http::Response::from_parts(head, body.collect().await.unwrap().to_bytes())
+}
+
+/// The answer of a server to one request.
+pub(crate) async fn answer<C>(server: HttpServer<C>, request: http::Request<Full<Bytes>>) -> http::Response<Bytes> {
+    ask(&server.routes().unwrap(), request).await
+}
+
+/// The problem details of an answer, after a look at its status and type.
+pub(crate) fn problem(answer: &http::Response<Bytes>, status: u16) -> serde_json::Value {
+    let text = String::from_utf8_lossy(answer.body());
+    assert_eq!(answer.status(), StatusCode::from_u16(status).unwrap(), "{text}");
+    assert_eq!(answer.headers()["content-type"], "application/problem+json", "{text}");
+    let problem: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+    assert_eq!(problem["status"], status);
+    problem
+}
+
+/// A 400 that says this.
+pub(crate) fn malformed(answer: &http::Response<Bytes>, says: &str) {
+    let problem = problem(answer, 400);
+    assert_eq!(problem["kind"], "INVALID_ARGUMENT");
+    assert_eq!(problem["reason"], "MALFORMED_REQUEST");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(says), "{detail}");
+}
+
+/// What hooks and observers have noted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    pub(crate) fn add(&self, note: impl Into<String>) {
+        self.0.lock().unwrap().push(note.into());
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Waits until there are so many.
+    pub(crate) async fn until(&self, count: usize) -> Vec<String> {
+        let reached = async {
+            while self.all().len() < count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(HANGS, reached).await.unwrap_or_else(|_| panic!("only {:?}", self.all()));
+        self.all()
+    }
+}
+
+/// Notes when it is dropped.
+pub(crate) struct OnDrop(pub(crate) Notes, pub(crate) &'static str);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.add(self.1);
+    }
+}
+
+/// A body of these frames.
+pub(crate) struct Frames<I>(pub(crate) I);
+
+impl<I: Iterator<Item = Result<Bytes, E>> + Unpin, E> HttpBody for Frames<I> {
+    type Data = Bytes;
+    type Error = E;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+        Poll::Ready(self.0.next().map(|frame| frame.map(Frame::data)))
+    }
+}
+
+/// A body that does not come.
+pub(crate) struct Silent;
+
+impl HttpBody for Silent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+/// All texts of an error and its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
