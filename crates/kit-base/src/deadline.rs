@@ -18,9 +18,9 @@ impl Deadline {
     }
 
     /// The deadline this long after `now`. A time too long for the clock is cut to some thirty years.
-    pub fn after(now: Instant, timeout: impl Into<Duration>) -> Self {
+    pub fn after(now: Instant, timeout: Duration) -> Self {
         const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-        Self(now.checked_add(timeout.into().min(LONG)).unwrap_or(now))
+        Self(now.checked_add(timeout.min(LONG)).unwrap_or(now))
     }
 
     /// The moment.
@@ -47,7 +47,7 @@ impl Deadline {
 /// use kit_base::Timeout;
 ///
 /// let timeout: Timeout = "300m".parse()?;
-/// assert_eq!(Duration::from(timeout), Duration::from_millis(300));
+/// assert_eq!(timeout, Timeout(Duration::from_millis(300)));
 /// assert_eq!(timeout.to_string(), "300000u");
 /// assert!("123456789n".parse::<Timeout>().is_err());
 /// # Ok::<(), kit_base::InvalidTimeout>(())
@@ -57,12 +57,6 @@ pub struct Timeout(pub Duration);
 
 /// The most that fits the eight digits of the wire format.
 const DIGITS: u128 = 99_999_999;
-
-impl From<Timeout> for Duration {
-    fn from(Timeout(duration): Timeout) -> Self {
-        duration
-    }
-}
 
 /// Writes the finest unit that fits eight digits, cut off, so that a deadline never grows on its way.
 impl fmt::Display for Timeout {

@@ -60,6 +60,7 @@ macro_rules! by_reference {
             type Response = E::Response;
             type Error = E::Error;
 
+            #[inline]
             fn call(&self, req: Req) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send {
                 (**self).call(req)
             }

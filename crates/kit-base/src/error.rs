@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Judgement, Kind};
+use crate::Kind;
 
 /// Where an error arose, and so what may safely be tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -154,7 +154,7 @@ impl Error {
 
     /// The time after which another try makes sense.
     pub fn retry_after(&self) -> Option<Duration> {
-        Judgement::of(self).retry_after()
+        if let RetryHint::After(after) = self.0.retry_hint { Some(after) } else { None }
     }
 
     /// What is known about another try.

@@ -21,12 +21,6 @@ impl<'a> Event<'a> {
     pub const fn new(source: &'static str, what: &'static str, key: &'a str) -> Self {
         Self { source, what, key, amount: 1.0 }
     }
-
-    /// The same with an amount.
-    pub const fn with_amount(mut self, amount: f64) -> Self {
-        self.amount = amount;
-        self
-    }
 }
 
 /// Whoever wants to know: metrics, a log, a recorder. Called on the path of the call, so it must be quick and not block.

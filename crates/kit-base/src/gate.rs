@@ -91,12 +91,6 @@ impl<'a> End<'a> {
     pub fn answered(judgement: &'a Judgement, now: &'a Now<'a>) -> Self {
         Self { judgement, cause: Cause::Answered, trailers: None, now }
     }
-
-    /// The same with another cause.
-    pub fn because(mut self, cause: Cause) -> Self {
-        self.cause = cause;
-        self
-    }
 }
 
 /// Why a call is over.

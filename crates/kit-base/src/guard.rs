@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 
-use crate::panic::on_panic;
+use crate::panic::OnPanic;
 use crate::ticket::{Held, Ticket};
 use crate::{Call, Classify, Clock, Endpoint, Error, Gate, Monotonic, Now, Standard};
 
@@ -94,12 +95,7 @@ pub struct Guarded<E, G, C = Standard, K = Monotonic> {
     shared: Arc<Shared<G, C, K>>,
 }
 
-impl<E, G, C, K> Guarded<E, G, C, K> {
-    /// The endpoint behind the gates.
-    pub fn get_ref(&self) -> &E {
-        &self.inner
-    }
-}
+impl<E, G, C, K> Guarded<E, G, C, K> {}
 
 impl<E: Clone, G, C, K> Clone for Guarded<E, G, C, K> {
     fn clone(&self) -> Self {
@@ -126,11 +122,11 @@ where
     fn call(&self, mut req: Req) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send {
         let now = Now::new(&self.shared.clock);
         match self.shared.gate.enter(&mut req, &now) {
-            Ok(permit) => Flat::Admitted {
-                ticket: Ticket::new(&self.shared, permit),
-                inner: self.inner.call(req),
-                _answer: PhantomData,
-            },
+            Ok(permit) => {
+                // Before the inner call, which may panic.
+                let ticket = Ticket::new(&self.shared, permit);
+                Flat::Admitted { inner: self.inner.call(req), ticket, _answer: PhantomData }
+            }
             Err(refused) => {
                 Flat::Refused { outcome: refused.outcome.map(|outcome| outcome.map(|answer| Req::hold(answer, None))) }
             }
@@ -139,11 +135,11 @@ where
 }
 
 pin_project! {
-    /// The future of a guarded call. The ticket comes first, so that a call that is dropped is finished before the
-    /// work below it is torn down.
+    /// The future of a guarded call. The ticket comes last: a call that is dropped gives its permits back when the work
+    /// below has ended, so that no limit is ever passed, and inner gates finish before outer ones as they always do.
     #[project = FlatProjection]
     enum Flat<T, F, H, Err> {
-        Admitted { ticket: T, #[pin] inner: F, _answer: PhantomData<fn() -> H> },
+        Admitted { #[pin] inner: F, ticket: T, _answer: PhantomData<fn() -> H> },
         Refused { outcome: Option<Result<H, Err>> },
     }
 }
@@ -161,12 +157,15 @@ where
 {
     type Output = Result<Held<Req, Res, Err, G, C, K>, Err>;
 
-    #[inline]
+    // Each layer has one place that polls it, so this grows no code; left to itself, the compiler stops after a few.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             FlatProjection::Admitted { ticket, inner, .. } => {
-                let outcome = ready!(on_panic(|| inner.poll(cx), || ticket.panicked()));
-                Poll::Ready(ticket.answered(outcome))
+                let on_panic = OnPanic(|| ticket.panicked());
+                let outcome = inner.poll(cx);
+                mem::forget(on_panic);
+                Poll::Ready(ticket.answered(ready!(outcome)))
             }
             FlatProjection::Refused { outcome } => {
                 Poll::Ready(outcome.take().expect("a future is not polled after it has completed"))

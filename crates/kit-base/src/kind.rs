@@ -98,7 +98,6 @@ impl Kind {
             404 | 410 => Self::NotFound,
             408 | 504 => Self::DeadlineExceeded,
             409 => Self::Aborted,
-            412 | 428 => Self::FailedPrecondition,
             425 | 502 | 503 => Self::Unavailable,
             429 => Self::ResourceExhausted,
             499 => Self::Cancelled,

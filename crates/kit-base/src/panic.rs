@@ -33,16 +33,19 @@ where
 /// from at leisure, when the thread is no longer panicking.
 #[inline]
 pub(crate) fn on_panic<T>(work: impl FnOnce() -> T, clean_up: impl FnMut()) -> T {
-    struct OnDrop<F: FnMut()>(F);
-    impl<F: FnMut()> Drop for OnDrop<F> {
-        fn drop(&mut self) {
-            (self.0)();
-        }
-    }
-    let panicked = OnDrop(clean_up);
+    let panicked = OnPanic(clean_up);
     let done = work();
     mem::forget(panicked);
     done
+}
+
+/// Cleans up when a panic drops it; else it is forgotten.
+pub(crate) struct OnPanic<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// The error that stands for a panic.

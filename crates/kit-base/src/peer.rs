@@ -13,13 +13,7 @@ pub struct Peer {
     pub tls: Option<Arc<TlsIdentity>>,
 }
 
-impl Peer {
-    /// The same peer with a proven identity.
-    pub fn with_tls(mut self, identity: TlsIdentity) -> Self {
-        self.tls = Some(Arc::new(identity));
-        self
-    }
-}
+impl Peer {}
 
 impl From<SocketAddr> for Peer {
     fn from(addr: SocketAddr) -> Self {

@@ -127,7 +127,7 @@ impl<B> RequestParts for http::Request<B> {
     fn deadline(&self, now: Instant) -> Option<Deadline> {
         self.extensions().get().copied().or_else(|| {
             let timeout: Timeout = self.headers().get(&GRPC_TIMEOUT)?.to_str().ok()?.parse().ok()?;
-            Some(Deadline::after(now, timeout))
+            Some(Deadline::after(now, timeout.0))
         })
     }
 

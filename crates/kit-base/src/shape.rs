@@ -60,13 +60,17 @@ macro_rules! answers_at_once {
         impl<T: Send, Res: Send> Call<Res> for Request<T, $shape> {
             type Held<H: Hold> = Res;
 
-            #[inline]
+            #[inline(always)]
             fn streams(_: &Res) -> bool {
                 false
             }
 
-            #[inline]
-            fn hold<H: Hold>(answer: Res, _: Option<H>) -> Res {
+            #[inline(always)]
+            fn hold<H: Hold>(answer: Res, hold: Option<H>) -> Res {
+                // There is none, and said so the compiler sees it; a drop of the option at the end would be a call.
+                if let Some(hold) = hold {
+                    drop(hold);
+                }
                 answer
             }
         }

@@ -46,8 +46,35 @@ where
     }
 
     /// The call has returned. What streams on takes the permit with it.
-    #[inline]
-    pub(crate) fn answered(&mut self, mut outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err>
+    ///
+    /// Inlined at any price, and the failure apart: so the polls of a stack become one straight run, and an answer
+    /// passes through it in registers.
+    #[inline(always)]
+    pub(crate) fn answered(&mut self, outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err>
+    where
+        Req: Call<Res> + 'static,
+        Res: 'static,
+        Err: 'static,
+    {
+        match outcome {
+            Ok(answer) => self.settle(Ok(answer)),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed(&mut self, error: Err) -> Result<Held<Req, Res, Err, G, C, K>, Err>
+    where
+        Req: Call<Res> + 'static,
+        Res: 'static,
+        Err: 'static,
+    {
+        self.settle(Err(error))
+    }
+
+    #[inline(always)]
+    fn settle(&mut self, mut outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err>
     where
         Req: Call<Res> + 'static,
         Res: 'static,
@@ -117,8 +144,8 @@ impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> Drop for OwnedTicket<Re
 /// Finishes a permit whose call nobody waits for any more. A head that has told a failure stands: that nobody reads on
 /// does not change it.
 ///
-/// A panic of the gate ends here, reported by the panic hook: in a drop it could abort the process. That this cannot
-/// unwind is also what lets the compiler merge the drops of a stack of futures into one.
+/// A panic of the gate ends here, reported by the panic hook: in a drop it could abort the process. `extern "C"` tells
+/// the compiler that nothing unwinds out of here; only so does it merge the drops of a stack of futures into one.
 #[cold]
 #[inline]
 extern "C" fn abandon<Req, Res, Err, G, C, K>(

@@ -1,7 +1,5 @@
 //! The one verdict on an outcome, which every policy shares.
 
-use std::time::Duration;
-
 use crate::{Failure, Kind, Origin, RetryHint};
 
 /// How an outcome counts. Retry, breaker, ejection, budget, log level and span status all follow from it.
@@ -105,13 +103,5 @@ impl Judgement {
             | Kind::Unauthenticated => Verdict::Caller,
         };
         Self { verdict, kind: Some(kind), origin, retry_hint }
-    }
-
-    /// The time after which the failing side wants to be asked again.
-    pub const fn retry_after(&self) -> Option<Duration> {
-        match self.retry_hint {
-            RetryHint::After(after) => Some(after),
-            RetryHint::None | RetryHint::Never => None,
-        }
     }
 }

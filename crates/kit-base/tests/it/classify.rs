@@ -74,7 +74,8 @@ fn retry_after_is_read_where_it_is_seconds() {
         ("Wed, 21 Oct 2026 07:28:00 GMT", None),
     ] {
         let judgement = of_head(head(429, &[("retry-after", text)]));
-        assert_eq!(judgement.retry_after(), want.map(Duration::from_secs), "{text:?}");
+        let want = want.map_or(RetryHint::None, |seconds| RetryHint::After(Duration::from_secs(seconds)));
+        assert_eq!(judgement.retry_hint, want, "{text:?}");
     }
     assert_eq!(of_head(head(503, &[("retry-after", "7")])).verdict, Overloaded);
     assert_eq!(of_head(head(200, &[("retry-after", "7")])), Judgement::SUCCESS);

@@ -161,7 +161,8 @@ fn the_debug_form_shows_names_and_no_values() {
 #[test]
 fn the_peer_is_read_from_the_extensions() {
     let addr: std::net::SocketAddr = "10.0.0.7:4711".parse().unwrap();
-    let peer = Peer::from(addr).with_tls(TlsIdentity::new(vec![vec![1, 2], vec![3]]));
+    let mut peer = Peer::from(addr);
+    peer.tls = Some(std::sync::Arc::new(TlsIdentity::new(vec![vec![1, 2], vec![3]])));
     let context = Context::new().with_extension(peer.clone());
     assert_eq!(context.peer(), Some(&peer));
     assert_eq!(context.peer().unwrap().tls.as_ref().unwrap().certificates[0], [1, 2]);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use kit_base::{Deadline, Timeout};
 
 fn parse(text: &str) -> Option<Duration> {
-    text.parse::<Timeout>().ok().map(Duration::from)
+    text.parse::<Timeout>().ok().map(|Timeout(duration)| duration)
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_deadline_is_a_point_in_time() {
     // At the very moment it has passed.
     assert!(deadline.has_passed(deadline.instant()));
     assert_eq!(deadline.left(now + Duration::from_secs(4)), Duration::ZERO);
-    assert!(Deadline::after(now, Timeout(Duration::from_secs(1))) < deadline);
+    assert!(Deadline::after(now, Duration::from_secs(1)) < deadline);
 }
 
 #[test]

@@ -115,5 +115,4 @@ fn an_endpoint_behind_a_pointer_is_the_same_endpoint() {
     let boxed = Box::new(shared.clone());
     let _running = (*shared).call(Request::new(1));
     assert_eq!(now(boxed.call(Request::new(1))).unwrap_err().message(), "1 calls are running");
-    assert!(matches!(guard.layer(hangs()).get_ref(), Func(_)));
 }

@@ -23,15 +23,6 @@ impl Log {
         assert_eq!(self.take(), lines);
     }
 
-    /// The same where the order is nobody's business.
-    #[track_caller]
-    pub(crate) fn expect_in_any_order<const N: usize>(&self, mut lines: [&str; N]) {
-        let mut seen = self.take();
-        seen.sort();
-        lines.sort_unstable();
-        assert_eq!(seen, lines);
-    }
-
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }

@@ -26,12 +26,16 @@ impl fmt::Debug for Row {
 }
 
 /// What a row must keep. Only exact figures are bounds: time is not.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Bound {
     /// Allocations per call, exactly.
     pub(crate) allocations: Option<u64>,
-    /// Instructions per layer, at most; of a row without layers: over the row that it is compared with.
-    pub(crate) instructions: Option<u64>,
+    /// Instructions that each layer adds, at most.
+    pub(crate) layer: Option<u64>,
+    /// Instructions that the layers add once, at most.
+    pub(crate) once: Option<u64>,
+    /// Instructions over the row that it is compared with, at most.
+    pub(crate) over: Option<u64>,
 }
 
 /// What was measured of a row, per call.

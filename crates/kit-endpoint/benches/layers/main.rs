@@ -16,6 +16,8 @@ use std::process::ExitCode;
 use kit_testing::alloc::{self, CountingAllocator};
 use kit_testing::tools;
 
+use crate::table::Table;
+
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = alloc::counting();
 
@@ -48,9 +50,10 @@ fn main() -> ExitCode {
     if !check {
         harness::times(&mut rows, &mut results);
     }
-    table::print(&rows, &results);
+    let table = Table { rows: &rows, results: &results };
+    table.print();
 
-    let broken = table::broken(&rows, &results);
+    let broken = table.broken();
     broken.iter().for_each(|line| println!("broken: {line}"));
     if check && !broken.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -11,13 +11,16 @@ use tower::util::{BoxCloneSyncService, Oneshot, ServiceExt};
 use tower::{Service, service_fn};
 
 use crate::harness::{Bound, Row};
-use crate::subjects::{Answer, AsyncLayer, BoxedLayer, FlatLayer, Leaf, Message, TallyGate, TimeGate, WaitingLeaf, leaf};
+use crate::subjects::{
+    Answer, AsyncLayer, BoxedLayer, FlatLayer, Leaf, Message, TallyGate, TimeGate, WaitingLeaf, leaf,
+};
 
-const ALLOCATIONS_0: Bound = Bound { allocations: Some(0), instructions: None };
-const ALLOCATIONS_1: Bound = Bound { allocations: Some(1), instructions: None };
-const GATES: Bound = Bound { allocations: Some(0), instructions: Some(30) };
+const FREE: Bound = Bound { allocations: None, layer: None, once: None, over: None };
+const ALLOCATIONS_0: Bound = Bound { allocations: Some(0), ..FREE };
+const ALLOCATIONS_1: Bound = Bound { allocations: Some(1), ..FREE };
+const GATES: Bound = Bound { allocations: Some(0), layer: Some(30), once: Some(100), over: None };
 /// One count up and down, and not a second one.
-const ONE_BUMP: Bound = Bound { allocations: Some(0), instructions: Some(4) };
+const ONE_BUMP: Bound = Bound { allocations: Some(0), over: Some(4), ..FREE };
 
 const BARE: &str = "endpoint: bare";
 const BARE_WAITS: &str = "endpoint that waits once: bare";
@@ -90,7 +93,6 @@ impl Rows {
 
     fn services<const N: usize>(&mut self) {
         let leaf = service_fn(leaf::<N>);
-        let free = Bound::default();
         self.service::<N, _>(SERVICE, 0, None, ALLOCATIONS_0, leaf);
         self.service::<N, _>("tower: Tower, no layer", 0, Some(SERVICE), ALLOCATIONS_1, Tower::new(()).layer(leaf));
 
@@ -114,34 +116,33 @@ impl Rows {
         self.service::<N, _>(title, 10, Some(SERVICE), ALLOCATIONS_1, layers.layer(leaf));
 
         let title = "tower: by hand, flat futures";
-        self.service::<N, _>(title, 5, Some(SERVICE), free, five(FlatLayer::default).layer(leaf));
-        self.service::<N, _>(title, 10, Some(SERVICE), free, ten(FlatLayer::default).layer(leaf));
+        self.service::<N, _>(title, 5, Some(SERVICE), FREE, five(FlatLayer::default).layer(leaf));
+        self.service::<N, _>(title, 10, Some(SERVICE), FREE, ten(FlatLayer::default).layer(leaf));
         let title = "tower: by hand, flat futures, clone and oneshot";
         self.oneshot::<N, _>(title, 5, five(FlatLayer::default).layer(leaf));
         self.oneshot::<N, _>(title, 10, ten(FlatLayer::default).layer(leaf));
         let title = "tower: by hand, boxed futures";
-        self.service::<N, _>(title, 5, Some(SERVICE), free, five(BoxedLayer::default).layer(leaf));
-        self.service::<N, _>(title, 10, Some(SERVICE), free, ten(BoxedLayer::default).layer(leaf));
+        self.service::<N, _>(title, 5, Some(SERVICE), FREE, five(BoxedLayer::default).layer(leaf));
+        self.service::<N, _>(title, 10, Some(SERVICE), FREE, ten(BoxedLayer::default).layer(leaf));
         let title = "tower: by hand, boxed futures, clone and oneshot";
         self.oneshot::<N, _>(title, 5, five(BoxedLayer::default).layer(leaf));
         self.oneshot::<N, _>(title, 10, ten(BoxedLayer::default).layer(leaf));
 
         let title = "tower: BoxCloneSyncService, by hand, flat futures";
-        self.service::<N, _>("tower: BoxCloneSyncService", 0, Some(SERVICE), free, BoxCloneSyncService::new(leaf));
+        self.service::<N, _>("tower: BoxCloneSyncService", 0, Some(SERVICE), FREE, BoxCloneSyncService::new(leaf));
         let service = BoxCloneSyncService::new(five(FlatLayer::default).layer(leaf));
-        self.service::<N, _>(title, 5, Some(SERVICE), free, service);
+        self.service::<N, _>(title, 5, Some(SERVICE), FREE, service);
         let service = BoxCloneSyncService::new(ten(FlatLayer::default).layer(leaf));
-        self.service::<N, _>(title, 10, Some(SERVICE), free, service.clone());
+        self.service::<N, _>(title, 10, Some(SERVICE), FREE, service.clone());
         self.oneshot::<N, _>("tower: BoxCloneSyncService, clone and oneshot", 10, service);
     }
 
     fn clones(&mut self) {
-        let free = Bound::default();
         self.clone_of(ARC, 0, None, ALLOCATIONS_0, Arc::new(0_u64));
         let gates = Guard::new(ten(TallyGate::<true>::default)).layer(Leaf);
         self.clone_of("clone and drop: BoxEndpoint", 10, Some(ARC), ONE_BUMP, erased::<8>(gates));
         let service = BoxCloneSyncService::new(ten(FlatLayer::default).layer(service_fn(leaf::<8>)));
-        self.clone_of("clone and drop: BoxCloneSyncService", 10, Some(ARC), free, service);
+        self.clone_of("clone and drop: BoxCloneSyncService", 10, Some(ARC), FREE, service);
     }
 
     fn endpoint<const N: usize, E>(
@@ -192,7 +193,7 @@ impl Rows {
                 black_box(poll(pin!(clone_and_oneshot(&service, Message::new(black_box([7; N]))))).is_ok());
             }
         });
-        self.0.push(Row { title, layers, bytes: N, over: Some(SERVICE), bound: Bound::default(), run });
+        self.0.push(Row { title, layers, bytes: N, over: Some(SERVICE), bound: FREE, run });
     }
 
     fn clone_of<T: Clone + 'static>(

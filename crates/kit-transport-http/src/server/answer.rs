@@ -195,7 +195,7 @@ fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> 
     let timeout: Timeout = text
         .parse()
         .map_err(|error| Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {error}")).with_reason(MALFORMED))?;
-    Ok(Some(Deadline::after(now, timeout)))
+    Ok(Some(Deadline::after(now, timeout.0)))
 }
 
 fn passed() -> Error {

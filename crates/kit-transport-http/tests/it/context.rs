@@ -72,7 +72,7 @@ async fn a_deadline_shrinks_over_three_hops() {
     assert_eq!(client.call(Request::from_parts(context, ())).await.unwrap().message(), "done");
     let requests = backend.requests();
     let sent = requests[0].headers()["grpc-timeout"].to_str().unwrap();
-    let left: Duration = sent.parse::<kit_base::Timeout>().unwrap().into();
+    let left: Duration = sent.parse::<kit_base::Timeout>().unwrap().0;
     assert!(left < Duration::from_secs(5) && left > Duration::from_secs(4), "{sent}");
     assert_eq!(requests[0].headers()["x-tenant"], "acme");
 }
