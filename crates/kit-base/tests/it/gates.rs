@@ -288,3 +288,22 @@ fn the_end_can_be_made_by_hand_for_tests_of_gates() {
     assert_eq!(end.now.get(), now.get());
     assert_eq!(End::answered(&Judgement::SUCCESS, &now).cause, Cause::Answered);
 }
+
+#[test]
+fn a_gate_that_panics_when_its_call_is_dropped_harms_nobody_else() {
+    struct Careless;
+    impl<Req, Res, Err> Gate<Req, Res, Err> for Careless {
+        type Permit = ();
+        fn admit(&self, _: &mut Req, _: &Now<'_>) -> Result<(), Error> {
+            Ok(())
+        }
+        fn finish(&self, (): (), _: &End<'_>) {
+            panic!("careless");
+        }
+    }
+    let log = Log::default();
+    let never = Func(|_: Request<u8>| std::future::pending::<Result<u8, Error>>());
+    let guarded = Guard::new(Probe::new("outer", &log)).layer(Guard::new(Careless).layer(never));
+    drop(guarded.call(Request::new(1)));
+    log.expect(["outer admits", "outer: caller, Left"]);
+}
