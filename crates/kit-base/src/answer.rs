@@ -13,6 +13,9 @@ use crate::{Error, RetryHint};
 /// The content type of problem details.
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// The longest time to wait that is told over gRPC: ten years, which every reader's types can hold.
+const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 impl Error {
     /// The error as an HTTP answer: the status of its kind, `Retry-After` in whole seconds (rounded up), and problem
     /// details with the members `kind` and `reason`. Source: RFC 9457.
@@ -55,15 +58,14 @@ impl Error {
     /// and `grpc-retry-pushback-ms` into a head or into trailers.
     pub fn write_grpc_status(&self, headers: &mut HeaderMap) {
         headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(self.kind().grpc_code())));
-        let message = per_cent(self.peer_message());
+        let message = per_cent(self.short_message());
         if let Ok(message) = HeaderValue::try_from(message) {
             headers.insert(GRPC_MESSAGE, message);
         }
         match self.retry_hint() {
             RetryHint::None => {}
             RetryHint::After(after) => {
-                let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from(ms));
+                headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from(after.min(LONG).as_millis() as u64));
             }
             RetryHint::Never => {
                 headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from_static("-1"));
@@ -76,17 +78,24 @@ impl Error {
         }
     }
 
+    /// The message for a head of gRPC, which carries it twice and which many clients bound at 8 KiB: its first KiB.
+    fn short_message(&self) -> &str {
+        let message = self.peer_message();
+        let end = (0..=message.len().min(1024)).rfind(|end| message.is_char_boundary(*end));
+        &message[..end.unwrap_or(0)]
+    }
+
     /// A serialised `google.rpc.Status`: code (1), message (2), details (3).
     fn to_grpc_details(&self) -> Vec<u8> {
         let mut status = Vec::new();
         put_varint_field(&mut status, 1, u64::from(self.kind().grpc_code()));
-        put_bytes_field(&mut status, 2, self.peer_message().as_bytes());
+        put_bytes_field(&mut status, 2, self.short_message().as_bytes());
         if let Some(reason) = self.reason() {
             let mut info = Vec::new();
             put_bytes_field(&mut info, 1, reason.as_bytes());
             put_any(&mut status, "type.googleapis.com/google.rpc.ErrorInfo", &info);
         }
-        if let Some(after) = self.retry_after() {
+        if let Some(after) = self.retry_after().map(|after| after.min(LONG)) {
             let mut duration = Vec::new();
             put_varint_field(&mut duration, 1, after.as_secs());
             put_varint_field(&mut duration, 2, u64::from(after.subsec_nanos()));

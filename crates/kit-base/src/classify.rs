@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use crate::wire::{self, http_judgement};
-use crate::{Failure, Judgement, Request, Shape, Verdict};
+use crate::{Failure, Judgement, Kind, Request, Shape, Verdict};
 
 /// Judges outcomes. Each outcome is judged once, and every gate of the stack gets that judgement.
 ///
@@ -65,8 +65,9 @@ impl<B, B2, Err: Failure> Classify<http::Request<B>, http::Response<B2>, Err> fo
     fn judge_end(&self, head: &Judgement, end: &StreamEnd<'_>) -> Judgement {
         match end {
             StreamEnd::Failed(failure) if head.verdict == Verdict::Success => *failure,
-            StreamEnd::Complete(Some(trailers)) if head.verdict == Verdict::Success => {
-                wire::grpc_judgement(trailers).unwrap_or(*head)
+            StreamEnd::Complete(trailers) if head.verdict == Verdict::Success => {
+                let bare = if head.status_due { Judgement::of_kind(Kind::Unknown) } else { *head };
+                trailers.and_then(wire::grpc_judgement).unwrap_or(bare)
             }
             StreamEnd::Failed(_) | StreamEnd::Complete(_) => *head,
         }

@@ -22,7 +22,6 @@ impl<F: Fn() -> Instant + Send + Sync> Clock for F {
 pub struct Monotonic;
 
 impl Clock for Monotonic {
-    #[inline]
     fn now(&self) -> Instant {
         Instant::now()
     }
@@ -37,13 +36,11 @@ pub struct Now<'a> {
 
 impl<'a> Now<'a> {
     /// The present of `clock`, not read yet.
-    #[inline]
     pub fn new(clock: &'a dyn Clock) -> Self {
         Self { clock, read: Cell::new(None) }
     }
 
     /// The moment; the same at every call.
-    #[inline]
     pub fn get(&self) -> Instant {
         self.read.get().unwrap_or_else(|| {
             let now = self.clock.now();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
+use http::header::HeaderName;
 use http::{Extensions, HeaderMap};
 
 use crate::{Deadline, Error, Operation, Peer};
@@ -160,14 +160,16 @@ impl PassOn {
         HeaderName::from_static("baggage"),
     ];
 
-    const CREDENTIALS: [HeaderName; 4] =
-        [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HeaderName::from_static("x-api-key")];
+    /// Credentials, and what belongs to one message or connection.
+    const REFUSED: &str = "authorization proxy-authorization cookie x-api-key host content-length content-type \
+        content-encoding transfer-encoding connection te trailer upgrade keep-alive expect grpc-timeout";
 
     /// Passes on these names too.
     ///
     /// # Errors
-    /// [`Kind::InvalidArgument`](crate::Kind::InvalidArgument) for a text that is no name of metadata, and for one that
-    /// holds credentials: `authorization`, `proxy-authorization`, `cookie`, `x-api-key`.
+    /// [`Kind::InvalidArgument`](crate::Kind::InvalidArgument) for a text that is no name of metadata, for one that holds
+    /// credentials (`authorization`, `proxy-authorization`, `cookie`, `x-api-key`), and for one that belongs to a single
+    /// message or connection (`host`, `content-length`, `connection`, ...).
     pub fn new<I>(names: I) -> Result<Self, Error>
     where
         I: IntoIterator,
@@ -177,11 +179,10 @@ impl PassOn {
             let text = text.as_ref();
             let name: HeaderName =
                 text.parse().map_err(|_| Error::invalid_argument(format!("{text:?} is not a name of metadata")))?;
-            if Self::CREDENTIALS.contains(&name) {
-                let message = format!("{text:?} holds credentials, which are not passed on");
-                return Err(Error::invalid_argument(message));
+            match Self::REFUSED.split(' ').any(|refused| name == refused) {
+                true => Err(Error::invalid_argument(format!("{text:?} is not passed on: it is the caller's own"))),
+                false => Ok(name),
             }
-            Ok(name)
         };
         Ok(Self { names: names.into_iter().map(name).collect::<Result<_, _>>()? })
     }

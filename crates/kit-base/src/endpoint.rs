@@ -60,7 +60,8 @@ macro_rules! by_reference {
             type Response = E::Response;
             type Error = E::Error;
 
-            #[inline]
+            const PASSES_READINESS: bool = E::PASSES_READINESS;
+
             fn call(&self, req: Req) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send {
                 (**self).call(req)
             }

@@ -53,6 +53,16 @@ pub trait Failure {
     fn retry_hint(&self) -> RetryHint {
         RetryHint::None
     }
+
+    /// The same error as the answer of the service that returns it: wherever it arose, the operation has run now, so
+    /// its origin is [`Origin::Remote`]. Endpoints of methods do this, or a retry would take the error of a call that
+    /// the method made for one of the method itself.
+    fn into_answer(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
 }
 
 impl Failure for Infallible {
@@ -198,6 +208,10 @@ impl Failure for Error {
 
     fn retry_hint(&self) -> RetryHint {
         self.0.retry_hint
+    }
+
+    fn into_answer(self) -> Self {
+        self.with_origin(Origin::Remote)
     }
 }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -123,9 +123,11 @@ where
         let now = Now::new(&self.shared.clock);
         match self.shared.gate.enter(&mut req, &now) {
             Ok(permit) => {
-                // Before the inner call, which may panic.
-                let ticket = Ticket::new(&self.shared, permit);
-                Flat::Admitted { inner: self.inner.call(req), ticket, _answer: PhantomData }
+                let mut ticket = Ticket::new(&self.shared, permit);
+                let watch = OnPanic(&mut ticket, |ticket| ticket.panicked());
+                let inner = self.inner.call(req);
+                mem::forget(watch);
+                Flat::Admitted { inner, ticket, _answer: PhantomData }
             }
             Err(refused) => {
                 Flat::Refused { outcome: refused.outcome.map(|outcome| outcome.map(|answer| Req::hold(answer, None))) }
@@ -162,10 +164,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             FlatProjection::Admitted { ticket, inner, .. } => {
-                let on_panic = OnPanic(|| ticket.panicked());
-                let outcome = inner.poll(cx);
-                mem::forget(on_panic);
-                Poll::Ready(ticket.answered(ready!(outcome)))
+                let watch = OnPanic(ticket, |ticket| ticket.panicked());
+                let poll = inner.poll(cx).map(|outcome| watch.0.answered(outcome));
+                mem::forget(watch);
+                poll
             }
             FlatProjection::Refused { outcome } => {
                 Poll::Ready(outcome.take().expect("a future is not polled after it has completed"))

@@ -34,7 +34,7 @@
 //!     }
 //!
 //!     fn finish(&self, (): (), end: &End<'_>) {
-//!         if end.judgement.verdict.is_failure() {
+//!         if end.judgement.is_failure() {
 //!             self.0.fetch_add(1, Relaxed);
 //!         } else {
 //!             self.0.store(0, Relaxed);

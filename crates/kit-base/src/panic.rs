@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
@@ -29,22 +28,13 @@ where
     .await
 }
 
-/// Runs `work`, and `clean_up` if it panics. Whoever catches the panic may drop the future, body or stream that it came
-/// from at leisure, when the thread is no longer panicking.
-#[inline]
-pub(crate) fn on_panic<T>(work: impl FnOnce() -> T, clean_up: impl FnMut()) -> T {
-    let panicked = OnPanic(clean_up);
-    let done = work();
-    mem::forget(panicked);
-    done
-}
+/// Holds what must learn of a panic that passes through, and tells it; else it is forgotten. Whoever catches the panic
+/// may drop the future that it came from at leisure, when the thread is no longer panicking.
+pub(crate) struct OnPanic<T, F: FnMut(&mut T)>(pub(crate) T, pub(crate) F);
 
-/// Cleans up when a panic drops it; else it is forgotten.
-pub(crate) struct OnPanic<F: FnMut()>(pub(crate) F);
-
-impl<F: FnMut()> Drop for OnPanic<F> {
+impl<T, F: FnMut(&mut T)> Drop for OnPanic<T, F> {
     fn drop(&mut self) {
-        (self.0)();
+        (self.1)(&mut self.0);
     }
 }
 

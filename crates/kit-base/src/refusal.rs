@@ -12,21 +12,21 @@ use crate::{Error, ServiceError};
 
 /// What becomes of a refusal when the layers stand over a tower service, whose error type is not kit's to choose.
 pub trait Refusal<Req, Res, Err>: Send + Sync + 'static {
-    /// What must be known of the request to refuse it.
-    type Seen: Send;
     /// The response of the whole stack.
     type Response: Send;
     /// The error of the whole stack.
     type Error: Send;
 
-    /// Looks at a request before it is called.
-    fn see(&self, request: &Req) -> Self::Seen;
+    /// Whether a request wants to be refused in the manner of gRPC.
+    fn is_grpc(&self, _: &Req) -> bool {
+        false
+    }
 
     /// The outcome for the caller.
     ///
     /// # Errors
     /// The error of the service, or the refusal as an error of that type.
-    fn settle(&self, seen: Self::Seen, outcome: Result<Res, ServiceError<Err>>) -> Result<Self::Response, Self::Error>;
+    fn settle(&self, grpc: bool, outcome: Result<Res, ServiceError<Err>>) -> Result<Self::Response, Self::Error>;
 }
 
 /// The refusal becomes the service's error, by its `From<kit_base::Error>`. The default.
@@ -34,13 +34,10 @@ pub trait Refusal<Req, Res, Err>: Send + Sync + 'static {
 pub struct Absorbed;
 
 impl<Req, Res: Send, Err: From<Error> + Send> Refusal<Req, Res, Err> for Absorbed {
-    type Seen = ();
     type Response = Res;
     type Error = Err;
 
-    fn see(&self, _: &Req) {}
-
-    fn settle(&self, (): (), outcome: Result<Res, ServiceError<Err>>) -> Result<Res, Err> {
+    fn settle(&self, _: bool, outcome: Result<Res, ServiceError<Err>>) -> Result<Res, Err> {
         outcome.map_err(|error| match error {
             ServiceError::Inner(error) => error,
             ServiceError::Refused(error) => error.into(),
@@ -58,11 +55,10 @@ where
     B2: Body<Data = Bytes> + Send,
     Err: Send,
 {
-    type Seen = bool;
     type Response = http::Response<AnsweredBody<B2>>;
     type Error = Err;
 
-    fn see(&self, request: &http::Request<B>) -> bool {
+    fn is_grpc(&self, request: &http::Request<B>) -> bool {
         is_grpc(request.headers())
     }
 
@@ -92,13 +88,10 @@ where
     Err: Send,
     F: Fn(Error) -> Result<Res, Err> + Send + Sync + 'static,
 {
-    type Seen = ();
     type Response = Res;
     type Error = Err;
 
-    fn see(&self, _: &Req) {}
-
-    fn settle(&self, (): (), outcome: Result<Res, ServiceError<Err>>) -> Result<Res, Err> {
+    fn settle(&self, _: bool, outcome: Result<Res, ServiceError<Err>>) -> Result<Res, Err> {
         outcome.or_else(|error| match error {
             ServiceError::Inner(error) => Err(error),
             ServiceError::Refused(error) => (self.0)(error),
@@ -108,17 +101,11 @@ where
 
 pin_project! {
     /// The body of a service, or the text of a refusal.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub struct AnsweredBody<B> {
         #[pin]
         service: Option<B>,
         refusal: Bytes,
-    }
-}
-
-impl<B: Default> Default for AnsweredBody<B> {
-    fn default() -> Self {
-        Self { service: Some(B::default()), refusal: Bytes::new() }
     }
 }
 

@@ -60,11 +60,6 @@ impl<T, S> Request<T, S> {
     pub fn context_mut(&mut self) -> &mut Context {
         &mut self.context
     }
-
-    /// The same with another message.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Request<U, S> {
-        Request::from_parts(self.context, change(self.message))
-    }
 }
 
 /// What a policy may read of any request: a kit [`Request`], or an [`http::Request`] on a foreign host.
@@ -72,7 +67,8 @@ pub trait RequestParts {
     /// The operation; [`Operation::UNMATCHED`] where nobody has named it.
     fn operation(&self) -> &Operation;
 
-    /// The deadline. For an [`http::Request`] that brings its own `grpc-timeout`, counted from `now`.
+    /// The deadline. For an [`http::Request`] the earlier one of its `grpc-timeout`, counted from `now`, and of the
+    /// [`Deadline`] in its extensions.
     fn deadline(&self, now: Instant) -> Option<Deadline>;
 
     /// The metadata that arrived.
@@ -125,10 +121,9 @@ impl<B> RequestParts for http::Request<B> {
     }
 
     fn deadline(&self, now: Instant) -> Option<Deadline> {
-        self.extensions().get().copied().or_else(|| {
-            let timeout: Timeout = self.headers().get(&GRPC_TIMEOUT)?.to_str().ok()?.parse().ok()?;
-            Some(Deadline::after(now, timeout.0))
-        })
+        let given = self.extensions().get().copied();
+        let timeout = self.headers().get(&GRPC_TIMEOUT).and_then(|value| value.to_str().ok()?.parse::<Timeout>().ok());
+        given.into_iter().chain(timeout.map(|timeout| Deadline::after(now, timeout.0))).min()
     }
 
     fn metadata(&self) -> &HeaderMap {

@@ -81,9 +81,3 @@ impl<T> Response<T> {
         Response { message: change(self.message), parts: self.parts }
     }
 }
-
-impl<T> From<T> for Response<T> {
-    fn from(message: T) -> Self {
-        Self::new(message)
-    }
-}

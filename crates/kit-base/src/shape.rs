@@ -1,5 +1,6 @@
 //! The four shapes of an RPC, and what each means for when its outcome is known.
 
+use http::header::CONTENT_LENGTH;
 use http_body::Body;
 
 use crate::{HeldBody, Hold, Request, Response, Streaming};
@@ -107,6 +108,7 @@ impl<B: Send, B2: Body + Send> Call<http::Response<B2>> for http::Request<B> {
     }
 
     fn hold<H: Hold>(answer: http::Response<B2>, hold: Option<H>) -> http::Response<HeldBody<B2, H>> {
-        answer.map(|body| HeldBody::new(body, hold))
+        let length = answer.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        answer.map(|body| HeldBody::new(body, hold, length))
     }
 }

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use crate::panic::on_panic;
-use crate::{Error, Hold, Judgement, StreamEnd};
+use crate::hold::on_drop;
+use crate::{Cause, Error, Hold, Judgement, StreamEnd};
 
 /// A stream of messages, boxed; each item may be the error that ends it.
 ///
@@ -36,7 +36,9 @@ impl<T> Streaming<T> {
     where
         T: Send + 'static,
     {
-        Self::new(Held { stream: self, hold: Some(hold) })
+        let mut hold = Some(hold);
+        on_drop(&mut hold, Cause::Left);
+        Self::new(Held { stream: self, hold })
     }
 }
 
@@ -67,7 +69,10 @@ impl<T, H: Hold> Stream for Held<T, H> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { stream, hold } = &mut *self;
-        let item = ready!(on_panic(|| Pin::new(stream).poll_next(cx), || drop(hold.take())));
+        on_drop(hold, Cause::Panicked);
+        let item = Pin::new(stream).poll_next(cx);
+        on_drop(hold, Cause::Left);
+        let item = ready!(item);
         let end = match &item {
             None => Some(StreamEnd::Complete(None)),
             Some(Err(error)) => Some(StreamEnd::Failed(Judgement::of(error))),

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -22,6 +21,7 @@ pub struct OwnedTicket<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> {
     permit: Option<G::Permit>,
     /// What the head has told of the answer.
     head: Judgement,
+    cause: Cause,
     _call: PhantomData<fn(Req, Res, Err)>,
 }
 
@@ -42,7 +42,7 @@ where
     /// The call has panicked, and the panic is passing through.
     #[cold]
     pub(crate) fn panicked(&mut self) {
-        drop(Self { shared: self.shared, permit: self.permit.take(), _call: PhantomData });
+        abandon(self.shared, &mut self.permit, &FAULT, Cause::Panicked);
     }
 
     /// The call has returned. What streams on takes the permit with it.
@@ -81,7 +81,7 @@ where
         Err: 'static,
     {
         let Shared { gate, classify, clock } = &**self.shared;
-        let judgement = classify.judge(&outcome);
+        let mut judgement = classify.judge(&outcome);
         if let Some(permit) = &mut self.permit {
             gate.answer(permit, &mut outcome, &judgement);
         }
@@ -89,11 +89,15 @@ where
         let answer = match outcome {
             Ok(answer) if Req::streams(&answer) => {
                 let shared = Arc::clone(self.shared);
-                let hold = OwnedTicket { shared, permit, head: judgement, _call: PhantomData };
+                let cause = if judgement.status_due { Cause::Left } else { Cause::Answered };
+                let hold = OwnedTicket { shared, permit, head: judgement, cause, _call: PhantomData };
                 return Ok(Req::hold(answer, Some(hold)));
             }
             outcome => outcome.map(|answer| Req::hold(answer, None)),
         };
+        if judgement.status_due {
+            judgement = Judgement::of_kind(Kind::Unknown);
+        }
         if let Some(permit) = permit {
             gate.finish(permit, &End::answered(&judgement, &Now::new(clock)));
         }
@@ -110,6 +114,10 @@ where
     C: Classify<Req, Res, Err> + 'static,
     K: Clock + 'static,
 {
+    fn on_drop(&mut self, cause: Cause) {
+        self.cause = cause;
+    }
+
     fn end(mut self, end: &StreamEnd<'_>) {
         if let Some(permit) = self.permit.take() {
             let Shared { gate, classify, clock } = &*self.shared;
@@ -127,48 +135,44 @@ impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> Drop for Ticket<'_, Req
     #[inline]
     fn drop(&mut self) {
         if self.permit.is_some() {
-            abandon(self.shared, &mut self.permit, &Judgement::LEFT);
+            abandon(self.shared, &mut self.permit, &Judgement::LEFT, Cause::Left);
         }
     }
 }
 
 impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> Drop for OwnedTicket<Req, Res, Err, G, C, K> {
-    #[inline]
     fn drop(&mut self) {
-        if self.permit.is_some() {
-            abandon(&self.shared, &mut self.permit, &self.head);
-        }
+        let (judgement, cause) = match self.cause {
+            Cause::Panicked => (FAULT, Cause::Panicked),
+            // The head alone has told that the call failed; that nobody reads on does not change it.
+            Cause::Left if self.head.kind.is_none() => (Judgement::LEFT, Cause::Left),
+            Cause::Left | Cause::Answered => (self.head, Cause::Answered),
+        };
+        abandon(&self.shared, &mut self.permit, &judgement, cause);
     }
 }
 
-/// Finishes a permit whose call nobody waits for any more. A head that has told a failure stands: that nobody reads on
-/// does not change it.
-///
-/// A panic of the gate ends here, reported by the panic hook: in a drop it could abort the process. `extern "C"` tells
-/// the compiler that nothing unwinds out of here; only so does it merge the drops of a stack of futures into one.
+const FAULT: Judgement = Judgement::of_kind(Kind::Internal);
+
+/// Finishes a permit whose call nobody waits for any more. A panic of the gate ends here, reported by the panic hook: in a
+/// drop it could abort the process.
 #[cold]
-#[inline]
-extern "C" fn abandon<Req, Res, Err, G, C, K>(
+#[inline(never)]
+fn abandon<Req, Res, Err, G, C, K>(
     shared: &Shared<G, C, K>,
     permit: &mut Option<G::Permit>,
-    head: &Judgement,
+    judgement: &Judgement,
+    cause: Cause,
 ) where
     G: Gate<Req, Res, Err>,
     K: Clock,
 {
-    let (judgement, cause) = match head.kind {
-        _ if std::thread::panicking() => (Judgement::of_kind(Kind::Internal), Cause::Panicked),
-        Some(_) if *head != Judgement::LEFT => (*head, Cause::Answered),
-        _ => (Judgement::LEFT, Cause::Left),
-    };
     let finish = AssertUnwindSafe(|| {
         if let Some(permit) = permit.take() {
-            let now = Now::new(&shared.clock);
-            shared.gate.finish(permit, &End { cause, ..End::answered(&judgement, &now) });
+            shared.gate.finish(permit, &End { cause, ..End::answered(judgement, &Now::new(&shared.clock)) });
         }
     });
-    // The payload is leaked, because its drop might panic too.
-    mem::forget(catch_unwind(finish));
+    drop(catch_unwind(finish));
 }
 
 impl<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> fmt::Debug for OwnedTicket<Req, Res, Err, G, C, K> {

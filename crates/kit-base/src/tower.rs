@@ -40,7 +40,7 @@ impl<L> Tower<L> {
 impl<L: Clone> Tower<L> {
     /// Answers refusals over HTTP: with status, `Retry-After` and problem details, or with a `grpc-status`.
     pub fn answered(self) -> Tower<L, Answered> {
-        self.refusing(Answered)
+        Tower { layers: Arc::new(Layers { layers: self.layers.layers.clone(), refusal: Answered }) }
     }
 
     /// Makes an outcome of each refusal: `|error: kit_base::Error| -> Result<Response, ServiceError>`.
@@ -48,11 +48,7 @@ impl<L: Clone> Tower<L> {
     where
         F: Fn(Error) -> Result<Res, Err>,
     {
-        self.refusing(Mapped(refuse))
-    }
-
-    fn refusing<R>(self, refusal: R) -> Tower<L, R> {
-        Tower { layers: Arc::new(Layers { layers: self.layers.layers.clone(), refusal }) }
+        Tower { layers: Arc::new(Layers { layers: self.layers.layers.clone(), refusal: Mapped(refuse) }) }
     }
 }
 
@@ -111,7 +107,7 @@ where
 
     fn call(&mut self, req: Req) -> Self::Future {
         let layers = Arc::clone(&self.layers);
-        let seen = layers.refusal.see(&req);
+        let grpc = layers.refusal.is_grpc(&req);
         if E::PASSES_READINESS {
             // The instance that said it was ready must be the one that is called: the layers are put over it, which
             // shares their state, and a clone takes its place.
@@ -120,13 +116,13 @@ where
             return Box::pin(async move {
                 let endpoint = layers.layers.layer(FromService::ready(ready));
                 let outcome = endpoint.call(req).await;
-                layers.refusal.settle(seen, outcome)
+                layers.refusal.settle(grpc, outcome)
             });
         }
         let endpoint = Arc::clone(&self.endpoint);
         Box::pin(async move {
             let outcome = endpoint.call(req).await;
-            layers.refusal.settle(seen, outcome)
+            layers.refusal.settle(grpc, outcome)
         })
     }
 }

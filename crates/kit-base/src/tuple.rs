@@ -1,38 +1,31 @@
 //! A tuple of gates is a gate: one flat future, one reading of the clock.
 
 use std::cell::RefCell;
-use std::marker::PhantomData;
 
 use crate::gate::Refused;
 use crate::{Cause, End, Error, Gate, Judgement, Kind, Now};
 
-/// A permit of a tuple that is still being entered. Dropped, it is finished: with the refusal of a later gate, or as
-/// broken by the panic that is passing through.
-struct Entering<'a, Req, Res, Err, G: Gate<Req, Res, Err>> {
+/// A permit that is finished when this is dropped, whatever panics meanwhile; unless it is taken.
+struct Owed<'a, G, P, F: FnMut(&G, P)> {
     gate: &'a G,
-    permit: Option<G::Permit>,
-    refused: &'a RefCell<Option<Refused<Res, Err>>>,
-    now: &'a Now<'a>,
-    _request: PhantomData<fn(Req)>,
+    permit: Option<P>,
+    finish: F,
 }
 
-impl<'a, Req, Res, Err, G: Gate<Req, Res, Err>> Entering<'a, Req, Res, Err, G> {
-    #[inline]
-    fn new(gate: &'a G, permit: G::Permit, refused: &'a RefCell<Option<Refused<Res, Err>>>, now: &'a Now<'a>) -> Self {
-        Self { gate, permit: Some(permit), refused, now, _request: PhantomData }
+impl<'a, G, P, F: FnMut(&G, P)> Owed<'a, G, P, F> {
+    fn new(gate: &'a G, permit: P, finish: F) -> Self {
+        Self { gate, permit: Some(permit), finish }
     }
 
-    #[inline]
-    fn entered(mut self) -> G::Permit {
+    fn taken(mut self) -> P {
         self.permit.take().expect("a permit is taken once")
     }
 }
 
-impl<Req, Res, Err, G: Gate<Req, Res, Err>> Drop for Entering<'_, Req, Res, Err, G> {
-    #[inline]
+impl<G, P, F: FnMut(&G, P)> Drop for Owed<'_, G, P, F> {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            finish_early(self.gate, permit, self.refused, self.now);
+            (self.finish)(self.gate, permit);
         }
     }
 }
@@ -61,7 +54,7 @@ fn finish_early<Req, Res, Err, G: Gate<Req, Res, Err>>(
 }
 
 macro_rules! tuple {
-    ($($gate:ident $index:tt $permit:ident),+; $($last:tt $last_permit:ident),+) => {
+    ($($gate:ident $index:tt $permit:ident),+; $($last:tt),+) => {
         impl<Req, Res, Err, $($gate: Gate<Req, Res, Err>),+> Gate<Req, Res, Err> for ($($gate,)+) {
             const REFUSES: bool = $($gate::REFUSES)||+;
             type Permit = ($($gate::Permit,)+);
@@ -72,10 +65,12 @@ macro_rules! tuple {
                 let note = |error: &Error| {
                     *refused.borrow_mut() = Some(Refused { outcome: None, judgement: Judgement::of(error) });
                 };
-                $(let $permit = Entering::<Req, Res, Err, _>::new(
-                    &self.$index, self.$index.admit(request, now).inspect_err(note)?, &refused, now,
+                $(let $permit = Owed::new(
+                    &self.$index,
+                    self.$index.admit(request, now).inspect_err(note)?,
+                    |gate, permit| finish_early::<Req, Res, Err, _>(gate, permit, &refused, now),
                 );)+
-                Ok(($($permit.entered(),)+))
+                Ok(($($permit.taken(),)+))
             }
 
             #[inline]
@@ -86,7 +81,9 @@ macro_rules! tuple {
             #[inline]
             fn finish(&self, permit: Self::Permit, end: &End<'_>) {
                 let ($($permit,)+) = permit;
-                $(self.$last.finish($last_permit, end);)+
+                // Dropped from the last to the first.
+                $(let $permit = Owed::new(&self.$index, $permit, |gate: &$gate, permit| gate.finish(permit, end));)+
+                let _ = ($(&$permit,)+);
             }
 
             #[inline]
@@ -98,13 +95,15 @@ macro_rules! tuple {
                 // Within the closure, permits of earlier gates are dropped, innermost first, after the refusal is noted.
                 let mut enter = || {
                     $(let $permit = match self.$index.enter(request, now) {
-                        Ok(permit) => Entering::<Req, Res, Err, _>::new(&self.$index, permit, &refused, now),
+                        Ok(permit) => Owed::new(&self.$index, permit, |gate, permit| {
+                            finish_early::<Req, Res, Err, _>(gate, permit, &refused, now);
+                        }),
                         Err(refusal) => {
                             *refused.borrow_mut() = Some(refusal);
                             return None;
                         }
                     };)+
-                    Some(($($permit.entered(),)+))
+                    Some(($($permit.taken(),)+))
                 };
                 match enter() {
                     Some(permits) => Ok(permits),
@@ -115,11 +114,11 @@ macro_rules! tuple {
     };
 }
 
-tuple!(A 0 a; 0 a);
-tuple!(A 0 a, B 1 b; 1 b, 0 a);
-tuple!(A 0 a, B 1 b, C 2 c; 2 c, 1 b, 0 a);
-tuple!(A 0 a, B 1 b, C 2 c, D 3 d; 3 d, 2 c, 1 b, 0 a);
-tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e; 4 e, 3 d, 2 c, 1 b, 0 a);
-tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e, F 5 f; 5 f, 4 e, 3 d, 2 c, 1 b, 0 a);
-tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e, F 5 f, G 6 g; 6 g, 5 f, 4 e, 3 d, 2 c, 1 b, 0 a);
-tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e, F 5 f, G 6 g, H 7 h; 7 h, 6 g, 5 f, 4 e, 3 d, 2 c, 1 b, 0 a);
+tuple!(A 0 a; 0);
+tuple!(A 0 a, B 1 b; 1, 0);
+tuple!(A 0 a, B 1 b, C 2 c; 2, 1, 0);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d; 3, 2, 1, 0);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e; 4, 3, 2, 1, 0);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e, F 5 f; 5, 4, 3, 2, 1, 0);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e, F 5 f, G 6 g; 6, 5, 4, 3, 2, 1, 0);
+tuple!(A 0 a, B 1 b, C 2 c, D 3 d, E 4 e, F 5 f, G 6 g, H 7 h; 7, 6, 5, 4, 3, 2, 1, 0);

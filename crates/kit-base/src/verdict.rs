@@ -30,11 +30,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether breakers and outlier ejection count it as a failure of the peer.
-    pub const fn is_failure(self) -> bool {
-        matches!(self, Self::Transient | Self::Expired | Self::Fault)
-    }
-
     /// A stable lower-case name for metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,12 +55,13 @@ pub struct Judgement {
     pub origin: Origin,
     /// What the failing side says about another try.
     pub retry_hint: RetryHint,
+    /// A head of gRPC without a status: what ends without one has failed.
+    pub(crate) status_due: bool,
 }
 
 impl Judgement {
     /// A success.
-    pub const SUCCESS: Self =
-        Self { verdict: Verdict::Success, kind: None, origin: Origin::Remote, retry_hint: RetryHint::None };
+    pub const SUCCESS: Self = Self { verdict: Verdict::Success, kind: None, ..Self::of_kind(Kind::Unknown) };
 
     /// The caller left before the outcome was known: its future, body or stream was dropped.
     pub const LEFT: Self = Self::of_parts(Kind::Cancelled, Origin::LocalRefusal, RetryHint::None);
@@ -91,17 +87,17 @@ impl Judgement {
             Kind::ResourceExhausted => Verdict::Overloaded,
             Kind::DeadlineExceeded => Verdict::Expired,
             Kind::Internal | Kind::Unknown | Kind::DataLoss => Verdict::Fault,
-            Kind::Cancelled
-            | Kind::InvalidArgument
-            | Kind::NotFound
-            | Kind::AlreadyExists
-            | Kind::PermissionDenied
-            | Kind::FailedPrecondition
-            | Kind::Aborted
-            | Kind::OutOfRange
-            | Kind::Unimplemented
-            | Kind::Unauthenticated => Verdict::Caller,
+            _ => Verdict::Caller,
         };
-        Self { verdict, kind: Some(kind), origin, retry_hint }
+        Self { verdict, kind: Some(kind), origin, retry_hint, status_due: false }
+    }
+
+    /// Whether breakers and outlier ejection count it as a failure of the peer. What was refused on this side, or was
+    /// too late before it was sent, says nothing of the peer.
+    pub fn is_failure(&self) -> bool {
+        let failed = matches!(self.verdict, Verdict::Transient | Verdict::Expired | Verdict::Fault);
+        let asked =
+            self.origin == Origin::Remote || (self.origin == Origin::NotSent && self.verdict != Verdict::Expired);
+        failed && asked
     }
 }

@@ -31,7 +31,8 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 /// The judgement on the head of an HTTP answer.
 pub(crate) fn http_judgement(status: StatusCode, headers: &HeaderMap) -> Judgement {
     if is_grpc(headers) {
-        let bare = || Kind::from_http_status_of_grpc(status).map_or(Judgement::SUCCESS, Judgement::of_kind);
+        let due = Judgement { status_due: true, ..Judgement::SUCCESS };
+        let bare = || Kind::from_http_status_of_grpc(status).map_or(due, Judgement::of_kind);
         return grpc_judgement(headers).unwrap_or_else(bare);
     }
     let failed = |kind| Judgement::of_parts(kind, Origin::Remote, retry_after(headers));

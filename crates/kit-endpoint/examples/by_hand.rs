@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kit_endpoint::base::{Bind, Connect, OperationInfo, Unary, catch_panic};
-use kit_endpoint::{BoxEndpoint, Context, Endpoint, Error, Layer, Named, Operation, Request, Response};
+use kit_endpoint::{BoxEndpoint, Context, Endpoint, Error, Failure, Layer, Named, Operation, Request, Response};
 
 struct SumRequest(i64, i64);
 struct SumReply(i64);
@@ -13,7 +13,8 @@ trait Add: Send + Sync + 'static {
     fn sum(&self, cx: &Context, req: SumRequest) -> impl Future<Output = Result<SumReply, Error>> + Send;
 }
 
-// The endpoint of a method over an implementation: names the operation, and turns a panic into an answer.
+// The endpoint of a method over an implementation: names the operation, and turns a panic into an answer. An error is
+// the answer of this method from here on, wherever it arose: the method has run, so no retry may take it for unsent.
 struct AddSum<S>(Arc<S>);
 
 impl<S: Add> Endpoint<Request<SumRequest>> for AddSum<S> {
@@ -23,7 +24,7 @@ impl<S: Add> Endpoint<Request<SumRequest>> for AddSum<S> {
     async fn call(&self, req: Request<SumRequest>) -> Result<Response<SumReply>, Error> {
         let (cx, req) = req.into_parts();
         let cx = cx.with_operation(AddEndpoints::SUM);
-        catch_panic(|| self.0.sum(&cx, req)).await.map(Response::new)
+        catch_panic(|| self.0.sum(&cx, req)).await.map(Response::new).map_err(Failure::into_answer)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What generated code needs; no part of the interface.
 
+use std::error::Error as _;
+use std::fmt::Display;
 use std::marker::PhantomData;
 
-use kit_base::{Error, Failure, Origin, RetryHint};
+use kit_base::{Error, Failure, Kind, Origin, RetryHint};
 
 /// A type that exists for error types of services only. `Failure` comes first: its message says what to derive.
 #[derive(Debug)]
@@ -16,8 +18,13 @@ pub struct IsMessage<M>(PhantomData<M>)
 where
     M: Send + 'static;
 
-/// Whether kind and reason are all that an error says, so that a variant without fields stands for it.
+/// Whether an error of a variant's kind and reason says nothing but the variant's own text, so that the variant stands
+/// for it. The neutral text, with which such an error comes back from a peer, says even less.
 #[must_use]
-pub fn says_no_more(error: &Error) -> bool {
-    error.origin() == Origin::Remote && error.retry_hint() == RetryHint::None
+pub fn says_no_more(error: &Error, text: &dyn Display) -> bool {
+    let is_neutral = matches!(error.kind(), Kind::Internal | Kind::Unknown) && error.message() == error.peer_message();
+    error.origin() == Origin::Remote
+        && error.retry_hint() == RetryHint::None
+        && error.source().is_none()
+        && (is_neutral || error.message() == text.to_string())
 }

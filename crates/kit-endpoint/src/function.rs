@@ -18,6 +18,10 @@ use kit_base::Endpoint;
 /// # });
 /// ```
 ///
+/// An error passes through as it is, since the function may be a client as well. Where it is the service itself, and
+/// calls others, let it end with `.map_err(Failure::into_answer)`: else a retry takes the error of a call that it could
+/// not send for one of its own. The endpoints of [`service`](crate::service) do so.
+///
 /// What the closure captures it must not lend to its futures: clone an `Arc` in it, and move the clone into an
 /// `async move` block.
 #[doc(alias = "service_fn")]

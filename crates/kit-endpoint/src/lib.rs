@@ -61,7 +61,7 @@
 //! |---|---|
 //! | `Add` | the trait, with futures that are `Send`; implement it with plain `async fn`, on your type or around another |
 //! | `AddEndpoints` | a field for each method: its endpoint. Its default type parameters make it the boxed service |
-//! | `AddEndpoints::new(implementation)` | the endpoints of an implementation; a panic in a method is an `Internal` error |
+//! | `AddEndpoints::new(implementation)` | the endpoints of an implementation; a panic in a method is an `Internal` error, and any error is its answer: of the origin `Remote` |
 //! | `AddEndpoints::SUM` | the operation: service, method, idempotent or not, and its names over transports |
 //! | `.layer(l)`, `.layer_sum(l)`, `.map_sum(f)` | a layer over all endpoints, over one, another endpoint in place of one |
 //! | `.boxed()` | every endpoint erased, so that the type names no layers: one allocation a call |
@@ -116,6 +116,11 @@
 //!
 //! Layers pass errors through with their type. Those that refuse need `From<kit_base::Error>` of it:
 //! [`#[derive(kit_endpoint::Error)]`](derive@Error) writes that for an enum, and its kinds and texts.
+//!
+//! What a method returns is its answer. An error of a service further down that was never sent, or was refused here, is
+//! passed on with the origin [`Remote`](base::Origin::Remote): the method has run, and what it did before, a retry
+//! would do again. Refusals of layers around the endpoint keep theirs. Endpoints made by hand call
+//! [`Failure::into_answer`] for that, and error types that hold a `kit_base::Error` implement it.
 //!
 //! # Events and log fields
 //!

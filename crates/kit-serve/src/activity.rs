@@ -1,22 +1,32 @@
 //! When a connection did what, and when it has waited for its client long enough.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::limits::Limits;
 
-/// What became of a connection since it was opened. Written by the stream and the requests, read by the one timer of
-/// the connection, so that a request costs two clock readings and no timer.
+/// How long a connection that was told to close may stay without a running request: time for a head that was half
+/// sent, and for an HTTP/2 client to confirm the end. A stop must not wait for those who do neither.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// What became of a connection since it was opened. Written by the stream, the requests and their answers, read by the
+/// one timer of the connection, so that a request costs a few clock readings and no timer.
 #[derive(Debug)]
 pub(crate) struct Activity {
     opened: Instant,
-    /// Milliseconds after `opened` of the last byte read or written.
-    last_io: AtomicU64,
+    /// Milliseconds after `opened` at which a request last ended, or a part of its answer's body left. Not the last
+    /// I/O: over HTTP/2, frames such as PING pass as often as the client pleases.
+    last_active: AtomicU64,
     /// Milliseconds after `opened`, plus one, at which the head now being read began; 0 if none is.
     head_since: AtomicU64,
     in_flight: AtomicUsize,
+    /// Parts of bodies that hyper has taken and not yet written.
+    unsent: AtomicUsize,
+    /// Set for good by an upgrade or a tunnel, whose bytes hyper does not look at.
+    upgraded: AtomicBool,
     eof: AtomicBool,
 }
 
@@ -36,29 +46,33 @@ impl Activity {
     pub(crate) fn new() -> Self {
         Self {
             opened: Instant::now(),
-            last_io: AtomicU64::new(0),
+            last_active: AtomicU64::new(0),
             head_since: AtomicU64::new(1),
             in_flight: AtomicUsize::new(0),
+            unsent: AtomicUsize::new(0),
+            upgraded: AtomicBool::new(false),
             eof: AtomicBool::new(false),
         }
     }
 
     /// Bytes arrived. On HTTP/1, bytes that arrive while no request runs are the beginning of a head.
     pub(crate) fn read(&self, may_begin_head: bool) {
-        let now = self.elapsed();
-        self.last_io.store(now, Relaxed);
+        self.bytes_passed();
         if may_begin_head && self.is_quiet() && self.head_since.load(Relaxed) == 0 {
-            self.head_since.store(now + 1, Relaxed);
+            self.head_since.store(self.elapsed() + 1, Relaxed);
         }
     }
 
-    /// Bytes were taken by the operating system.
-    pub(crate) fn wrote(&self) {
-        self.last_io.store(self.elapsed(), Relaxed);
+    /// Bytes were read or written. Only on an upgraded connection do they mean anything by themselves.
+    pub(crate) fn bytes_passed(&self) {
+        if self.is_upgraded() {
+            self.touch();
+        }
     }
 
-    /// The head being read is complete, or there is none.
-    pub(crate) fn head_done(&self) {
+    /// The client has begun to speak HTTP/2. From here on an idle connection is one without streams.
+    pub(crate) fn http2_began(&self) {
+        self.touch();
         self.head_since.store(0, Relaxed);
     }
 
@@ -73,38 +87,70 @@ impl Activity {
 
     pub(crate) fn request_began(&self) {
         self.in_flight.fetch_add(1, Relaxed);
-        self.head_done();
+        self.head_since.store(0, Relaxed);
     }
 
     pub(crate) fn request_ended(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
+        // In this order, so that whoever sees the connection quiet sees since when.
+        self.touch();
+        self.in_flight.fetch_sub(1, Release);
+    }
+
+    /// A part of a body was handed to hyper.
+    pub(crate) fn part_began(&self) {
+        self.unsent.fetch_add(1, Relaxed);
+    }
+
+    /// Some bytes of a part were written.
+    pub(crate) fn part_advanced(&self) {
+        self.touch();
+    }
+
+    /// A part was written, or dropped.
+    pub(crate) fn part_ended(&self) {
+        self.unsent.fetch_sub(1, Relaxed);
+    }
+
+    /// The service has taken the connection over, or (HTTP/2) a stream of it as a tunnel.
+    pub(crate) fn set_upgraded(&self) {
+        self.upgraded.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Relaxed)
     }
 
     /// No request runs.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.in_flight.load(Relaxed) == 0
+        self.in_flight.load(Acquire) == 0
     }
 
-    /// Judges the connection; `closing` if it was told to close already, so that what is left may take no longer than
-    /// a head.
-    pub(crate) fn next(&self, now: Instant, limits: &Limits, closing: bool) -> Next {
-        // A head can begin right after this judgement, so never look away for longer than one may take.
-        let next_look = now + limits.head_timeout;
+    /// Judges the connection; `closing` since when, if it was told to close already.
+    pub(crate) fn next(&self, now: Instant, limits: &Limits, closing: Option<Instant>) -> Next {
+        // What is judged here can change right after, so never look away for longer than the shortest limit.
+        let soon = CLOSING.min(limits.head_timeout);
+        let next_look = now + if closing.is_some() { soon } else { limits.head_timeout.min(limits.idle_timeout) };
         if !self.is_quiet() {
             return Next::Wait(next_look);
         }
+        let last_active = self.at(self.last_active.load(Relaxed));
         let head_since = self.head_since.load(Relaxed);
-        if head_since > 0 {
-            let due = self.at(head_since - 1) + limits.head_timeout;
-            return if now >= due { Next::Late } else { Next::Wait(due) };
-        }
-        let patience = if closing { limits.head_timeout } else { limits.idle_timeout };
-        let due = self.at(self.last_io.load(Relaxed)) + patience;
-        match (now >= due, closing) {
-            (false, _) => Next::Wait(due.min(next_look)),
-            (true, false) => Next::Idle,
-            (true, true) => Next::Late,
-        }
+        let head_due = (head_since > 0).then(|| self.at(head_since - 1) + limits.head_timeout);
+        let (due, then) = match (closing, head_due) {
+            (Some(closing), head_due) => {
+                // An answer on its way, or a tunnel, is more than a formality.
+                let busy = self.unsent.load(Relaxed) > 0 || self.is_upgraded();
+                let due = last_active.max(closing) + if busy { limits.head_timeout } else { soon };
+                (head_due.map_or(due, |head_due| head_due.min(due)), Next::Late)
+            }
+            (None, Some(head_due)) => (head_due, Next::Late),
+            (None, None) => (last_active + limits.idle_timeout, Next::Idle),
+        };
+        if now >= due { then } else { Next::Wait(due.min(next_look)) }
+    }
+
+    fn touch(&self) {
+        self.last_active.store(self.elapsed(), Relaxed);
     }
 
     fn at(&self, millis: u64) -> Instant {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -23,6 +23,7 @@ pin_project! {
         #[pin]
         state: State<S, S::Future>,
         in_flight: Option<InFlight>,
+        connect: bool,
     }
 }
 
@@ -41,11 +42,12 @@ where
     S: Service<Request<RequestBody>>,
 {
     pub(crate) fn new(service: S, request: Request<RequestBody>, in_flight: InFlight) -> Self {
-        Self { state: State::Readying { service, request: Some(request) }, in_flight: Some(in_flight) }
+        let connect = request.method() == Method::CONNECT;
+        Self { state: State::Readying { service, request: Some(request) }, in_flight: Some(in_flight), connect }
     }
 
     pub(crate) fn refused(status: StatusCode, close: bool, in_flight: InFlight) -> Self {
-        Self { state: State::Refused { status, close }, in_flight: Some(in_flight) }
+        Self { state: State::Refused { status, close }, in_flight: Some(in_flight), connect: false }
     }
 }
 
@@ -93,6 +95,10 @@ where
         let in_flight = this.in_flight.take();
         let response = match outcome {
             Ok(Ok(response)) => {
+                let status = response.status();
+                if status == StatusCode::SWITCHING_PROTOCOLS || (*this.connect && status.is_success()) {
+                    in_flight.iter().for_each(InFlight::upgrades);
+                }
                 return Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, in_flight))));
             }
             Ok(Err(error)) => {

@@ -61,6 +61,11 @@ pub(crate) async fn run<S, B>(
         let connection = pin!(builder.serve_connection_with_upgrades(io, entry));
         drive(connection, &link, stop).await
     };
+    if link.activity.is_upgraded() {
+        // The stream is the service's now, and the connection open, and in its place, as long as that keeps it.
+        link.stream_left().await;
+        return;
+    }
     drop(open);
     if end == End::Spoken && !link.activity.is_ended() {
         if let Some(stream) = link.take_stream() {
@@ -104,6 +109,7 @@ async fn drive(mut connection: Pin<&mut impl Connection>, link: &Link, mut stop:
     let mut stop = pin!(async move { stop.wait_for(|stop| *stop).await.is_ok() });
     let mut timer = pin!(tokio::time::sleep(limits.head_timeout));
     let mut stage = Stage::Serving;
+    let mut closing = None;
     poll_fn(|cx| {
         loop {
             // First of all, so that whatever the client did is known when the rest is judged.
@@ -120,16 +126,20 @@ async fn drive(mut connection: Pin<&mut impl Connection>, link: &Link, mut stop:
                 link.set_probing(false);
                 stage = Stage::Closing(if link.activity.is_quiet() { End::Silent } else { End::Spoken });
                 connection.as_mut().graceful_shutdown();
+                let now = Instant::now();
+                closing = Some(now);
+                timer.as_mut().reset(now);
                 continue;
             }
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            let closing = matches!(stage, Stage::Closing(_));
-            match link.activity.next(Instant::now(), limits, closing) {
+            let now = Instant::now();
+            match link.activity.next(now, limits, closing) {
                 Next::Wait(until) => timer.as_mut().reset(until),
                 Next::Idle => {
                     stage = Stage::Closing(End::Silent);
+                    closing = Some(now);
                     connection.as_mut().graceful_shutdown();
                 }
                 Next::Late => return Poll::Ready(End::Silent),

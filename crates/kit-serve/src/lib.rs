@@ -42,8 +42,9 @@
 //!   tasks end at their next `.await`.
 //! - **The stop.** When the future given to [`serve`](Server::serve) is ready, connections and requests that
 //!   have reached the machine by then are still taken, and the port is closed. Idle connections are closed at
-//!   once; the others are told (`connection: close`, GOAWAY) and end with their running requests, bodies
-//!   included. What is left after [`stop_within`](Server::stop_within) is cut, and [`Stopped`] says how much
+//!   once, those with half a head after a second; the others are told (`connection: close`, GOAWAY) and end with
+//!   their running requests, bodies included. Upgraded connections (WebSocket) end when the service drops their
+//!   streams. What is left after [`stop_within`](Server::stop_within) is cut, and [`Stopped`] says how much
 //!   that was.
 //! - **The last answer arrives.** A connection that the server ends after an answer is read on for up to a
 //!   second, and what comes is thrown away; otherwise the answer to a client that is still sending would be
@@ -56,12 +57,15 @@
 //! | limit | default | over it |
 //! |---|---|---|
 //! | [`head_timeout`](Server::head_timeout) | 10 s | closed |
-//! | [`idle_timeout`](Server::idle_timeout) | 75 s | closed |
+//! | [`idle_timeout`](Server::idle_timeout) | 75 s | closed; over HTTP/2 also for half a head |
 //! | [`head_limit`](Server::head_limit) | 64 KiB | 431 |
 //! | [`max_headers`](Server::max_headers) | 100 | 431 |
 //! | [`body_limit`](Server::body_limit) | none | 413 if announced, else an error for who reads the body |
 //! | [`connections`](Server::connections) | none | wait in the operating system's queue |
 //! | [`stop_within`](Server::stop_within) | 10 s | cut |
+//!
+//! Over HTTP/2, [`head_timeout`](Server::head_timeout) ends only clients that do not begin to speak it. A head that
+//! never ends is not noticed as long as other requests run on its connection.
 //!
 //! An HTTP/2 connection may have 200 streams at once, which is hyper's limit. A body has no limit by default,
 //! because the server never buffers one: limits belong to those who do. The time of a whole request is not
@@ -102,6 +106,7 @@ mod error;
 mod limits;
 mod linger;
 mod link;
+mod part;
 mod request_body;
 mod response_body;
 mod server;

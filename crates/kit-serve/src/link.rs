@@ -1,10 +1,14 @@
 //! The state of one connection, shared by its stream, its requests and its driver.
 
+use std::io;
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kit_base::Peer;
+use socket2::{SockRef, Socket};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use crate::activity::Activity;
 use crate::shared::Shared;
@@ -17,13 +21,25 @@ pub(crate) struct Link {
     pub(crate) activity: Activity,
     /// Whether the stream asks the operating system itself for bytes of which the runtime does not know yet.
     probing: AtomicBool,
-    /// The stream, once hyper is done with it: hyper drops it, and a connection that is to end well outlives that.
+    /// The stream, once hyper or who took it over is done with it and drops it: a connection that is to end well
+    /// outlives that.
     left_over: Mutex<Option<TcpStream>>,
+    left: Notify,
+    /// A second handle on a socket that was upgraded and so is somebody else's, to cut it by.
+    handle: Mutex<Option<Socket>>,
 }
 
 impl Link {
     pub(crate) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
-        Self { shared, peer, activity: Activity::new(), probing: AtomicBool::new(false), left_over: Mutex::new(None) }
+        Self {
+            shared,
+            peer,
+            activity: Activity::new(),
+            probing: AtomicBool::new(false),
+            left_over: Mutex::new(None),
+            left: Notify::new(),
+            handle: Mutex::new(None),
+        }
     }
 
     pub(crate) fn set_probing(&self, probing: bool) {
@@ -35,11 +51,44 @@ impl Link {
     }
 
     pub(crate) fn leave(&self, stream: TcpStream) {
-        *self.left_over.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+        *lock(&self.left_over) = Some(stream);
+        self.left.notify_one();
     }
 
     pub(crate) fn take_stream(&self) -> Option<TcpStream> {
-        self.left_over.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.left_over).take()
+    }
+
+    /// Waits until the stream of an upgraded connection was dropped. Dropping this future before cuts the connection.
+    pub(crate) async fn stream_left(&self) {
+        let cut = CutOnDrop(self);
+        self.left.notified().await;
+        drop(cut);
+    }
+
+    /// Keeps a way to cut the connection once its stream is somebody else's.
+    pub(crate) fn keep_handle(&self, stream: &TcpStream) -> io::Result<()> {
+        let mut handle = lock(&self.handle);
+        if handle.is_none() {
+            *handle = Some(SockRef::from(stream).try_clone()?);
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends both directions of an upgraded socket, whoever holds it, and gives the second handle back.
+struct CutOnDrop<'a>(&'a Link);
+
+impl Drop for CutOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(socket) = lock(&self.0.handle).take() {
+            // Fails when the client was faster, which is as good.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -57,11 +106,38 @@ impl InFlight {
     pub(crate) fn shared(&self) -> &Shared {
         &self.0.shared
     }
+
+    /// The service gives the connection, or this stream of it, to another protocol.
+    pub(crate) fn upgrades(&self) {
+        self.0.activity.set_upgraded();
+    }
+
+    /// For a part of the answer's body.
+    pub(crate) fn unsent(&self) -> Unsent {
+        self.0.activity.part_began();
+        Unsent(Arc::clone(&self.0))
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.activity.request_ended();
         self.0.shared.stats.request_ended();
+    }
+}
+
+/// A part of a body on its way, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Unsent(Arc<Link>);
+
+impl Unsent {
+    pub(crate) fn advanced(&self) {
+        self.0.activity.part_advanced();
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        self.0.activity.part_ended();
     }
 }

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use crate::error::{BoxError, Problem};
 use crate::link::InFlight;
+use crate::part::Part;
 
 pin_project! {
     /// The service's body, or none for the server's own answers. Its request counts as running until the body ends or
@@ -36,7 +37,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    type Data = B::Data;
+    type Data = Part<B::Data>;
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
@@ -47,7 +48,10 @@ where
         // Unwind safe, because after a panic the body is dropped without being polled again.
         let failure: BoxError = match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
             Ok(frame) => match ready!(frame) {
-                Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Some(Ok(frame)) => {
+                    let unsent = this.in_flight.as_ref().map(InFlight::unsent);
+                    return Poll::Ready(Some(Ok(frame.map_data(|data| Part::new(data, unsent)))));
+                }
                 None => {
                     *this.in_flight = None;
                     return Poll::Ready(None);

@@ -61,13 +61,24 @@ impl Server {
     /// The time in which a request's head must arrive, from its first byte on, for the first one from the acceptance
     /// of the connection on. Whoever takes longer, or never sends anything, is disconnected. At least 1 ms; 10 s
     /// unless set.
+    ///
+    /// Over HTTP/2 it holds for what a client sends first (the preface); a head that never ends is no request there,
+    /// so [`idle_timeout`](Self::idle_timeout) ends it, unless other requests run on the connection.
     pub fn head_timeout(mut self, limit: Duration) -> Self {
         self.limits.head_timeout = bounded(limit);
         self
     }
 
-    /// How long a connection may stay open without a request. At least 1 ms; 75 s unless set, which is longer than
+    /// How long a connection may stay open without a request, from the end of the last one (its answer sent) on; over
+    /// HTTP/2 whatever frames pass meanwhile, so PINGs keep no connection open. It then begins to close, which an
+    /// HTTP/2 client that does not answer can delay by a second. At least 1 ms; 75 s unless set, which is longer than
     /// usual load balancers keep theirs.
+    ///
+    /// An answer that the service has produced whole, but the client no longer reads, is given up after this time and
+    /// another [`head_timeout`](Self::head_timeout); as long as the service produces it, the request runs.
+    ///
+    /// It does not hold for upgraded connections; an HTTP/2 connection with a tunnel (CONNECT) is idle when no bytes
+    /// pass at all.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle_timeout = bounded(limit);
         self
@@ -98,13 +109,14 @@ impl Server {
     }
 
     /// The number of connections open at once; more wait in the operating system's queue until one ends. Unlimited
-    /// unless set.
+    /// unless set. An upgraded connection (WebSocket) counts until the service drops its stream.
     pub fn connections(mut self, count: NonZeroUsize) -> Self {
         self.limits.connections = count.get();
         self
     }
 
-    /// How long running requests may take to end after the stop; then they are cut. 10 s unless set.
+    /// How long running requests, and upgraded connections, may take to end after the stop; then they are cut. 10 s
+    /// unless set.
     pub fn stop_within(mut self, limit: Duration) -> Self {
         self.limits.stop_within = limit;
         self
@@ -138,8 +150,14 @@ impl Server {
     /// # Cancellation
     ///
     /// Dropping the future closes the port and all connections, and drops the futures of all running requests:
-    /// their tasks end at the next `.await`. A protocol upgrade (WebSocket) belongs to the service that took it, so neither that nor the
-    /// stop ends one.
+    /// their tasks end at the next `.await`.
+    ///
+    /// # Protocol upgrades
+    ///
+    /// The stream of an upgraded connection (WebSocket, or an HTTP/1 CONNECT) belongs to the service that took it, and
+    /// so does its goodbye: the server waits for it to be dropped, as for a request. At the end of
+    /// [`stop_within`](Self::stop_within), and when this future is dropped, its socket is shut down in both directions,
+    /// which both ends see as the end of the stream. Until then each needs a second file descriptor.
     pub async fn serve<S, B>(self, service: S, shutdown: impl Future<Output = ()>) -> Stopped
     where
         S: tower_service::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,

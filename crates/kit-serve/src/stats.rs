@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 ///
 /// | method | kind | moves |
 /// |---|---|---|
-/// | [`connections_open`](Self::connections_open) | gauge | when a connection is accepted, and when its last answer is sent |
+/// | [`connections_open`](Self::connections_open) | gauge | when a connection is accepted, and when its last answer is sent or its upgraded stream is dropped |
 /// | [`connections_total`](Self::connections_total) | counter | when a connection is accepted |
 /// | [`requests_open`](Self::requests_open) | gauge | when a request's head is read, and when its response's body ends or is dropped |
 /// | [`requests_total`](Self::requests_total) | counter | when a request's head is read |
@@ -30,7 +30,7 @@ struct Counters {
 }
 
 impl Stats {
-    /// The connections that are open now.
+    /// The connections that are open now, upgraded ones included.
     #[must_use]
     pub fn connections_open(&self) -> u64 {
         self.0.connections_open.load(Relaxed)

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stopped {
-    /// Connections that were still busy when the time for the stop was over, and were cut.
+    /// Connections that were still busy, or upgraded, when the time for the stop was over, and were cut.
     pub cut_connections: u64,
     /// Requests that ran on them, or whose answers were still being produced.
     pub cut_requests: u64,

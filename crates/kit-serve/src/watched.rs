@@ -57,6 +57,14 @@ impl Watched {
         }
     }
 
+    /// Before anything is written: an upgrade is never granted (by the head of a 101) without a way to cut it.
+    fn before_write(&self) -> io::Result<()> {
+        match (&self.stream, self.speaks) {
+            (Some(stream), Speaks::Http1) if self.link.activity.is_upgraded() => self.link.keep_handle(stream),
+            _ => Ok(()),
+        }
+    }
+
     fn note_read(&mut self, bytes: &[u8]) {
         if let Speaks::MaybeHttp2(seen) = self.speaks {
             let all = seen + bytes.len();
@@ -66,8 +74,7 @@ impl Watched {
             } else if all < HTTP2_BEGUN {
                 Speaks::MaybeHttp2(all)
             } else {
-                // From here on an idle HTTP/2 connection is one without streams, whatever frames pass.
-                self.link.activity.head_done();
+                self.link.activity.http2_began();
                 Speaks::Http2
             };
         }
@@ -104,8 +111,9 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.before_write()?;
         let written = ready!(self.stream().poll_write(cx, buf))?;
-        self.link.activity.wrote();
+        self.link.activity.bytes_passed();
         Poll::Ready(Ok(written))
     }
 
@@ -114,8 +122,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.before_write()?;
         let written = ready!(self.stream().poll_write_vectored(cx, bufs))?;
-        self.link.activity.wrote();
+        self.link.activity.bytes_passed();
         Poll::Ready(Ok(written))
     }
 

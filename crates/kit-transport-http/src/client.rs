@@ -4,6 +4,7 @@ mod call;
 mod hooks;
 mod reply;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -67,13 +68,13 @@ impl HttpClient {
     /// As [`new`](Self::new).
     pub fn with_client(base: impl AsRef<str>, client: reqwest::Client) -> Result<Self, BuildError> {
         let text = base.as_ref();
-        let wrong = |why: &str| BuildError::new(format!("{text:?} is not the base URL of a service: {why}"));
+        let wrong =
+            |why: &str| BuildError::new(format!("{:?} is not the base URL of a service: {why}", without_user(text)));
         let base = Url::parse(text).map_err(|error| wrong("it cannot be parsed").because(error))?;
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
             return Err(wrong("want http://host:port or https://host:port"));
         }
         if !base.username().is_empty() || base.password().is_some() {
-            // The text is not shown: it holds a password.
             return Err(BuildError::new(
                 "the base URL of a service must not hold a user: set Authorization in a before hook",
             ));
@@ -138,7 +139,8 @@ impl<C> HttpClient<C> {
         self
     }
 
-    /// Runs before a request is sent: it may set headers. Go kit: `ClientBefore`.
+    /// Runs before a request is sent: it may set headers, `host` too, but not `content-length` and `transfer-encoding`,
+    /// which are the connection's. Go kit: `ClientBefore`.
     #[doc(alias = "ClientBefore")]
     #[must_use]
     pub fn before(mut self, hook: impl Fn(&Context, &mut HeaderMap) + Send + Sync + 'static) -> Self {
@@ -211,6 +213,15 @@ impl<C> Clone for HttpClient<C> {
 impl<C> fmt::Debug for HttpClient<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpClient").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// The URL as it may be shown: what may be a password is left out, in URLs that cannot be parsed too.
+fn without_user(url: &str) -> Cow<'_, str> {
+    let Some((user, host)) = url.rsplit_once('@') else { return url.into() };
+    match user.split_once("://") {
+        Some((scheme, _)) if !scheme.contains(':') => format!("{scheme}://…@{host}").into(),
+        _ => format!("…@{host}").into(),
     }
 }
 

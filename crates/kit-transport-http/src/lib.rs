@@ -71,9 +71,9 @@
 //! | step | what runs | on failure |
 //! |---|---|---|
 //! | 1 | the route is found | 404, or 405 with `Allow`; no hooks but those of step 8 |
-//! | 2 | `grpc-timeout`, or a `Deadline` in the extensions, becomes the deadline | 400, after step 3 |
+//! | 2 | the earlier of `grpc-timeout` and a `Deadline` in the extensions becomes the deadline | 400, after step 3 |
 //! | 3 | [`before`](HttpServer::before) hooks, in order; they may change the context | |
-//! | 4 | the body is read, whole | 413, 408, 400 if it breaks off |
+//! | 4 | the body is read, whole, if its `Content-Encoding` is `identity` or none | 415, 413, 408, 400 if it breaks off |
 //! | 5 | the request is decoded | 415, 400 |
 //! | 6 | the endpoint is called | the status of the error's kind; 504 at the deadline, from step 4 on |
 //! | 7 | the outcome is encoded; [`after`](HttpServer::after) hooks, in order, if there is an answer | 500 |
@@ -95,8 +95,9 @@
 //! [`HttpClient`] makes a typed endpoint for each operation, over one pool of connections. A call takes nothing from the
 //! context that it is given but the deadline, outbound metadata, trace, baggage and what is to be
 //! [passed on](HttpClient::pass_on): a handler may hand its own context to a client, and no credentials leak.
-//! [`before`](HttpClient::before) hooks, sending, [`after`](HttpClient::after) hooks (at the head), decoding and
-//! [`finalizer`](HttpClient::finalizer)s follow each other; where nothing was sent, only finalizers run.
+//! Of outbound metadata, `host`, `content-length` and `transfer-encoding` are not sent: they come from URL and body.
+//! [`before`](HttpClient::before) hooks (which may set `host`), sending, [`after`](HttpClient::after) hooks (at the head),
+//! decoding and [`finalizer`](HttpClient::finalizer)s follow each other; where nothing was sent, only finalizers run.
 //!
 //! | setting | default | unit and meaning |
 //! |---|---|---|
@@ -111,7 +112,9 @@
 //!
 //! [`Json`] by default, [`Protobuf`] with its feature, [`Raw`] for bytes, a closure, or a pair of any two: the first for
 //! requests, the second for answers. [`EncodeOutcome`] sees the whole `Result`, for wires whose errors travel inside the
-//! answer. A response that carries an [`http::StatusCode`] or headers has them put over those of its encoding.
+//! answer. A response that carries an [`http::StatusCode`] or headers has them put over those of its encoding; not so one
+//! that a client received: a gateway that answers with it sends the message alone. What is to be passed on is set on a
+//! `Response` of one's own.
 //!
 //! # Behaviour
 //!
@@ -120,6 +123,7 @@
 //!   future of a call closes its connection (over HTTP/2, resets its stream).
 //! - **Runtime.** Both sides need tokio with its timer; the server only where a request has to wait.
 //! - **Limits.** Bodies are whole in memory on both sides, up to their limits. Trailers are not sent.
+//!   Bodies are not compressed; for requests that are, put tower-http's `RequestDecompressionLayer` over the server.
 //!
 //! # Errors
 //!
@@ -137,8 +141,10 @@
 //! | the message cannot be encoded, the route is none, TLS is missing | `Internal` | `NotSent` |
 //! | the answer cannot be decoded, or is too long | `Internal` | `Remote` |
 //!
+//! Of what a peer says, texts are cut at 2 KiB, longer reasons left out, and retry-after is ten years at most.
+//!
 //! On the server, errors of its own have these reasons: `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `MALFORMED_REQUEST`,
-//! `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE`, `PANIC`.
+//! `UNSUPPORTED_MEDIA_TYPE`, `UNSUPPORTED_CODING`, `BODY_TOO_LARGE`, `PANIC`.
 //!
 //! # Events and log fields
 //!
@@ -171,6 +177,8 @@ mod client;
 mod codec;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod error;
+#[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
+mod foreign;
 mod params;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod route;

@@ -141,6 +141,10 @@ fn wrong_with(route: &Route) -> Option<&'static str> {
     if path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Some("no segment of the path may be . or ..");
     }
+    // Older routers took them for parameters, and axum refuses them, by a panic.
+    if path.split('/').any(|segment| segment.starts_with([':', '*'])) {
+        return Some("no segment may begin with : or *, write parameters in braces: `{id}`, or `{*rest}` at the end");
+    }
     let mut params = Vec::new();
     let mut ended = false;
     for piece in route.pieces() {

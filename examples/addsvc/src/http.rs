@@ -3,17 +3,17 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use kit_base::Error;
+use kit_base::{Error, Observer};
 use kit_transport_http::{BuildError, HttpClient, HttpServer, HttpService, Reply};
 
 use crate::{Add, AddEndpoints, AddError};
 
-/// Serves addsvc over HTTP: `POST /sum`, `POST /concat`.
+/// Serves addsvc over HTTP: `POST /sum`, `POST /concat`. The observer is told of panics.
 ///
 /// # Errors
 /// None that a user could cause: the routes are fixed.
-pub fn http_service(service: impl Add) -> Result<HttpService, BuildError> {
-    AddEndpoints::new(service).bind(HttpServer::new().error_encoder(encode_error)).build()
+pub fn http_service(service: impl Add, observer: impl Observer + 'static) -> Result<HttpService, BuildError> {
+    AddEndpoints::new(service).bind(HttpServer::new().error_encoder(encode_error).observer(observer)).build()
 }
 
 /// Calls the addsvc at this URL.

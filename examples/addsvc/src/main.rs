@@ -4,15 +4,17 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use addsvc::{Adder, http_service};
 use axum::Router;
 use axum::routing::get;
 use clap::Parser;
 use http::StatusCode;
-use kit_base::Readiness;
-use kit_serve::Server;
-use tokio::sync::watch;
+use kit_base::{Event, Readiness};
+use kit_serve::{Server, Stats};
+use tokio::sync::oneshot;
 
 /// Adds numbers and joins texts, over HTTP.
 #[derive(Debug, Parser)]
@@ -20,7 +22,7 @@ struct Flags {
     /// Where to serve HTTP.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
     http_addr: String,
-    /// Where to serve /healthz and /readyz.
+    /// Where to serve /healthz, /readyz and /stats.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     debug_addr: String,
 }
@@ -41,13 +43,13 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let debug = Server::bind(&flags.debug_addr).await?;
     let signal = kit_serve::signal()?;
     let (http_addr, debug_addr) = (http.local_addr(), debug.local_addr());
-    let readiness = Readiness::new();
-    let (stop, stopped) = watch::channel(());
-    let stopped = || {
-        let mut stopped = stopped.clone();
-        // The channel ends only with this function, which waits for both servers.
-        async move { stopped.changed().await.unwrap_or(()) }
-    };
+    let (readiness, panics) = (Readiness::new(), Arc::new(AtomicU64::new(0)));
+    let pages = debug_pages(readiness.clone(), http.stats(), panics.clone());
+    let service = http_service(Adder, move |event: &Event<'_>| {
+        if event.what == "panicked" {
+            panics.fetch_add(1, Relaxed);
+        }
+    })?;
 
     println!("addsvc: http on {http_addr}, debug on {debug_addr}; try");
     println!(r#"  curl -H 'content-type: application/json' -d '{{"a":1,"b":2}}' http://{http_addr}/sum"#);
@@ -55,30 +57,31 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     println!("  curl http://{debug_addr}/readyz");
     readiness.set(true);
 
-    let serving = async {
-        tokio::join!(
-            http.serve(http_service(Adder)?, stopped()),
-            debug.serve(debug_pages(readiness.clone()), stopped())
-        );
-        Ok::<(), Box<dyn Error>>(())
-    };
-    let stopping = async {
+    let stopping = async move {
         signal.await;
         readiness.set(false);
         println!("addsvc: stopping");
-        stop.send_replace(());
     };
-    tokio::join!(serving, stopping).0
+    // The debug pages tell that the service is not ready until it has answered its last request.
+    let (drained, all_drained) = oneshot::channel::<()>();
+    let serving = async {
+        http.serve(service, stopping).await;
+        drop(drained);
+    };
+    tokio::join!(serving, debug.serve(pages, async { all_drained.await.unwrap_or(()) }));
+    Ok(())
 }
 
-fn debug_pages(readiness: Readiness) -> Router {
+fn debug_pages(readiness: Readiness, stats: Stats, panics: Arc<AtomicU64>) -> Router {
     let ready = move || async move {
         match readiness.is_ready() {
             true => (StatusCode::OK, "ready\n"),
             false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
         }
     };
-    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready))
+    let stats =
+        move || async move { format!("requests {}\npanics {}\n", stats.requests_total(), panics.load(Relaxed)) };
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).route("/stats", get(stats))
 }
 
 #[expect(clippy::print_stderr, reason = "the last words of the program")]

@@ -68,9 +68,9 @@ fn http_service(go_compat: bool) -> Result<HttpService, BuildError> {
     endpoints.bind(server).build()
 }
 
-/// Go kit's default: whatever fails is 500 with the error's text.
+/// Go kit's default: whatever fails is 500 with the error's text, as far as that is meant for peers.
 fn go_error(error: &Error) -> Option<Response<Bytes>> {
-    let mut answer = Response::new(Bytes::from(error.message().to_owned()));
+    let mut answer = Response::new(Bytes::from(error.peer_message().to_owned()));
     *answer.status_mut() = match error.kind() {
         Kind::NotFound => StatusCode::NOT_FOUND,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

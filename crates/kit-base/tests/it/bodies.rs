@@ -181,8 +181,47 @@ fn a_body_that_is_dropped_before_its_end_means_that_the_reader_left() {
             let _ = next(&mut body);
         }
         drop(body);
-        log.expect(["b: caller, Left", "a: caller, Left"]);
+        match polls {
+            // Nobody wanted more than the head: a HEAD request, a caller that looks at the status alone.
+            0 => log.expect(["b: success, Answered", "a: success, Answered"]),
+            _ => log.expect(["b: caller, Left", "a: caller, Left"]),
+        }
     }
+}
+
+#[test]
+fn a_body_is_over_with_the_last_byte_of_the_length_that_was_announced() {
+    let log = Log::default();
+    let steps = [Step::Data("x"), Step::Data("y"), Step::Pending];
+    let mut body = Box::pin(answer(&log, 200, &[("content-length", "2")], script(steps)).into_body());
+    log.expect(HEAD);
+    assert!(next(&mut body).is_ready());
+    log.expect([]);
+    assert!(next(&mut body).is_ready());
+    // hyper's HTTP/1 asks for no more.
+    log.expect(["b: success, Answered", "a: success, Answered"]);
+    drop(body);
+    log.expect([]);
+}
+
+#[test]
+fn a_body_of_grpc_that_ends_without_a_status_is_a_fault() {
+    let grpc = [("content-type", "application/grpc")];
+    let log = Log::default();
+    let body = answer(&log, 200, &grpc, script([Step::Data("x")])).into_body();
+    log.expect(HEAD);
+    now(body.collect()).map(drop).unwrap();
+    log.expect(["b: fault, Answered", "a: fault, Answered"]);
+    // The status is what a reader waits for: who does not has left.
+    drop(answer(&log, 200, &grpc, script([Step::Data("x")])));
+    log.expect([
+        "a admits",
+        "b admits",
+        "b answers success",
+        "a answers success",
+        "b: caller, Left",
+        "a: caller, Left",
+    ]);
 }
 
 #[test]
@@ -206,9 +245,8 @@ fn a_panic_of_the_body_is_a_fault_even_if_the_body_is_dropped_later() {
     log.expect(HEAD);
     assert!(next(&mut body).is_ready());
     assert!(panics(|| next(&mut body).is_ready()));
-    log.expect(["b: fault, Panicked", "a: fault, Panicked"]);
     drop(body);
-    log.expect([]);
+    log.expect(["b: fault, Panicked", "a: fault, Panicked"]);
 }
 
 #[test]
@@ -251,14 +289,17 @@ fn a_body_and_its_permits_outlive_the_endpoint() {
     let guarded = Guard::new(Probe::new("a", &log)).layer(endpoint);
     let answer = now(guarded.call(http::Request::new(()))).unwrap();
     drop(guarded);
+    log.expect(["a admits", "a answers success"]);
     drop(answer);
-    log.expect(["a admits", "a answers success", "a: caller, Left"]);
+    log.expect(["a: success, Answered"]);
 }
 
 /// Something of one's own that is kept until an answer is over.
 struct Note(Log, bool);
 
 impl Hold for Note {
+    fn on_drop(&mut self, _: kit_base::Cause) {}
+
     fn end(mut self, end: &StreamEnd<'_>) {
         self.1 = true;
         self.0.add(match end {
@@ -279,7 +320,7 @@ impl Drop for Note {
 #[test]
 fn a_hold_of_ones_own_rides_in_a_body() {
     let log = Log::default();
-    let held = |steps| HeldBody::new(script(steps), Some(Note(log.clone(), false)));
+    let held = |steps| HeldBody::new(script(steps), Some(Note(log.clone(), false)), None);
     now(held([Step::Data("x"), Step::Data("y")]).collect()).unwrap();
     log.expect(["complete, trailers false"]);
     now(held([Step::Data("x"), Step::Trailers(&[])]).collect()).unwrap();

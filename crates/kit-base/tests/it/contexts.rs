@@ -129,10 +129,20 @@ fn a_child_of_nothing_is_nothing() {
 }
 
 #[test]
-fn credentials_are_never_passed_on() {
-    for name in ["authorization", "Authorization", "proxy-authorization", "cookie", "COOKIE", "x-api-key"] {
+fn credentials_and_framing_are_never_passed_on() {
+    for name in [
+        "authorization",
+        "Authorization",
+        "proxy-authorization",
+        "cookie",
+        "COOKIE",
+        "x-api-key",
+        "Host",
+        "content-length",
+        "te",
+    ] {
         let error = PassOn::new(["x-tenant", name]).unwrap_err();
-        assert_eq!(error.message(), format!("{name:?} holds credentials, which are not passed on"));
+        assert_eq!(error.message(), format!("{name:?} is not passed on: it is the caller's own"));
         assert_eq!(error.kind(), kit_base::Kind::InvalidArgument);
     }
 }

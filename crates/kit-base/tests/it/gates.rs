@@ -302,8 +302,38 @@ fn a_gate_that_panics_when_its_call_is_dropped_harms_nobody_else() {
         }
     }
     let log = Log::default();
-    let never = Func(|_: Request<u8>| std::future::pending::<Result<u8, Error>>());
-    let guarded = Guard::new(Probe::new("outer", &log)).layer(Guard::new(Careless).layer(never));
+    let never = || Func(|_: Request<u8>| std::future::pending::<Result<u8, Error>>());
+    let guarded = Guard::new(Probe::new("outer", &log)).layer(Guard::new(Careless).layer(never()));
     drop(guarded.call(Request::new(1)));
     log.expect(["outer admits", "outer: caller, Left"]);
+    // In a tuple as well, and when the call is answered.
+    let tuple = Guard::new((Probe::new("outer", &log), Careless));
+    drop(tuple.layer(never()).call(Request::new(1)));
+    log.expect(["outer admits", "outer: caller, Left"]);
+    let at_once = Func(|_: Request<u8>| std::future::ready(Ok::<u8, Error>(1)));
+    assert!(panics(|| now(tuple.layer(at_once).call(Request::new(1))).is_ok()));
+    log.expect(["outer admits", "outer answers success", "outer: success, Answered"]);
+}
+
+#[test]
+fn a_panic_above_the_gates_says_nothing_of_the_endpoint() {
+    let log = Log::default();
+    let never = Func(|_: Request<u8>| std::future::pending::<Result<u8, Error>>());
+    let guarded = Guard::new(Probe::new("a", &log)).layer(never);
+    assert!(panics(|| {
+        let _running = guarded.call(Request::new(1));
+        panic!("the caller's own")
+    }));
+    log.expect(["a admits", "a: caller, Left"]);
+}
+
+#[test]
+fn a_panic_of_the_judgement_is_a_fault_also_when_it_is_caught_outside() {
+    let log = Log::default();
+    let at_once = Func(|_: Request<u8>| std::future::ready(Ok::<u8, Error>(1)));
+    let judge = |_: &Result<u8, Error>| -> Judgement { panic!("in the judgement") };
+    let guarded = Guard::with(Probe::new("a", &log), judge, kit_base::Monotonic).layer(at_once);
+    let outcome: Result<u8, Error> = now(kit_base::catch_panic(|| guarded.call(Request::new(1))));
+    assert_eq!(outcome.unwrap_err().reason(), Some("PANIC"));
+    log.expect(["a admits", "a: fault, Panicked"]);
 }

@@ -12,8 +12,8 @@ fn a_request_is_a_message_and_its_context() {
     let mut request = Request::new(1u8);
     *request.message_mut() += 1;
     request.context_mut().outbound_mut().insert(NAME, HeaderValue::from_static("a"));
-    let (context, message) = request.map(|n| n.to_string()).into_parts();
-    assert_eq!((message.as_str(), &context.outbound()[NAME]), ("2", &HeaderValue::from_static("a")));
+    let (context, message) = request.into_parts();
+    assert_eq!((message, &context.outbound()[NAME]), (2, &HeaderValue::from_static("a")));
     assert_eq!(Request::<_>::from_parts(context, 3).into_message(), 3);
 }
 
@@ -23,7 +23,6 @@ fn a_response_allocates_its_parts_when_they_are_used() {
     let mut plain = Response::new(1u8);
     assert!(plain.parts().is_none());
     *plain.message_mut() += 1;
-    assert_eq!(Response::from(2u8).message(), plain.message());
 
     let full = plain.with_header(NAME, HeaderValue::from_static("a")).with_status(StatusCode::CREATED);
     let full = full.map(|n| n * 2).with_header(NAME, HeaderValue::from_static("b"));

@@ -62,11 +62,24 @@ fn unavailable_with_a_push_back_is_overloaded() {
 
 #[test]
 fn breakers_count_transient_expired_and_fault() {
-    let failures = [Verdict::Transient, Verdict::Expired, Verdict::Fault];
-    for verdict in [Verdict::Success, Verdict::Caller, Verdict::Overloaded].into_iter().chain(failures) {
-        assert_eq!(verdict.is_failure(), failures.contains(&verdict), "{verdict:?}");
+    let failures = [Kind::Unavailable, Kind::DeadlineExceeded, Kind::Internal, Kind::Unknown, Kind::DataLoss];
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Cancelled) {
+        let judgement = Judgement::of_kind(kind);
+        assert_eq!(judgement.is_failure(), failures.contains(&kind), "{kind}");
+        let verdict = judgement.verdict;
         assert_eq!(verdict.as_str(), format!("{verdict:?}").to_lowercase());
     }
+    assert!(!Judgement::SUCCESS.is_failure());
+}
+
+#[test]
+fn a_refusal_of_this_side_is_no_failure_of_the_peer() {
+    for kind in Kind::ALL {
+        assert!(!Judgement::of_parts(kind, Origin::LocalRefusal, RetryHint::None).is_failure(), "{kind}");
+    }
+    // A peer that cannot be connected to has failed; a call that was late before it was sent has not.
+    assert!(Judgement::of_parts(Kind::Unavailable, Origin::NotSent, RetryHint::None).is_failure());
+    assert!(!Judgement::of_parts(Kind::DeadlineExceeded, Origin::NotSent, RetryHint::None).is_failure());
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(super) fn failure(error: &ErrorEnum) -> TokenStream {
             }
         }
     };
+    let plain = (!failures.is_empty()).then(|| quote!(plain => plain,));
     let origin = of_other("origin", quote!(::kit_endpoint::base::Origin::Remote));
     let hint = of_other("retry_hint", quote!(::kit_endpoint::base::RetryHint::None));
     quote! {
@@ -42,6 +43,13 @@ pub(super) fn failure(error: &ErrorEnum) -> TokenStream {
             fn retry_hint(&self) -> ::kit_endpoint::base::RetryHint {
                 #hint
             }
+
+            fn into_answer(self) -> Self {
+                match self {
+                    Self::#other(error) => Self::#other(::kit_endpoint::base::Failure::into_answer(error)),
+                    #plain
+                }
+            }
         }
     }
 }
@@ -53,8 +61,13 @@ pub(super) fn conversions(error: &ErrorEnum) -> TokenStream {
     // What has fields cannot be made again from kind, reason and text, and stays whole in `other`.
     let back = failures.iter().filter(|failure| is_empty(&failure.fields)).map(|failure| {
         let FailureVariant { ident, kind, reason, .. } = failure;
+        let text = constant(failure).map_or_else(|| quote!(&Self::#ident {}), |text| quote!(&#text));
         quote! {
-            (::kit_endpoint::base::Kind::#kind, ::core::option::Option::Some(#reason)) => Self::#ident {},
+            (::kit_endpoint::base::Kind::#kind, ::core::option::Option::Some(#reason))
+                if ::kit_endpoint::__private::says_no_more(&error, #text) =>
+            {
+                Self::#ident {}
+            }
         }
     });
     quote! {
@@ -71,9 +84,6 @@ pub(super) fn conversions(error: &ErrorEnum) -> TokenStream {
         #[automatically_derived]
         impl ::core::convert::From<::kit_endpoint::base::Error> for #ident {
             fn from(error: ::kit_endpoint::base::Error) -> Self {
-                if !::kit_endpoint::__private::says_no_more(&error) {
-                    return Self::#other(error);
-                }
                 match (error.kind(), error.reason()) {
                     #(#back)*
                     _ => Self::#other(error),
@@ -84,9 +94,8 @@ pub(super) fn conversions(error: &ErrorEnum) -> TokenStream {
 }
 
 fn to_error(name: &Ident, failure: &FailureVariant) -> TokenStream {
-    let FailureVariant { ident, kind, reason, message, .. } = failure;
-    let constant = message.as_ref().and_then(|message| message.constant.as_deref());
-    let (pattern, text) = match constant {
+    let FailureVariant { ident, kind, reason, .. } = failure;
+    let (pattern, text) = match constant(failure) {
         Some(text) => (quote!(#name::#ident { .. }), quote!(#text)),
         None => (quote!(error @ #name::#ident { .. }), quote!(::std::string::ToString::to_string(&error))),
     };
@@ -95,6 +104,11 @@ fn to_error(name: &Ident, failure: &FailureVariant) -> TokenStream {
             ::kit_endpoint::base::Error::new(::kit_endpoint::base::Kind::#kind, #text).with_reason(#reason)
         }
     }
+}
+
+/// The text of a variant, where it is the same for every value.
+fn constant(failure: &FailureVariant) -> Option<&str> {
+    failure.message.as_ref()?.constant.as_deref()
 }
 
 fn is_empty(fields: &Fields) -> bool {

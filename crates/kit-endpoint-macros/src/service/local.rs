@@ -87,11 +87,8 @@ fn method_endpoint(service: &Service, method: &Method) -> TokenStream {
     let inner = service.fresh("S");
     let docs = format!("The endpoint of [`{ident}::{}`] over an implementation. Clones share it.", method.name);
     let text = endpoint.to_string();
-    let answer = if types.answers_response {
-        quote!(outcome)
-    } else {
-        quote!(::core::result::Result::map(outcome, ::kit_endpoint::base::Response::new))
-    };
+    let answer =
+        if types.answers_response { quote!(answer) } else { quote!(::kit_endpoint::base::Response::new(answer)) };
     // Where the user's `Context` is another type of that name, the error belongs there.
     let context = quote_spanned!(types.context.span()=> &cx);
     quote! {
@@ -120,9 +117,13 @@ fn method_endpoint(service: &Service, method: &Method) -> TokenStream {
             ) -> ::core::result::Result<Self::Response, Self::Error> {
                 let (cx, req) = req.into_parts();
                 let cx = cx.with_operation(<#endpoints>::#constant);
-                let outcome =
-                    ::kit_endpoint::base::catch_panic(|| <#inner as #ident>::#name(&self.0, #context, req)).await;
-                #answer
+                match ::kit_endpoint::base::catch_panic(|| <#inner as #ident>::#name(&self.0, #context, req)).await {
+                    ::core::result::Result::Ok(answer) => ::core::result::Result::Ok(#answer),
+                    // The method has run, whatever the calls that it made itself have come to.
+                    ::core::result::Result::Err(error) => {
+                        ::core::result::Result::Err(::kit_endpoint::base::Failure::into_answer(error))
+                    }
+                }
             }
         }
     }

@@ -75,6 +75,41 @@ fn a_variant_without_fields_comes_back_by_kind_and_reason() {
 }
 
 #[test]
+fn a_variant_comes_back_from_a_peer_that_was_told_a_neutral_text() {
+    // What may be sent of an `Internal` error: kind, reason, and a text that says nothing.
+    let told = Error::from(Quiet::Broken);
+    let told = Error::new(told.kind(), told.peer_message().to_owned()).with_reason("BROKEN");
+    assert_eq!(told.message(), "internal error");
+    assert!(matches!(Quiet::from(told), Quiet::Broken));
+}
+
+#[test]
+fn what_says_more_than_a_variant_stays_in_other() {
+    let another_text = || Error::invalid_argument("the name of the group is empty").with_reason("EMPTY_NAME");
+    let with_a_source = || Error::from(UserError::EmptyName).with_source("row 7 of users.csv");
+    for make in [another_text as fn() -> Error, with_a_source] {
+        let UserError::Other(error) = UserError::from(make()) else { panic!("{} is lost", make()) };
+        assert_eq!(format!("{error:?}"), format!("{:?}", make()));
+        let back = Error::from(UserError::Other(error));
+        assert_eq!((back.message(), back.source().is_some()), (make().message(), make().source().is_some()));
+    }
+}
+
+#[test]
+fn the_neutral_text_of_another_kind_is_a_text_like_any_other() {
+    let error = Error::invalid_argument("internal error").with_reason("EMPTY_NAME");
+    assert!(matches!(UserError::from(error), UserError::Other(_)));
+}
+
+#[test]
+fn as_an_answer_the_other_variant_is_remote_and_the_rest_stays() {
+    let not_sent = Error::unavailable("down").with_origin(Origin::NotSent).with_retry_hint(RetryHint::Never);
+    let answer = UserError::from(not_sent).into_answer();
+    assert_eq!((Failure::origin(&answer), Failure::retry_hint(&answer)), (Origin::Remote, RetryHint::Never));
+    assert!(matches!(UserError::Over(3, 2).into_answer(), UserError::Over(3, 2)));
+}
+
+#[test]
 fn what_cannot_be_made_again_stays_in_other() {
     let with_fields = Error::from(UserError::Over(3, 2));
     let other_kind = Error::not_found("x").with_reason("EMPTY_NAME");
@@ -93,6 +128,8 @@ fn what_cannot_be_made_again_stays_in_other() {
 enum Quiet {
     #[kit(kind = Unavailable)]
     Closed,
+    #[kit(kind = Internal)]
+    Broken,
     #[kit(other)]
     Other(Error),
 }
@@ -120,4 +157,6 @@ enum Only {
 #[test]
 fn an_enum_of_nothing_else_is_one_too() {
     assert_eq!(Only::from(Error::data_loss("x")).kind(), Kind::DataLoss);
+    let refusal = Only::from(Error::aborted("x").with_origin(Origin::LocalRefusal));
+    assert_eq!(Failure::origin(&refusal.into_answer()), Origin::Remote);
 }

@@ -11,4 +11,5 @@ mod signals;
 mod stops;
 mod support;
 mod timeouts;
+mod upgrades;
 mod wire;

@@ -121,6 +121,37 @@ async fn a_client_that_stays_after_its_last_answer_holds_the_stop_up_for_a_secon
 }
 
 #[tokio::test]
+async fn half_a_head_holds_the_stop_up_for_a_second_or_so_and_not_for_the_time_of_a_head() {
+    for answered_before in [false, true] {
+        let server = start!(bind().await.head_timeout(HANGS).stop_within(HANGS), service_fn(hello));
+        let mut raw = Raw::connect(server.addr).await;
+        if answered_before {
+            raw.send(GET).await;
+            raw.response().await;
+        }
+        raw.send("POST /sum HTTP/1.1\r\nhost").await;
+        until(|| server.stats.connections_total() == 1).await;
+        let since = Instant::now();
+        assert!(server.stop().await.is_clean());
+        assert!(since.elapsed() < Duration::from_secs(3), "took {:?}", since.elapsed());
+        assert_eq!(raw.rest().await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_completed_soon_after_the_stop_is_answered() {
+    let server = start!(bind().await, service_fn(hello));
+    let mut raw = Raw::connect(server.addr).await;
+    raw.send("GET / HTTP/1.1\r\nhost").await;
+    until(|| server.stats.connections_total() == 1).await;
+    let task = stopping(server).await;
+    raw.send(": test\r\n\r\n").await;
+    assert!(raw.rest().await.ends_with("hello"));
+    drop(raw);
+    assert!(task.await.unwrap().is_clean());
+}
+
+#[tokio::test]
 async fn a_request_that_hangs_is_cut_at_the_bound() {
     let bound = Duration::from_millis(300);
     for use_http2 in [false, true] {

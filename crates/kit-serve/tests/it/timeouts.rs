@@ -123,3 +123,89 @@ async fn extreme_durations_do_not_panic() {
         assert_eq!(stats.panics(), 0);
     }
 }
+
+/// The preface of HTTP/2 and empty settings.
+const HTTP2_BEGINS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0pingping";
+
+/// Writes the pieces, one at each tick, until the server ends the connection; says how long that took.
+async fn drip<'a>(raw: Raw, pieces: impl Iterator<Item = &'a [u8]>) -> Duration {
+    use tokio::io::AsyncWriteExt;
+    let since = Instant::now();
+    let (mut read, mut write) = raw.0.into_split();
+    let ended = async {
+        let mut sink = tokio::io::sink();
+        let _ = tokio::io::copy(&mut read, &mut sink).await;
+    };
+    let written = async {
+        let mut pace = tokio::time::interval(SHORT / 20);
+        for piece in pieces {
+            pace.tick().await;
+            if write.write_all(piece).await.is_err() {
+                return;
+            }
+        }
+        std::future::pending().await
+    };
+    tokio::time::timeout(Duration::from_secs(5), async {
+        tokio::select! {
+            () = ended => {}
+            () = written => {}
+        }
+    })
+    .await
+    .expect("the connection stays open");
+    since.elapsed()
+}
+
+#[tokio::test]
+async fn over_http_2_a_client_that_only_pings_is_idle() {
+    let server = start!(bind().await.head_timeout(SHORT).idle_timeout(SHORT), service_fn(hello));
+    let mut raw = Raw::connect(server.addr).await;
+    raw.send(HTTP2_BEGINS).await;
+    let took = drip(raw, std::iter::repeat(PING)).await;
+    assert!(took >= SHORT - Duration::from_millis(20), "{took:?}");
+    until(|| server.stats.connections_open() == 0).await;
+}
+
+#[tokio::test]
+async fn over_http_2_a_head_of_one_byte_at_a_time_is_cut_off_as_idle() {
+    let server = start!(bind().await.head_timeout(SHORT).idle_timeout(SHORT), service_fn(hello));
+    let mut raw = Raw::connect(server.addr).await;
+    raw.send(HTTP2_BEGINS).await;
+    // A frame HEADERS of 8 KiB on stream 1.
+    raw.send(b"\0\x20\0\x01\x04\0\0\0\x01").await;
+    let took = drip(raw, std::iter::repeat(&b"\x82"[..])).await;
+    assert!(took >= SHORT - Duration::from_millis(20), "{took:?}");
+    assert_eq!(server.stats.requests_total(), 0);
+}
+
+#[tokio::test]
+async fn over_http_2_an_answer_that_is_still_being_read_is_not_idle() {
+    use http_body_util::BodyExt;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    const LENGTH: usize = 1024 * 1024;
+    let server = start!(
+        bind().await.head_timeout(SHORT / 2).idle_timeout(SHORT),
+        // The service has handed it over at once; what takes long is the client.
+        service_fn(|_: Request<RequestBody>| async { Ok::<_, Infallible>(text(vec![b'x'; LENGTH])) })
+    );
+    let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    let (mut client, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(32 * 1024)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let mut body = client.send_request(get(server.addr)).await.unwrap().into_body();
+    until(|| server.stats.requests_open() == 0).await;
+    let since = Instant::now();
+    let mut length = 0;
+    let mut pace = tokio::time::interval(SHORT / 10);
+    while let Some(frame) = body.frame().await {
+        length += frame.expect("the answer was cut").data_ref().map_or(0, bytes::Bytes::len);
+        pace.tick().await;
+    }
+    assert_eq!(length, LENGTH);
+    assert!(since.elapsed() > 4 * SHORT, "too fast to show anything: {:?}", since.elapsed());
+}

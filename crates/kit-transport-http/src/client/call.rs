@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method};
 use kit_base::wire::GRPC_TIMEOUT;
 use kit_base::{Context, Deadline, Error, Origin, Request, Response, ResponseParts, Timeout};
@@ -12,6 +12,7 @@ use reqwest::Url;
 use super::Remote;
 use super::hooks::{Finalizing, now};
 use super::reply;
+use crate::foreign::Foreign;
 use crate::within::{by, within};
 use crate::{DecodeResponse, EncodeRequest, Outgoing, Reply};
 
@@ -64,6 +65,8 @@ impl Remote {
         let Outgoing { target, content_type, accept, body } =
             codec.encode_request(route, &verb, message).map_err(not_sent)?;
         let mut headers = std::mem::take(context.child(&self.settings.pass_on).outbound_mut());
+        // That of the URL; a hook may name another.
+        headers.remove(HOST);
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, content_type);
         }
@@ -76,6 +79,9 @@ impl Remote {
         for hook in &self.settings.hooks.before {
             hook(context, &mut headers);
         }
+        // Left to the connection, which knows the body: another length would shift what follows.
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(TRANSFER_ENCODING);
         // Servers may ask for a length where a body is usual. Source: RFC 9110, section 8.6.
         if body.is_empty() && matches!(verb, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -142,6 +148,7 @@ impl Remote {
         let mut parts = ResponseParts::default();
         parts.headers = reply.headers;
         parts.extensions.insert(status);
+        parts.extensions.insert(Foreign);
         Ok(Response::from_parts(message, parts))
     }
 }

@@ -20,12 +20,24 @@ pub(super) fn error(reply: &Reply) -> Error {
         true => format!("answered with {}, and redirects are not followed", reply.status),
         false => format!("answered with {}", reply.status),
     };
-    let message = member("detail").or(member("title")).map_or_else(bare, str::to_owned);
+    let message = member("detail").or(member("title")).map_or_else(bare, cut);
     let error = Error::new(kind.unwrap_or(Kind::Unknown), message).with_retry_hint(retry_hint(reply));
-    match member("reason") {
+    match member("reason").filter(|reason| reason.len() <= LONG) {
         Some(reason) => error.with_reason(reason.to_owned()),
         None => error,
     }
+}
+
+/// The most bytes of a peer's text that an error holds: it goes into logs, and to the peers of this process.
+const LONG: usize = 2048;
+
+/// A text of a peer, in an error's length.
+fn cut(text: &str) -> String {
+    if text.len() <= LONG {
+        return text.to_owned();
+    }
+    let end = (0..=LONG).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}...", &text[..end])
 }
 
 fn is_problem(reply: &Reply) -> bool {
@@ -33,8 +45,17 @@ fn is_problem(reply: &Reply) -> bool {
     value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/problem+json")
 }
 
-/// `Retry-After`, as seconds or as a date. Source: RFC 9110, section 10.2.3.
+/// `Retry-After`, as seconds or as a date, at most ten years ahead, so that sums with it do not overflow.
+/// Source: RFC 9110, section 10.2.3.
 fn retry_hint(reply: &Reply) -> RetryHint {
+    const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    match given_hint(reply) {
+        RetryHint::After(after) => RetryHint::After(after.min(TEN_YEARS)),
+        hint => hint,
+    }
+}
+
+fn given_hint(reply: &Reply) -> RetryHint {
     let hint = kit_base::wire::retry_after(&reply.headers);
     if hint != RetryHint::None {
         return hint;

@@ -5,8 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use kit_base::wire::GRPC_TIMEOUT;
 use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, catch_panic};
@@ -25,16 +27,17 @@ use crate::within::by;
 pub(super) struct Refused {
     status: StatusCode,
     error: Error,
-    allow: Option<HeaderValue>,
+    /// What would be taken instead.
+    instead: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, error: Error) -> Self {
-        Self { status, error, allow: None }
+        Self { status, error, instead: None }
     }
 
     pub(super) fn allowing(mut self, verbs: &str) -> Self {
-        self.allow = HeaderValue::try_from(verbs).ok();
+        self.instead = HeaderValue::try_from(verbs).ok().map(|verbs| (ALLOW, verbs));
         self
     }
 }
@@ -115,6 +118,7 @@ impl Settings {
             hook(context, info);
         }
         given?;
+        is_plain(context.inbound())?;
         let work = async {
             let body = body::read(body, self.body_limit, self.body_timeout).await?;
             let call = Call { info, params: found.params, body, context: context.clone() };
@@ -134,7 +138,7 @@ impl Settings {
 
     /// The answer to an error, after the error handlers have seen it.
     fn refuse(&self, context: &Context, refused: Refused) -> Response<Bytes> {
-        let Refused { status, error, allow } = refused;
+        let Refused { status, error, instead } = refused;
         if is_panic(&error) {
             self.tell_panic(context);
         }
@@ -145,8 +149,8 @@ impl Settings {
             Some(answer) => answer,
             None => error.to_http_answer_as(status),
         };
-        if let Some(allow) = allow {
-            answer.headers_mut().insert(ALLOW, allow);
+        if let Some((name, value)) = instead {
+            answer.headers_mut().insert(name, value);
         }
         answer
     }
@@ -185,17 +189,28 @@ fn tidy(mut answer: Response<Bytes>, verb: &Method) -> Response<Bytes> {
     answer
 }
 
-/// The deadline that the caller gave, by whoever serves or in the header.
+/// Whether the body is as it was encoded, or else the refusal. Source: RFC 9110, sections 8.4 and 12.5.3.
+fn is_plain(headers: &HeaderMap) -> Result<(), Refused> {
+    let plain = |coding: &[u8]| matches!(&*coding.trim_ascii().to_ascii_lowercase(), b"" | b"identity");
+    let coded = |value: &&HeaderValue| !value.as_bytes().split(|byte| *byte == b',').all(plain);
+    let Some(value) = headers.get_all(CONTENT_ENCODING).iter().find(coded) else { return Ok(()) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let error = Error::invalid_argument(format!("content encoding {text:?} is not supported, want identity"));
+    let mut refused = Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.with_reason("UNSUPPORTED_CODING"));
+    refused.instead = Some((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+    Err(refused)
+}
+
+/// The earlier one of the deadlines that whoever serves put into the extensions, and the caller into the header.
 fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> {
-    if let Some(deadline) = context.extensions().get::<Deadline>() {
-        return Ok(Some(*deadline));
-    }
-    let Some(header) = context.inbound().get(&GRPC_TIMEOUT) else { return Ok(None) };
+    let given = context.extensions().get::<Deadline>().copied();
+    let Some(header) = context.inbound().get(&GRPC_TIMEOUT) else { return Ok(given) };
     let text = String::from_utf8_lossy(header.as_bytes());
     let timeout: Timeout = text
         .parse()
         .map_err(|error| Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {error}")).with_reason(MALFORMED))?;
-    Ok(Some(Deadline::after(now, timeout.0)))
+    let asked = Deadline::after(now, timeout.0);
+    Ok(Some(given.map_or(asked, |given| given.min(asked))))
 }
 
 fn passed() -> Error {

@@ -11,6 +11,7 @@ use http::header::{self, HeaderName};
 use http::{Response as HttpResponse, StatusCode};
 use kit_base::{Context, Endpoint, Error, Request, Response, ResponseParts, catch_panic};
 
+use crate::foreign::Foreign;
 use crate::{DecodeRequest, EncodeOutcome, Params, Received, RequestInfo};
 
 /// A request on its way to an endpoint.
@@ -72,7 +73,7 @@ where
     }
 }
 
-/// What belongs to one connection or one body. A response that was got from another service brings it along.
+/// What belongs to one connection or one body. A handler that copies the headers of another service brings it along.
 /// Source: RFC 9110, section 7.6.1.
 const CONNECTION: [HeaderName; 7] = [
     header::CONNECTION,
@@ -84,9 +85,11 @@ const CONNECTION: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
-/// Puts status and headers that the response brings over those of its encoding.
+/// Puts status and headers that the response brings over those of its encoding. Those that a client received are
+/// left: they speak of another encoding, and a cookie or date of another server.
 fn put_over(mut answer: HttpResponse<Bytes>, parts: Option<ResponseParts>) -> HttpResponse<Bytes> {
-    let Some(parts) = parts else { return answer };
+    let own = parts.filter(|parts| parts.extensions.get::<Foreign>().is_none());
+    let Some(parts) = own else { return answer };
     if let Some(status) = parts.extensions.get::<StatusCode>() {
         *answer.status_mut() = *status;
     }

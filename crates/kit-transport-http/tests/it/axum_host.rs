@@ -149,4 +149,24 @@ async fn axum_serves_it_to_curl_and_to_the_client() {
 fn what_cannot_be_built_is_an_error_and_no_panic_of_axum() {
     let server = sum().route("sum", "POST sum");
     assert!(server.into_axum().is_err());
+    for odd in [
+        "GET /:id",
+        "GET /*all",
+        "GET /a/{x}/:b",
+        "GET /a/*",
+        "GET /",
+        "GET //",
+        "GET /a:b",
+        "GET /a*",
+        "GET /{x}/",
+        "GET /{*rest}",
+        "GET /a-{x}",
+        "GET /{x}.json",
+        "GET /a//{x}",
+    ] {
+        let server = || sum().route("sum", odd);
+        assert_eq!(server().into_axum().is_err(), server().build().is_err(), "{odd}");
+    }
+    let prefixed = HttpServer::new().prefix("/:v").endpoint(op("sum"), By(crate::support::add));
+    assert!(prefixed.into_axum().is_err());
 }

@@ -126,6 +126,11 @@ async fn retry_after_is_read_as_seconds_and_as_a_date() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
     let RetryHint::After(left) = after(&date).await else { panic!("no time in {date}") };
     assert!((97..=100).contains(&left.as_secs()), "{left:?}");
+    // More than ten years is as good as never, and sums with it must not overflow.
+    let ten_years = RetryHint::After(Duration::from_secs(10 * 365 * 24 * 3600));
+    for long in ["18446744073709551615", "9999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        assert_eq!(after(long).await, ten_years, "{long}");
+    }
     for garbage in ["soon", "-1", "1.5", "99999999999999999999999"] {
         assert_eq!(after(garbage).await, RetryHint::None, "{garbage}");
     }
@@ -225,4 +230,22 @@ async fn an_error_decoder_reads_the_services_own_form_and_leaves_the_rest() {
     let error = fail(&client).await;
     assert_eq!((error.kind(), error.message()), (Kind::OutOfRange, "400: zero values"));
     assert_eq!(fail(&client).await.kind(), Kind::FailedPrecondition);
+}
+
+#[tokio::test]
+async fn a_long_text_of_a_peer_is_cut() {
+    let problem = |member: &str, text: &str| {
+        let body = json!({ member: text, "reason": text }).to_string();
+        Reply::status(404).header("content-type", "application/problem+json").body(body)
+    };
+    let whole = "x".repeat(2048);
+    for member in ["detail", "title"] {
+        let error = foreign(problem(member, &whole)).await;
+        assert_eq!((error.message(), error.reason()), (&*whole, Some(&*whole)));
+        let error = foreign(problem(member, &"x".repeat(1024 * 1024))).await;
+        assert!(error.message() == format!("{whole}..."), "{} bytes", error.message().len());
+        assert_eq!(error.reason(), None, "a name that is cut is another name");
+    }
+    let error = foreign(problem("detail", &format!("x{}", "ü".repeat(2000)))).await;
+    assert_eq!(error.message(), format!("x{}...", "ü".repeat(1023)));
 }

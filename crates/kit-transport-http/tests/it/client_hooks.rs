@@ -1,6 +1,7 @@
 //! The hooks of a client: their order, what they see, and that finalizers run once.
 
-use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue};
 use kit_base::{Context, Deadline, Endpoint, Request};
 use kit_testing::backend::{Backend, Reply};
 use kit_transport_http::{Connected, FinishedCall, HttpClient, Json};
@@ -114,4 +115,45 @@ async fn a_panic_of_a_finalizer_changes_no_outcome() {
     let client = HttpClient::new(backend.url()).unwrap().finalizer(|_| panic!("the finalizer"));
     let client = client.endpoint::<(), i64>(op("m"));
     assert_eq!(client.call(Request::new(())).await.unwrap().into_message(), 1);
+}
+
+#[tokio::test]
+async fn framing_is_left_to_the_connection_whatever_hooks_and_outbound_metadata_say() {
+    let frame = |headers: &mut HeaderMap| {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("1"));
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    };
+    let backend = Backend::start(Reply::json("1")).await.unwrap();
+    let plain = HttpClient::new(backend.url()).unwrap();
+    let hooked = plain.clone().before(move |_, headers| frame(headers));
+    for (client, by_context) in [(&plain, true), (&hooked, false)] {
+        for (message, length) in [(None, "4"), (Some("longer"), "8")] {
+            let mut context = Context::new();
+            if by_context {
+                frame(context.outbound_mut());
+            }
+            let call = client.endpoint::<Option<&str>, i64>(op("m"));
+            call.call(Request::from_parts(context, message)).await.unwrap();
+            let requests = backend.requests();
+            let headers = requests.last().unwrap().headers();
+            assert_eq!(headers.get_all("content-length").iter().collect::<Vec<_>>(), [length]);
+            assert_eq!(headers.get("transfer-encoding"), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn host_is_that_of_the_url_unless_a_before_hook_sets_another() {
+    let backend = Backend::start(Reply::json("1")).await.unwrap();
+    let client = HttpClient::new(backend.url()).unwrap();
+    let context = || Context::new().with_outbound(HOST, HeaderValue::from_static("elsewhere.example"));
+    let host = async |client: &HttpClient| {
+        client.endpoint::<(), i64>(op("m")).call(Request::from_parts(context(), ())).await.unwrap();
+        backend.requests().last().unwrap().headers()["host"].clone()
+    };
+    assert_eq!(host(&client).await, backend.addr().to_string());
+    let hooked = client.before(|_, headers| {
+        headers.insert(HOST, HeaderValue::from_static("virtual.example"));
+    });
+    assert_eq!(host(&hooked).await, "virtual.example");
 }

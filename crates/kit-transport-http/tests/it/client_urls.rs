@@ -157,6 +157,20 @@ fn bad_base_urls_are_shown_with_what_is_wrong() {
 
     let error = chain(&HttpClient::new("http://ada:s3cret@a/").unwrap_err());
     assert_eq!(error, "the base URL of a service must not hold a user: set Authorization in a before hook");
+    for (url, shown) in [
+        ("ftp://u:secret@h/", "ftp://…@h/"),
+        ("http://u:secret@h:99999/", "http://…@h:99999/"),
+        ("http://u:se@secret@h:99999/", "http://…@h:99999/"),
+        ("http://u:sec/ret@h:99999/", "http://…@h:99999/"),
+        ("http:u:secret@h:99999/", "…@h:99999/"),
+        ("u:secret://x@h", "…@h"),
+        ("u:secret@h", "…@h"),
+    ] {
+        let error = HttpClient::new(url).unwrap_err();
+        let text = format!("{} {error:?}", chain(&error));
+        assert!(text.starts_with(&format!("{shown:?} is not the base URL of a service: ")), "{text}");
+        assert!(!text.contains("secret") && !text.contains("u:"), "{text}");
+    }
 }
 
 #[tokio::test]

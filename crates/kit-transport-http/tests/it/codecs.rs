@@ -9,7 +9,7 @@ use kit_transport_http::{
     RequestInfo, Route,
 };
 
-use crate::support::{By, Sum, Value, answer, ask, malformed, op, post, serve, up};
+use crate::support::{By, Sum, Value, answer, ask, malformed, op, post, problem, serve, up};
 
 async fn upper(request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
     Ok(Response::new(request.into_message().to_ascii_uppercase().into()))
@@ -128,4 +128,36 @@ async fn a_message_of_one_field_may_be_that_field() {
     let double = client.route("double", "GET /double").endpoint::<i64, i64>(op("double"));
     let error = double.call(Request::new(4)).await.unwrap_err();
     assert_eq!(error.message(), "a message for GET /double must be an object, got 4");
+}
+
+#[tokio::test]
+async fn a_coded_body_is_415_whatever_the_codec() {
+    let raw = By(async |request: Request<Bytes>| Ok::<_, Error>(Response::new(request.into_message())));
+    let server = crate::support::sum().handle(op("raw"), raw, Raw, Raw);
+    let routes = server.routes().unwrap();
+    let coded = |path: &str, codings: &[&[u8]]| {
+        let mut request = post(path, r#"{"a":1,"b":2}"#);
+        for coding in codings {
+            request.headers_mut().append("content-encoding", http::HeaderValue::from_bytes(coding).unwrap());
+        }
+        request
+    };
+    let refused: [&[&[u8]]; 5] = [&[b"gzip"], &[b"identity, br"], &[b"identity", b"deflate"], &[b"x-own"], &[b"\xff"]];
+    for path in ["/sum", "/raw"] {
+        for codings in refused {
+            let answer = ask(&routes, coded(path, codings)).await;
+            let details = problem(&answer, 415);
+            assert_eq!(
+                (&details["kind"], &details["reason"]),
+                (&"INVALID_ARGUMENT".into(), &"UNSUPPORTED_CODING".into())
+            );
+            assert_eq!(answer.headers()["accept-encoding"], "identity");
+        }
+        let plain: [&[&[u8]]; 4] = [&[], &[b"identity"], &[b"Identity, identity"], &[b""]];
+        for codings in plain {
+            assert_eq!(ask(&routes, coded(path, codings)).await.status(), 200, "{codings:?}");
+        }
+    }
+    let details = problem(&ask(&routes, coded("/sum", &[b"gzip"])).await, 415);
+    assert_eq!(details["detail"], r#"content encoding "gzip" is not supported, want identity"#);
 }

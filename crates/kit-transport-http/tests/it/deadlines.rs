@@ -129,11 +129,20 @@ async fn a_hook_may_shorten_the_deadline_and_never_prolong_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_in_the_extensions_counts_instead_of_the_header() {
-    let mut request = given("/left", b"10S");
+async fn of_a_deadline_in_the_header_and_one_in_the_extensions_the_earlier_counts() {
     let now = tokio::time::Instant::now().into_std();
-    request.extensions_mut().insert(Deadline::after(now, Duration::from_millis(40)));
-    assert_eq!(answer(left(), request).await.body(), "40");
+    let both = |header: &[u8], extension| {
+        let mut request = given("/left", header);
+        request.extensions_mut().insert(Deadline::after(now, extension));
+        request
+    };
+    let routes = left().routes().unwrap();
+    assert_eq!(ask(&routes, both(b"10S", Duration::from_millis(40))).await.body(), "40");
+    assert_eq!(ask(&routes, both(b"300m", Duration::from_secs(30))).await.body(), "300");
+    malformed(&ask(&routes, both(b"soon", Duration::from_secs(30))).await, "header grpc-timeout: invalid timeout");
+    let mut alone = post("/left", "");
+    alone.extensions_mut().insert(Deadline::after(now, Duration::from_millis(50)));
+    assert_eq!(ask(&routes, alone).await.body(), "50");
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ fn a_route_is_shown_as_it_is_written() {
 #[test]
 fn what_is_no_route_says_why() {
     let named = "each parameter is a name in braces, as in `/users/{id}`";
+    let old = "no segment may begin with : or *, write parameters in braces: `{id}`, or `{*rest}` at the end";
     for (text, why) in [
         ("", "want a verb and a path, as in `POST /sum`"),
         ("POST", "want a verb and a path, as in `POST /sum`"),
@@ -53,6 +54,9 @@ fn what_is_no_route_says_why() {
         ("POST /größe", "write other characters of the path than ASCII, and #, per-cent-encoded"),
         ("POST /a#b", "write other characters of the path than ASCII, and #, per-cent-encoded"),
         ("POST /a/../b", "no segment of the path may be . or .."),
+        ("GET /:id", old),
+        ("GET /*all", old),
+        ("GET /a/{x}/:b", old),
         ("POST /{}", named),
         ("POST /{id", named),
         ("POST /id}", named),

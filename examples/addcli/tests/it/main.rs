@@ -15,7 +15,7 @@ use kit_serve::Server;
 async fn serve(service: impl Add) -> SocketAddr {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let addr = server.local_addr();
-    tokio::spawn(server.serve(http_service(service).unwrap(), std::future::pending::<()>()));
+    tokio::spawn(server.serve(http_service(service, ()).unwrap(), std::future::pending::<()>()));
     addr
 }
 

@@ -16,6 +16,9 @@ async fn health_and_readiness_are_told_on_the_debug_port() {
         let answer = curl([format!("http://{}/{page}", addsvc.debug)]).await.unwrap();
         assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, text.as_bytes()));
     }
+    addsvc.post("/sum", r#"{"a":1}"#).await;
+    let stats = curl([format!("http://{}/stats", addsvc.debug)]).await.unwrap();
+    assert_eq!(&stats.body()[..], b"requests 1\npanics 0\n");
     let answer = curl([format!("http://{}/sum", addsvc.debug)]).await.unwrap();
     assert_eq!(answer.status(), 404);
 }
@@ -41,4 +44,24 @@ fn a_port_that_is_taken_is_named() {
     let status = child.wait(Duration::from_secs(5)).unwrap();
     assert_eq!(status.code(), Some(1));
     assert!(child.stderr().contains(&addr), "{}", child.stderr());
+}
+
+#[tokio::test]
+async fn it_is_not_ready_while_it_answers_its_last_request() {
+    let mut addsvc = start().await;
+    // A request that is half there keeps the service busy.
+    let mut slow = kit_testing::http::Peer::connect(addsvc.http).await.unwrap();
+    let head = "POST /sum HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n";
+    slow.send(head).await.unwrap();
+    let stats = format!("http://{}/stats", addsvc.debug);
+    while !curl([&stats]).await.unwrap().body().starts_with(b"requests 1\n") {
+        tokio::task::yield_now().await;
+    }
+    addsvc.child.signal(Signal::Terminate).unwrap();
+    addsvc.child.wait_for_line("stopping", Duration::from_secs(5)).unwrap();
+    let ready = curl([format!("http://{}/readyz", addsvc.debug)]).await.unwrap();
+    assert_eq!((ready.status().as_u16(), &ready.body()[..]), (503, &b"not ready\n"[..]));
+    slow.send(r#"{"a":1}"#).await.unwrap();
+    assert_eq!(slow.response().await.unwrap().status(), 200);
+    assert_eq!(addsvc.child.wait(Duration::from_secs(5)).unwrap().code(), Some(0));
 }

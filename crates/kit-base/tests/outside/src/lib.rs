@@ -16,7 +16,7 @@ impl<Req, Res, Err> Gate<Req, Res, Err> for Trip {
         (self.0.load(SeqCst) < 3).then_some(()).ok_or_else(tripped)
     }
     fn finish(&self, (): (), end: &End<'_>) {
-        let failed = |n| Some(if end.judgement.verdict.is_failure() { n + 1 } else { 0 });
+        let failed = |n| Some(if end.judgement.is_failure() { n + 1 } else { 0 });
         self.0.fetch_update(SeqCst, SeqCst, failed).unwrap();
     }
 }
