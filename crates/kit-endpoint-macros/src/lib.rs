@@ -37,7 +37,8 @@ pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// From a `kit_base::Error`, a variant without fields comes back where the variant says all that the error does: kind,
 /// reason, and its own text (or the neutral one that peers are told of `Internal` and `Unknown`), with no source, no
-/// hint about retries, and the origin `Remote`. Everything else stays whole in `Other`.
+/// hint about retries, and the origin `Remote`. Everything else stays whole in `Other`: so does a variant with fields when
+/// it comes from a remote service, because only its text travels. Match on kind and reason there.
 ///
 /// If no variant has a `message`, `Display` and `std::error::Error` are left to you.
 #[proc_macro_derive(Error, attributes(kit))]

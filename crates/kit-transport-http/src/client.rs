@@ -70,7 +70,8 @@ impl HttpClient {
         let text = base.as_ref();
         let wrong =
             |why: &str| BuildError::new(format!("{:?} is not the base URL of a service: {why}", without_user(text)));
-        let base = Url::parse(text).map_err(|error| wrong("it cannot be parsed").because(error))?;
+        let base = Url::parse(text)
+            .map_err(|error| wrong("it cannot be parsed, want http://host:port or https://host:port").because(error))?;
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
             return Err(wrong("want http://host:port or https://host:port"));
         }

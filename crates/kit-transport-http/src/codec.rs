@@ -72,8 +72,8 @@ impl RequestInfo {
 #[doc(alias = "DecodeRequestFunc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode a request into `{T}`",
-    label = "for JSON, `{T}` must implement `serde::Deserialize`",
-    note = "derive `serde::Deserialize` for `{T}`, or choose another codec"
+    label = "this codec does not read `{T}`",
+    note = "`Json` reads what implements `serde::Deserialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`"
 )]
 pub trait DecodeRequest<T>: Send + Sync + 'static {
     /// Makes the message.
@@ -96,8 +96,8 @@ impl<T, F: Fn(&Received<'_>) -> Result<T, Error> + Send + Sync + 'static> Decode
 #[doc(alias = "EncodeResponseFunc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot encode an answer of `{T}`",
-    label = "for JSON, `{T}` must implement `serde::Serialize`",
-    note = "derive `serde::Serialize` for `{T}`, or choose another codec"
+    label = "this codec does not write `{T}`",
+    note = "`Json` writes what implements `serde::Serialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`"
 )]
 pub trait EncodeOutcome<T>: Send + Sync + 'static {
     /// Makes the answer. Its status and headers are kept; those that the response brings are put over them.
@@ -168,8 +168,8 @@ impl Outgoing {
 #[doc(alias = "EncodeRequestFunc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot encode a request of `{T}`",
-    label = "for JSON, `{T}` must implement `serde::Serialize`",
-    note = "derive `serde::Serialize` for `{T}`, or choose another codec"
+    label = "this codec does not write `{T}`",
+    note = "`Json` writes what implements `serde::Serialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`"
 )]
 pub trait EncodeRequest<T>: Send + Sync + 'static {
     /// Makes the request.
@@ -218,8 +218,8 @@ impl Reply {
 #[doc(alias = "DecodeResponseFunc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode an answer into `{T}`",
-    label = "for JSON, `{T}` must implement `serde::Deserialize`",
-    note = "derive `serde::Deserialize` for `{T}`, or choose another codec"
+    label = "this codec does not read `{T}`",
+    note = "`Json` reads what implements `serde::Deserialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`"
 )]
 pub trait DecodeResponse<T>: Send + Sync + 'static {
     /// Makes the message.

@@ -61,6 +61,9 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> Result<String, Box<dyn Error>> {
     let Flags { http_addr, method, timeout, a, b } = flags;
+    if http_addr.is_empty() || http_addr.contains('/') {
+        return Err(format!("{http_addr:?} is no address: want host:port").into());
+    }
     let add = http_client(&format!("http://{http_addr}"))?;
     let cx = Context::new().with_deadline(Deadline::after(Instant::now(), timeout));
     match method {

@@ -1,8 +1,7 @@
 //! The addsvc server: `cargo run -p addsvc`.
 
-#![expect(clippy::print_stdout, reason = "it tells its addresses, and lines to try")]
-
 use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -51,16 +50,18 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
         }
     })?;
 
-    println!("addsvc: http on {http_addr}, debug on {debug_addr}; try");
-    println!(r#"  curl -H 'content-type: application/json' -d '{{"a":1,"b":2}}' http://{http_addr}/sum"#);
-    println!(r#"  cargo run -p addcli -- --http-addr {http_addr} --method concat 1 2"#);
-    println!("  curl http://{debug_addr}/readyz");
+    say(&format!(
+        r#"addsvc: http on {http_addr}, debug on {debug_addr}; try
+  curl -H 'content-type: application/json' -d '{{"a":1,"b":2}}' http://{http_addr}/sum
+  cargo run -p addcli -- --http-addr {http_addr} --method concat 1 2
+  curl http://{debug_addr}/readyz"#
+    ));
     readiness.set(true);
 
     let stopping = async move {
         signal.await;
         readiness.set(false);
-        println!("addsvc: stopping");
+        say("addsvc: stopping");
     };
     // The debug pages tell that the service is not ready until it has answered its last request.
     let (drained, all_drained) = oneshot::channel::<()>();
@@ -70,6 +71,11 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     };
     tokio::join!(serving, debug.serve(pages, async { all_drained.await.unwrap_or(()) }));
     Ok(())
+}
+
+/// Says something to whoever listens. A closed standard output is no reason not to serve, or not to stop cleanly.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn debug_pages(readiness: Readiness, stats: Stats, panics: Arc<AtomicU64>) -> Router {

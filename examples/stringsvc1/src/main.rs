@@ -1,6 +1,6 @@
 //! Go kit's first example, stringsvc1, in one file: `cargo run -p stringsvc1`.
 
-#![expect(clippy::print_stdout, reason = "it tells its address, and lines to try")]
+use std::io::Write as _;
 
 use bytes::Bytes;
 use clap::Parser;
@@ -59,9 +59,9 @@ impl StringService for Strings {
 fn http_service(go_compat: bool) -> Result<HttpService, BuildError> {
     let endpoints = StringServiceEndpoints::new(Strings);
     if !go_compat {
-        return endpoints.bind(HttpServer::new()).build();
+        return endpoints.bind(HttpServer::with_codec(Json::new().body_only())).build();
     }
-    let server = HttpServer::with_codec(Json::lenient())
+    let server = HttpServer::with_codec(Json::lenient().body_only())
         .route("uppercase", "ANY /uppercase")
         .route("count", "ANY /count")
         .error_encoder(go_error);
@@ -96,9 +96,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = server.local_addr();
     // From here on a signal is a clean end: nobody can have read the address before.
     let signal = kit_serve::signal()?;
-    println!("stringsvc1: http on {addr}; try");
-    println!(r#"  curl -H 'content-type: application/json' -d '{{"s":"hello, world"}}' http://{addr}/uppercase"#);
-    println!(r#"  curl -H 'content-type: application/json' -d '{{"s":"hello, world"}}' http://{addr}/count"#);
+    // A closed standard output is no reason not to serve.
+    let _ = writeln!(
+        std::io::stdout(),
+        r#"stringsvc1: http on {addr}; try
+  curl -H 'content-type: application/json' -d '{{"s":"hello, world"}}' http://{addr}/uppercase
+  curl -H 'content-type: application/json' -d '{{"s":"hello, world"}}' http://{addr}/count"#
+    );
     server.serve(http_service(flags.go_compat)?, signal).await;
     Ok(())
 }

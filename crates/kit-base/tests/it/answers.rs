@@ -76,7 +76,7 @@ fn retry_after_is_rounded_up_to_whole_seconds() {
         (Duration::from_nanos(1), "1"),
         (Duration::from_secs(1), "1"),
         (Duration::from_millis(1001), "2"),
-        (Duration::MAX, "315360000000"),
+        (Duration::MAX, "18446744073709551615"),
     ] {
         let answer = Error::resource_exhausted("full").with_retry_after(after).to_http_answer();
         assert_eq!(answer.headers()["retry-after"], header, "{after:?}");
@@ -159,7 +159,7 @@ fn a_push_back_is_milliseconds_or_minus_one() {
     assert_eq!(push_back(RetryHint::After(Duration::ZERO)), "0");
     assert_eq!(push_back(RetryHint::Never), "-1");
     let longest = Error::unavailable("x").with_retry_after(Duration::MAX).to_grpc_answer();
-    assert_eq!(longest.headers()["grpc-retry-pushback-ms"], u64::MAX.to_string());
+    assert_eq!(longest.headers()["grpc-retry-pushback-ms"], "315360000000");
 }
 
 // The messages of `google.rpc`, as prost would generate them.

@@ -34,6 +34,7 @@ use strict::Strict;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json {
     lenient: bool,
+    body_only: bool,
 }
 
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -42,14 +43,22 @@ impl Json {
     /// Strict JSON.
     #[must_use]
     pub const fn new() -> Self {
-        Self { lenient: false }
+        Self { lenient: false, body_only: false }
     }
 
     /// Reads as Go's decoder does in Go kit's examples: any content type, `null` as if the field or object were not there,
     /// the keys of structs in any case, and only the first value counts. A body is needed with every verb.
     #[must_use]
     pub const fn lenient() -> Self {
-        Self { lenient: true }
+        Self { lenient: true, body_only: false }
+    }
+
+    /// The same with the body as the whole message, whatever the verb: parameters are not looked at, and a `GET` has a
+    /// body too, as Go kit's clients send it.
+    #[must_use]
+    pub const fn body_only(mut self) -> Self {
+        self.body_only = true;
+        self
     }
 
     fn message<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, serde_json::Error> {
@@ -86,7 +95,8 @@ impl<T: DeserializeOwned> DecodeRequest<T> for Json {
                 essence == "application/json" || essence.ends_with("+json")
             })?;
         }
-        if !params.is_empty() || (body.is_empty() && !self.lenient && is_bodiless(&info.method)) {
+        let from_params = !params.is_empty() || (body.is_empty() && !self.lenient && is_bodiless(&info.method));
+        if from_params && !self.body_only {
             let fields = self.fields(body).map_err(malformed)?;
             return params::message(params, fields, self.lenient).map_err(malformed);
         }
@@ -114,7 +124,7 @@ impl<T: Serialize> EncodeOutcome<T> for Json {
 impl<T: Serialize> EncodeRequest<T> for Json {
     fn encode_request(&self, route: &Route, verb: &Method, message: &T) -> Result<Outgoing, Error> {
         let fail = |error| Error::internal("the request cannot be encoded").with_source(error);
-        if route.is_all_in_body(verb) {
+        if self.body_only || route.is_all_in_body(verb) {
             let body = serde_json::to_vec(message).map_err(fail)?;
             return Ok(Outgoing::to(route.path()).with_body(APPLICATION_JSON, body).accepting(APPLICATION_JSON));
         }

@@ -204,8 +204,13 @@ fn is_plain(headers: &HeaderMap) -> Result<(), Refused> {
 /// The earlier one of the deadlines that whoever serves put into the extensions, and the caller into the header.
 fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> {
     let given = context.extensions().get::<Deadline>().copied();
-    let Some(header) = context.inbound().get(&GRPC_TIMEOUT) else { return Ok(given) };
-    let text = String::from_utf8_lossy(header.as_bytes());
+    // Several are as malformed as one that is garbage: nobody could say which one counts.
+    let headers: Vec<_> = context.inbound().get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes).collect();
+    if headers.is_empty() {
+        return Ok(given);
+    }
+    let headers = headers.join(&b", "[..]);
+    let text = String::from_utf8_lossy(&headers);
     let timeout: Timeout = text
         .parse()
         .map_err(|error| Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {error}")).with_reason(MALFORMED))?;

@@ -107,7 +107,13 @@ impl Routes {
             params.push((name.to_owned(), value.into_owned()));
         }
         let from_path = params.len();
-        for (name, value) in form_urlencoded::parse(info.uri.query().unwrap_or_default().as_bytes()) {
+        let query = info.uri.query().unwrap_or_default();
+        // The parser would put replacement characters in their place.
+        percent_decode_str(query).decode_utf8().map_err(|_| {
+            let error = Error::invalid_argument(format!("query {query:?} is not UTF-8")).with_reason(MALFORMED);
+            Refused::new(StatusCode::BAD_REQUEST, error)
+        })?;
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let in_path = params[..from_path].iter().any(|(known, _)| *known == name);
             if !in_path && found.route.takes_from_query(&info.method, &name) {
                 params.push((name.into_owned(), value.into_owned()));

@@ -144,11 +144,14 @@ fn bad_base_urls_are_shown_with_what_is_wrong() {
         let error = chain(&HttpClient::new(url).unwrap_err());
         assert_eq!(error, format!("{url:?} is not the base URL of a service: {why}"));
     };
-    no_url("", "it cannot be parsed: relative URL without a base");
-    no_url("localhost", "it cannot be parsed: relative URL without a base");
-    no_url("127.0.0.1:8080", "it cannot be parsed: relative URL without a base");
-    no_url("http://", "it cannot be parsed: empty host");
-    no_url("http://a:99999", "it cannot be parsed: invalid port number");
+    no_url("", "it cannot be parsed, want http://host:port or https://host:port: relative URL without a base");
+    no_url("localhost", "it cannot be parsed, want http://host:port or https://host:port: relative URL without a base");
+    no_url(
+        "127.0.0.1:8080",
+        "it cannot be parsed, want http://host:port or https://host:port: relative URL without a base",
+    );
+    no_url("http://", "it cannot be parsed, want http://host:port or https://host:port: empty host");
+    no_url("http://a:99999", "it cannot be parsed, want http://host:port or https://host:port: invalid port number");
     no_url("localhost:8080", "want http://host:port or https://host:port");
     no_url("ftp://a", "want http://host:port or https://host:port");
     no_url("unix:/run/x", "want http://host:port or https://host:port");

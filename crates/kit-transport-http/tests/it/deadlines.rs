@@ -65,6 +65,9 @@ async fn garbage_in_grpc_timeout_is_400_and_named() {
     for garbage in [&b"soon"[..], b"", b"1", b"S", b"-1S", b"1.5S", b"123456789n", b"1s", b"1 S", b"\xff\xfe"] {
         malformed(&ask(&routes, given("/left", garbage)).await, "header grpc-timeout: invalid timeout");
     }
+    let mut two = given("/left", b"1S");
+    two.headers_mut().append("grpc-timeout", HeaderValue::from_static("1H"));
+    malformed(&ask(&routes, two).await, r#"header grpc-timeout: invalid timeout "1S, 1H""#);
     if skip_unless("curl") {
         let served = up(left()).await;
         let url = format!("{}/left", served.url());

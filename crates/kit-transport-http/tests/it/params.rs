@@ -73,6 +73,7 @@ async fn a_path_parameter_is_decoded_once() {
         assert_eq!(asked(&routes, get(path)).await, json!({ "id": id }), "{path}");
     }
     malformed(&ask(&routes, get("/users/%FF")).await, r#"parameter "id" is "%FF", which is not UTF-8"#);
+    malformed(&ask(&routes, get("/users/7?tag=%FF")).await, r#"query "tag=%FF" is not UTF-8"#);
     problem(&ask(&routes, get("/users/")).await, 404);
     problem(&ask(&routes, get("/users/a/b")).await, 404);
 }
@@ -193,4 +194,18 @@ async fn messages_that_are_no_structs_can_come_from_nothing() {
     assert_eq!(given::<Newtype>("/m?x=1").await, r#"Newtype({"x": "1"})"#);
     assert_eq!(given::<serde_json::Value>("/m?x=1").await, r#"Object {"x": String("1")}"#);
     let _ = (Newtype(Default::default()).0, Wrapped(1).0, Nested { x: 1 }.x);
+}
+
+#[tokio::test]
+async fn where_the_body_is_the_whole_message_parameters_are_none() {
+    use kit_transport_http::Json;
+
+    let length = By(async |request: Request<Search>| {
+        Ok::<_, Error>(Response::new(request.into_message().id.unwrap_or_default()))
+    });
+    let server = HttpServer::with_codec(Json::new().body_only()).route("find", "GET,POST /find");
+    let routes = server.endpoint(op("find"), length).routes().unwrap();
+    let with_body = request(Method::GET, "/find?id=query", r#"{"id":"body"}"#);
+    assert_eq!(ask(&routes, with_body).await.body(), r#""body""#);
+    malformed(&ask(&routes, get("/find?id=query")).await, "the body is empty");
 }

@@ -51,3 +51,15 @@ async fn nobody_there_is_told_with_its_cause() {
     assert_eq!(code, Some(1));
     assert!(stderr.starts_with("error: ") && stderr.contains(&nobody.to_string()), "{stderr}");
 }
+
+#[tokio::test]
+async fn an_address_that_is_none_is_named() {
+    for address in ["http://127.0.0.1:8081", ""] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_addcli"))
+            .args(["--http-addr", address, "1", "2"])
+            .output()
+            .unwrap();
+        let wanted = format!("error: {address:?} is no address: want host:port\n");
+        assert_eq!(told(&output), (Some(1), "", &*wanted));
+    }
+}

@@ -65,3 +65,22 @@ async fn it_is_not_ready_while_it_answers_its_last_request() {
     assert_eq!(slow.response().await.unwrap().status(), 200);
     assert_eq!(addsvc.child.wait(Duration::from_secs(5)).unwrap().code(), Some(0));
 }
+
+#[test]
+fn it_stops_cleanly_when_nobody_listens_to_it() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_addsvc"))
+        .args(["--http-addr", "127.0.0.1:0", "--debug-addr", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("addsvc: http on "));
+    assert!(lines.nth(2).unwrap().unwrap().contains("/readyz"));
+    drop(lines);
+    let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(stopped.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -59,6 +59,10 @@ async fn malformed_bodies_are_400_with_problem_details() {
     }
     let (status, _) = call("DELETE", &count, "{}").await;
     assert_eq!(status, 405);
+    // A GET needs its body too, and the query is none.
+    let bare = curl([format!("{count}?s=query")]).await.unwrap();
+    assert_eq!(bare.status(), 400);
+    assert_eq!(call("GET", &format!("{count}?s=query"), r#"{"s":"x"}"#).await, (200, json!({"v": 1})));
 }
 
 #[tokio::test]
