@@ -62,6 +62,7 @@ macro_rules! by_reference {
 
             const PASSES_READINESS: bool = E::PASSES_READINESS;
 
+            #[inline]
             fn call(&self, req: Req) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send {
                 (**self).call(req)
             }

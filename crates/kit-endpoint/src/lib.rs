@@ -107,7 +107,8 @@
 //!
 //! # Behaviour
 //!
-//! *Clones* of an endpoint, and of a boxed one, share it. Layering twice shares the state of the layer.
+//! *Clones* of an endpoint, and of a boxed one, share it. Layering twice shares the state of the layer;
+//! [`per_operation`] keeps one state for each operation, and [`fresh`](PerOperation::fresh) makes a new one.
 //! *Cancellation:* dropping a call's future drops everything below it, and each hook and gate is told, once.
 //! *Limits:* [`DeadlineLayer`] has no default time of its own, and bounds an answer that streams up to its head. There
 //! are no queues and no tasks in this crate.
@@ -147,6 +148,7 @@ mod function;
 mod middleware;
 mod named;
 mod nop;
+mod per_operation;
 
 pub use boxed::BoxEndpoint;
 pub use chain::chain;
@@ -174,6 +176,7 @@ pub use kit_endpoint_macros::service;
 pub use middleware::{MiddlewareFn, Next, WithMiddleware, middleware_fn};
 pub use named::Named;
 pub use nop::{Nop, nop};
+pub use per_operation::{PerOperation, per_operation};
 pub use tower_layer::Layer;
 
 #[cfg(doctest)]

@@ -9,5 +9,6 @@ mod deadline;
 mod derive;
 mod failer;
 mod finish;
+mod per_operation;
 mod service;
 mod support;
