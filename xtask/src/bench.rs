@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: runs benchmarks and says where their results are.
+//! `cargo xtask bench`: runs benchmarks, which print their results.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::run::{Failure, Program, Result};
 use crate::servers;
@@ -25,7 +25,6 @@ pub(crate) fn run(root: &Path, name: Option<&str>, rest: &[String]) -> Result {
             .args(rest)
             .run()?;
     }
-    println!("\nresults: above, and in {}", target(root).join("criterion").display());
     Ok(())
 }
 
@@ -33,8 +32,4 @@ fn all(workspace: &Workspace) -> Vec<(&str, &str)> {
     let benches =
         workspace.packages.iter().flat_map(|package| package.benches.iter().map(move |bench| (package, bench)));
     benches.map(|(package, bench)| (package.name.as_str(), bench.as_str())).collect()
-}
-
-fn target(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }

@@ -18,7 +18,7 @@
 //! # Where counts are right
 //!
 //! The counters are the process's: what *any* thread allocates during a count is in it. So count where one thread
-//! runs: in a bench (criterion measures on one thread), in a `[[test]]` with `harness = false`, on a current-thread
+//! runs: in a bench on one thread, in a `[[test]]` with `harness = false`, on a current-thread
 //! runtime. Other threads may exist as long as they wait.
 //!
 //! Under the usual test harness, put a test that counts into a binary of its own, with no other test: tests run at the

@@ -179,6 +179,8 @@ mod codec;
 mod error;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod foreign;
+#[cfg(any(feature = "client", feature = "server"))]
+mod gathered;
 mod params;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod route;

@@ -1,11 +1,16 @@
-//! Work with a limit of time, whose timer is made only if the work has to wait.
+//! The present, and work with a limit of time, whose timer is made only if the work has to wait.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kit_base::Deadline;
+
+/// The present, by tokio's clock, which tests can pause.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
 
 /// What the work gives, unless it takes longer.
 pub(crate) async fn within<F: Future>(limit: Duration, work: F) -> Option<F::Output> {

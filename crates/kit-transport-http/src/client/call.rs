@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method};
 use kit_base::wire::GRPC_TIMEOUT;
@@ -10,10 +10,11 @@ use kit_base::{Context, Deadline, Error, Origin, Request, Response, ResponsePart
 use reqwest::Url;
 
 use super::Remote;
-use super::hooks::{Finalizing, now};
+use super::hooks::Finalizing;
 use super::reply;
 use crate::foreign::Foreign;
-use crate::within::{by, within};
+use crate::gathered::{Gathered, TooLong};
+use crate::within::{by, now, within};
 use crate::{DecodeResponse, EncodeRequest, Outgoing, Reply};
 
 impl Remote {
@@ -161,25 +162,18 @@ async fn read(mut response: reqwest::Response, limit: usize) -> (HeaderMap, Resu
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return (headers, Err(too_large()));
     }
-    let mut first = Bytes::new();
-    let mut more = BytesMut::new();
+    let mut gathered = Gathered::within(limit);
     loop {
         match response.chunk().await {
             Err(error) => return (headers, Err(reply::broken(error))),
-            Ok(None) => break,
-            Ok(Some(chunk)) if first.len() + more.len() + chunk.len() > limit => {
-                return (headers, Err(too_large()));
-            }
-            Ok(Some(chunk)) if first.is_empty() && more.is_empty() => first = chunk,
+            Ok(None) => return (headers, Ok(gathered.whole())),
             Ok(Some(chunk)) => {
-                if more.is_empty() {
-                    more.extend_from_slice(&std::mem::take(&mut first));
+                if let Err(TooLong) = gathered.push(chunk) {
+                    return (headers, Err(too_large()));
                 }
-                more.extend_from_slice(&chunk);
             }
         }
     }
-    (headers, Ok(if more.is_empty() { first } else { more.freeze() }))
 }
 
 /// The time left, as it goes onto the wire; nothing once it is too short to be told.

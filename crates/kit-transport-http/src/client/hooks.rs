@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use kit_base::{Context, Error};
 
 use crate::Reply;
+use crate::within::now;
 
 type Before = Arc<dyn Fn(&Context, &mut HeaderMap) + Send + Sync>;
 type After = Arc<dyn Fn(&Context, StatusCode, &HeaderMap) + Send + Sync>;
@@ -36,11 +37,6 @@ pub struct FinishedCall<'a> {
     pub left: bool,
     /// The time that the call took.
     pub duration: Duration,
-}
-
-/// The present, by tokio's clock, which tests can pause.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// Runs the finalizers once: with the outcome, or on drop without one.

@@ -15,12 +15,12 @@ use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, catch_
 
 use super::body::{self, BoxError};
 use super::handler::Call;
-use super::hooks::{Finalizing, now};
+use super::hooks::Finalizing;
 use super::routes::Found;
 use super::{Routes, Settings};
 use crate::RequestInfo;
 use crate::codec::{MALFORMED, UNSUPPORTED};
-use crate::within::by;
+use crate::within::{by, now};
 
 /// A request that the server refuses by itself, under a status that says more than the kind.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, LengthLimitError};
@@ -14,6 +14,7 @@ use kit_base::Error;
 use pin_project_lite::pin_project;
 
 use super::answer::Refused;
+use crate::gathered::{Gathered, TooLong};
 use crate::within::within;
 
 /// An error of a body, as tower and axum have it.
@@ -73,30 +74,17 @@ where
     B: HttpBody<Error: Into<BoxError>>,
 {
     let mut body = pin!(body);
-    let mut whole = Bytes::new();
-    let mut more = BytesMut::new();
+    let mut gathered = Gathered::within(limit);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| broken(error.into()))?;
         let Ok(mut data) = frame.into_data() else { continue };
-        if whole.len() + more.len() + data.remaining() > limit {
+        // More than the limit is not even copied.
+        if data.remaining() > limit {
             return Err(too_large(limit));
         }
-        // One frame is the rule, and it is taken over as it is.
-        if whole.is_empty() && more.is_empty() {
-            whole = data.copy_to_bytes(data.remaining());
-        } else {
-            if more.is_empty() {
-                more.extend_from_slice(&std::mem::take(&mut whole));
-            }
-            while data.has_remaining() {
-                let chunk = data.chunk();
-                let length = chunk.len();
-                more.extend_from_slice(chunk);
-                data.advance(length);
-            }
-        }
+        gathered.push(data.copy_to_bytes(data.remaining())).map_err(|TooLong| too_large(limit))?;
     }
-    Ok(if more.is_empty() { whole } else { more.freeze() })
+    Ok(gathered.whole())
 }
 
 /// A body that cannot be read to its end: the caller left, or a limit of whoever serves was met.

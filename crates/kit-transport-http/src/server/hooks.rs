@@ -11,6 +11,7 @@ use kit_base::{Context, Error};
 
 use super::Settings;
 use crate::RequestInfo;
+use crate::within::now;
 
 type Before = Box<dyn Fn(&mut Context, &RequestInfo) + Send + Sync>;
 type After = Box<dyn Fn(&Context, &mut HeaderMap) + Send + Sync>;
@@ -25,11 +26,6 @@ pub(crate) struct Hooks {
     pub(crate) finalizers: Vec<Finalizer>,
     pub(crate) error_handlers: Vec<ErrorHandler>,
     pub(crate) error_encoder: Option<ErrorEncoder>,
-}
-
-/// The present, by tokio's clock, which tests can pause.
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// What a finalizer gets to see.

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use kit_base::{Endpoint, Error, Operation, Request, Response};
 use kit_transport_http::{HttpClient, HttpServer, HttpService, Routes};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// No step of a test takes longer, unless something hangs.
@@ -177,25 +177,22 @@ pub(crate) fn malformed(answer: &http::Response<Bytes>, says: &str) {
 
 /// What hooks and observers have noted.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notes(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Notes(watch::Sender<Vec<String>>);
 
 impl Notes {
     pub(crate) fn add(&self, note: impl Into<String>) {
-        self.0.lock().unwrap().push(note.into());
+        self.0.send_modify(|notes| notes.push(note.into()));
     }
 
     pub(crate) fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.0.borrow().clone()
     }
 
     /// Waits until there are so many.
     pub(crate) async fn until(&self, count: usize) -> Vec<String> {
-        let reached = async {
-            while self.all().len() < count {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(HANGS, reached).await.unwrap_or_else(|_| panic!("only {:?}", self.all()));
+        let mut notes = self.0.subscribe();
+        let reached = notes.wait_for(|notes| notes.len() >= count);
+        tokio::time::timeout(HANGS, reached).await.unwrap_or_else(|_| panic!("only {:?}", self.all())).unwrap();
         self.all()
     }
 }
