@@ -99,9 +99,10 @@ impl<'a> End<'a> {
 pub enum Cause {
     /// There is an outcome.
     Answered,
-    /// The future, body or stream was dropped: the caller left. The verdict is `Caller`.
+    /// The future, body or stream was dropped: the caller left. The verdict is `Caller`. A body that nobody has begun
+    /// to read is [`Answered`](Self::Answered) by its head.
     Left,
-    /// It was dropped by a panic below. The verdict is `Fault`.
+    /// A panic came from below. The verdict is `Fault`.
     Panicked,
 }
 

@@ -95,7 +95,8 @@
 //!
 //! *Cancellation.* Dropping a future, body or stream cancels the call. Each permit is finished exactly once: with the
 //! answer; with its last frame or item where the answer streams; with [`Cause::Left`] when it is dropped before;
-//! with [`Cause::Panicked`] when a panic passes through. The permits before a refusal are finished with that refusal.
+//! with [`Cause::Panicked`] when a panic passes through. An HTTP answer whose body nobody begins to read is what its head
+//! says. The permits before a refusal are finished with that refusal.
 //!
 //! *Time.* Any `Fn() -> Instant` is a [`Clock`]. A stack reads it at most once on entry and once on exit.
 //!
