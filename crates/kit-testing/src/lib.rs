@@ -75,6 +75,8 @@ pub mod alloc;
 pub mod backend;
 pub mod clock;
 pub mod http;
+#[cfg(feature = "laws")]
+pub mod laws;
 pub mod mock;
 pub mod ports;
 #[cfg(unix)]

@@ -7,6 +7,8 @@ mod alloc;
 mod backend;
 mod clock;
 mod http;
+#[cfg(feature = "laws")]
+mod laws;
 mod mock;
 mod ports;
 #[cfg(unix)]

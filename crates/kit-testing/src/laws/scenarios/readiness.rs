@@ -1,0 +1,94 @@
+//! The readiness of a tower service: passed on, or ready at once, as declared; and never called without.
+
+use std::time::Duration;
+
+use crate::laws::bench::Bench;
+use crate::laws::declared::{Declared, Readiness};
+use crate::laws::law::{Law, Step};
+use crate::laws::outer::Stage;
+use crate::laws::world::{NodeState, Reply};
+
+pub(super) fn cases(_: &Declared, tower: bool, _: u64) -> u64 {
+    if tower { 3 } else { 0 }
+}
+
+pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
+    match case {
+        0 => an_inner_service_that_is_not_ready(bench).await,
+        1 => a_broken_inner_service(bench).await,
+        _ => asked_twice(bench).await,
+    }
+}
+
+async fn an_inner_service_that_is_not_ready(bench: &mut Bench<'_>) -> Step {
+    for node in 0..bench.declared.nodes() {
+        bench.set_node(node, NodeState::Pending);
+    }
+    let ask = bench.ask(true, None);
+    let call = bench.make(0, ask);
+    bench.poll(call).await?;
+    // What tells its readiness in the background may need a moment.
+    let waits = matches!(bench.calls[call].stage, Stage::Readying);
+    match bench.declared.readiness() {
+        Readiness::Passed if !waits => {
+            return Law::Readiness.broken("it says that it is ready, and the inner service is not");
+        }
+        Readiness::AtOnce if waits => {
+            return Law::Readiness.broken("it is declared to be ready at once, and waits for the inner service");
+        }
+        _ => {}
+    }
+    bench.drive(call).await?;
+    if bench.declared.sheds {
+        return match bench.calls[call].end() {
+            Some(_) => Ok(()),
+            None => Law::RefusesAtOnce.broken("the inner service is not ready, and the call waits"),
+        };
+    }
+    if bench.reached(call) > 0 {
+        return Law::Readiness.broken("the inner service is not ready, and was called");
+    }
+    bench.set_node(0, NodeState::Ready);
+    bench.drive(call).await?;
+    // A layer that asks now and then has its time; the others are woken.
+    if bench.reached(call) == 0 && !bench.calls[call].is_over() {
+        bench.wait(Duration::from_secs(60)).await?;
+        bench.drive(call).await?;
+    }
+    if bench.reached(call) == 0 {
+        return Law::NoHang.broken("the inner service became ready, and the call was not woken");
+    }
+    bench.finish().await?;
+    bench.capacity().await
+}
+
+async fn a_broken_inner_service(bench: &mut Bench<'_>) -> Step {
+    bench.set_node(0, NodeState::Broken);
+    let call = bench.start().await?;
+    bench.wait(Duration::from_secs(60)).await?;
+    bench.drive(call).await?;
+    if !bench.calls[call].is_over() && !bench.declared.grpc {
+        // Somebody may wait for a new connection, which is to come.
+        bench.set_node(0, NodeState::Ready);
+        bench.wait(Duration::from_secs(60)).await?;
+    }
+    bench.leave(call).await
+}
+
+async fn asked_twice(bench: &mut Bench<'_>) -> Step {
+    let ask = bench.ask(true, None);
+    let call = bench.make(0, ask);
+    for _ in 0..3 {
+        bench.poll(call).await?;
+        if !matches!(bench.calls[call].stage, Stage::Ready) {
+            break;
+        }
+        bench.calls[call].stage = Stage::Readying;
+    }
+    bench.drive(call).await?;
+    for number in bench.unanswered() {
+        bench.answer(number, Reply::OK).await?;
+    }
+    bench.finish().await?;
+    bench.capacity().await
+}

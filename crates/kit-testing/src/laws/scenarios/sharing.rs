@@ -1,0 +1,48 @@
+//! What is used up through one clone is used up for all.
+
+use crate::laws::bench::Bench;
+use crate::laws::declared::Declared;
+use crate::laws::law::{Law, Step};
+use crate::laws::outer::End;
+
+/// The same service; a clone; the layer put over an inner service once more.
+pub(super) fn cases(declared: &Declared, _: bool, _: u64) -> u64 {
+    let limits = declared.at_most.is_some() || declared.quota.is_some() || declared.breaker.is_some();
+    match (limits, declared.state_per_service) {
+        (false, _) => 0,
+        (true, true) => 1,
+        (true, false) => 2,
+    }
+}
+
+pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
+    let other = match case {
+        0 => 0,
+        _ => bench.layer_again(),
+    };
+    shared(bench, other).await
+}
+
+/// Uses up what there is through one service, each call through a clone, and calls through another.
+async fn shared(bench: &mut Bench<'_>, other: usize) -> Step {
+    let used_up = bench.exhaust(0).await;
+    // A clone with a state of its own shows by what it lets in, which is more than is allowed.
+    used_up.map_err(|broken| if broken.law == Law::Bound && other > 0 { Law::Shared.at(broken) } else { broken })?;
+    if !bench.can_start() {
+        return bench.finish().await;
+    }
+    let call = match bench.start_through(other, true).await {
+        Ok(call) => call,
+        Err(broken) if broken.law == Law::Bound => return Err(Law::Shared.at(broken)),
+        Err(broken) => return Err(broken),
+    };
+    if bench.reached(call) > 0 {
+        let how = if other > 0 { "the layer put over a service once more" } else { "another clone" };
+        return Law::Shared.broken(format!("everything is used up, and a call through {how} gets in"));
+    }
+    if matches!(bench.calls[call].end(), Some(End::Answered)) {
+        return Law::Unchanged.broken("a call was answered without being inside");
+    }
+    bench.finish().await?;
+    bench.capacity().await
+}

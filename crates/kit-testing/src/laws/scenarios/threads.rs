@@ -1,0 +1,183 @@
+//! Real threads, a bounded number of calls. What races here cannot be played again, so these come last.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Barrier};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use kit_base::Deadline;
+
+use crate::laws::declared::Declared;
+use crate::laws::law::{Law, Step};
+use crate::laws::setup::{LawsClock, Setup};
+use crate::laws::subject::{Ask, Handle, Mount, Outcome};
+use crate::laws::world::{Auto, Reply, World};
+
+const THREADS: u64 = 4;
+const CALLS: u64 = 60;
+/// Rounds of what is over after one race.
+const ROUNDS: u64 = 24;
+/// Polls until a caller leaves.
+const POLLS: usize = 40;
+
+/// Races callers on threads against the limit that the layer declares.
+pub(crate) fn run(declared: &Declared, make: &dyn Fn(&Setup) -> Box<dyn Mount>) -> Step {
+    let races = declared.at_most.is_some() || declared.quota.is_some() || declared.breaker.is_some();
+    if !races {
+        return Ok(());
+    }
+    let rounds = if declared.at_most.is_some() { 2 } else { ROUNDS };
+    for _ in 0..rounds {
+        round(declared, make)?;
+    }
+    Ok(())
+}
+
+fn round(declared: &Declared, make: &dyn Fn(&Setup) -> Box<dyn Mount>) -> Step {
+    // What spawns needs a runtime, and somebody who drives it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime starts");
+    let tokio = runtime.handle().clone();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let driver = thread::spawn(move || runtime.block_on(stopped));
+    let outcome = {
+        let _inside = tokio.enter();
+        let world = Arc::new(World::default());
+        let setup = Setup::new(LawsClock::manual());
+        let mount = make(&setup);
+        let service = mount.mount(&world);
+        if service.another().is_some() { race(declared, &setup, &world, service.as_ref(), &tokio) } else { Ok(()) }
+    };
+    drop(stop);
+    let _ = driver.join();
+    outcome
+}
+
+fn race(
+    declared: &Declared,
+    setup: &Setup,
+    world: &Arc<World>,
+    service: &dyn Handle,
+    tokio: &tokio::runtime::Handle,
+) -> Step {
+    let answers = |reply, polls| world.answer_by_itself(Some(Auto { reply, polls }));
+    if let Some(breaker) = declared.breaker {
+        // Time that nobody can move cannot make a circuit half-open without a wait.
+        if !setup.clock_was_taken() {
+            return Ok(());
+        }
+        answers(Reply::FAIL, 0);
+        for id in 0..breaker.failures as u64 {
+            if let Some(mut handle) = service.another() {
+                call(handle.as_mut(), id, false);
+            }
+        }
+        setup.advance(breaker.open_for + Duration::from_millis(2));
+        answers(Reply::OK, usize::MAX);
+        let before = world.lock().arrived.len();
+        stress(service, tokio, 4, true);
+        let inside = world.lock().arrived.len() - before;
+        if inside != breaker.probes {
+            let found = format!(
+                "{inside} of {} threads got in while half-open, exactly {} are allowed",
+                THREADS, breaker.probes
+            );
+            return Law::HalfOpen.broken(found);
+        }
+        return Ok(());
+    }
+    answers(Reply::OK, 3);
+    stress(service, tokio, if declared.quota.is_some() { 8 } else { CALLS }, false);
+    let state = world.lock();
+    if let Some(most) = declared.at_most.filter(|&most| state.most_running > most) {
+        return Law::Bound
+            .broken(format!("{} calls were inside at the same time, {most} are allowed", state.most_running));
+    }
+    let arrived = state.arrived.len();
+    if let Some((quota, period)) = declared.quota.filter(|&(quota, _)| setup.clock_was_taken() && arrived > quota) {
+        return Law::Bound.broken(format!("{arrived} calls got in at once, {quota} per {period:?} are allowed"));
+    }
+    drop(state);
+    if let Some(most) = declared.at_most {
+        return all_places_are_free(world, service, most);
+    }
+    Ok(())
+}
+
+/// Callers on threads, which begin at the same time, poll a few times, and leave. With `hold` they leave together.
+fn stress(service: &dyn Handle, tokio: &tokio::runtime::Handle, calls: u64, hold: bool) {
+    let start = Barrier::new(THREADS as usize);
+    let handles: Vec<_> = (0..THREADS).filter_map(|_| service.another()).collect();
+    thread::scope(|scope| {
+        for (thread, handle) in (0..).zip(handles) {
+            let start = &start;
+            scope.spawn(move || {
+                let _inside = tokio.enter();
+                start.wait();
+                let mut held = Vec::new();
+                for number in 0..calls {
+                    let Some(mut clone) = handle.another() else { break };
+                    let left = call(clone.as_mut(), 1000 + thread * calls + number, hold);
+                    held.extend(left.filter(|_| hold));
+                }
+                start.wait();
+                drop(held);
+                drop(handle);
+            });
+        }
+    });
+}
+
+type Left = kit_base::BoxFuture<Outcome>;
+
+/// Calls, polling by hand. The future comes back when it has not come to an end.
+fn call(handle: &mut dyn Handle, id: u64, hold: bool) -> Option<Left> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let ask = Ask { id, idempotent: true, deadline: None::<Deadline> };
+    let polls = if hold { 1 } else { POLLS };
+    let mut ready = false;
+    for _ in 0..POLLS {
+        match handle.poll_ready(&mut cx) {
+            Poll::Ready(Ok(())) => ready = true,
+            Poll::Ready(Err(_)) => return None,
+            Poll::Pending => {}
+        }
+        if ready {
+            break;
+        }
+        thread::yield_now();
+    }
+    if !ready {
+        return None;
+    }
+    // A panic inside is looked for in the runs that can be played again.
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let mut future = handle.call(ask);
+        for _ in 0..polls {
+            if future.as_mut().poll(&mut cx).is_ready() {
+                return None;
+            }
+            thread::yield_now();
+        }
+        Some(future)
+    }));
+    polled.unwrap_or(None)
+}
+
+/// After the race, as many get in as at the beginning.
+fn all_places_are_free(world: &Arc<World>, service: &dyn Handle, most: usize) -> Step {
+    world.answer_by_itself(None);
+    let before = world.lock().arrived.len();
+    let mut held = Vec::new();
+    for id in 0..most as u64 {
+        if let Some(mut handle) = service.another() {
+            held.extend(call(handle.as_mut(), 1_000_000 + id, false));
+        }
+    }
+    let inside = world.lock().arrived.len() - before;
+    if inside < most {
+        return Law::PermitsReturn
+            .broken(format!("after a race of {THREADS} threads, {inside} of {most} calls get in"));
+    }
+    Ok(())
+}
