@@ -1,4 +1,4 @@
-//! Test tools for services: scripted backends, mock endpoints, clocks, owned processes, ports, allocation counts.
+//! Test tools for services and their middleware: a law checker for layers, mock endpoints, scripted backends, clocks, processes.
 //!
 //! For the tests of services built with kit, or without it, and for kit's own. Not for production code: list it under
 //! `[dev-dependencies]`. It installs nothing global.
@@ -49,6 +49,7 @@
 //! | [`http`] | clients without manners: exact bytes on a socket, and the real curl |
 //! | [`clock`] | a clock moved by hand, and tokio's, which can be paused |
 //! | `process` (Unix) | programs that are started, read, signalled, and never outlive the test |
+//! | `laws` (feature `laws`) | a checker for anybody's layer: lost permits, over-admission, stuck circuits, hangs, leaks |
 //! | [`ports`] | free ports |
 //! | [`temp`] | folders that vanish |
 //! | [`tools`] | programs that a machine may lack: skipped with a line, and never in CI |
@@ -85,6 +86,6 @@ pub mod temp;
 pub mod tools;
 mod wire;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "laws"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -18,6 +18,7 @@ mod error_types;
 mod errors;
 mod gates;
 mod kinds;
+mod laws;
 mod messages;
 mod operations;
 mod outside;

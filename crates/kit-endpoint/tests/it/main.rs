@@ -9,6 +9,7 @@ mod deadline;
 mod derive;
 mod failer;
 mod finish;
+mod laws;
 mod per_operation;
 mod service;
 mod support;

@@ -18,6 +18,8 @@ use super::world::{NodeState, Reply, ReplyEnd, Sent, World};
 
 /// How long a call may wait, in virtual time, when nothing keeps it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3600);
+/// Polls in a row, with nothing else happening, after which a call that asks for more waits by spinning.
+const SPIN: usize = 200;
 
 /// A layer with its inner services, and the calls to it.
 pub(crate) struct Bench<'a> {
@@ -33,6 +35,9 @@ pub(crate) struct Bench<'a> {
     began: Instant,
     /// Calls whose future was dropped before its first poll: a layer may have seen them, or not.
     unpolled: usize,
+    /// Whether all calls go through one clone, and that clone between two calls.
+    one_clone: bool,
+    clone: Option<Box<dyn Handle>>,
 }
 
 impl<'a> Bench<'a> {
@@ -43,6 +48,9 @@ impl<'a> Bench<'a> {
         world: Arc<World>,
         seed: u64,
     ) -> Self {
+        let checker = Arc::default();
+        // What arrives through a task, such as that of a connection, wakes nobody else.
+        world.tell(&checker);
         let mount = make(&setup);
         let services = vec![mount.mount(&world)];
         Self {
@@ -53,9 +61,11 @@ impl<'a> Bench<'a> {
             calls: Vec::new(),
             mount,
             services,
-            checker: Arc::default(),
+            checker,
             began: Instant::now(),
             unpolled: 0,
+            one_clone: false,
+            clone: None,
         }
     }
 
@@ -68,6 +78,12 @@ impl<'a> Bench<'a> {
         self.world.note("the layer is put over an inner service once more");
         self.services.push(self.mount.mount(&self.world));
         self.services.len() - 1
+    }
+
+    /// From now on calls go through one clone, as long as they come one after the other, or through clones of their own.
+    pub(crate) fn use_one_clone(&mut self, one_clone: bool) {
+        self.one_clone = one_clone;
+        self.clone = None;
     }
 
     pub(crate) fn has_clones(&self) -> bool {
@@ -96,13 +112,20 @@ impl<'a> Bench<'a> {
         self.calls.push(Outer {
             ask,
             began: Instant::now(),
-            handle: self.services[service].another(),
+            handle: self.clone.take().or_else(|| self.services[service].another()),
             stage: Stage::Readying,
             alarm: Alarm::new(&self.checker),
             answered_by: None,
             was_called: false,
         });
         self.calls.len() - 1
+    }
+
+    /// Makes a call through a clone of the very instance that another call uses.
+    pub(crate) fn make_through_a_clone_of(&mut self, call: usize, ask: Ask) -> usize {
+        let made = self.make(0, ask);
+        self.calls[made].handle = self.calls[call].handle.as_ref().and_then(|handle| handle.another());
+        made
     }
 
     /// Makes an idempotent call, and polls it as long as it asks for that.
@@ -162,7 +185,8 @@ impl<'a> Bench<'a> {
         };
         // What has been called is not asked for its readiness any more, so this clone goes.
         if !matches!(outer.stage, Stage::Readying | Stage::Ready) {
-            outer.handle = None;
+            let clone = outer.handle.take().filter(|_| self.one_clone);
+            self.clone = clone.or(self.clone.take());
         }
         self.world.note(format!("call {id} is polled: it {outcome}"));
         self.settle().await;
@@ -171,17 +195,31 @@ impl<'a> Bench<'a> {
 
     /// Polls a call as long as it asks for that.
     pub(crate) async fn drive(&mut self, call: usize) -> Step {
-        while !self.calls[call].is_over() && self.calls[call].alarm.has_rung() {
+        for _ in 0..SPIN {
+            if self.calls[call].is_over() || !self.calls[call].alarm.has_rung() {
+                return Ok(());
+            }
             self.poll(call).await?;
         }
-        Ok(())
+        self.spins(call)
+    }
+
+    fn spins(&self, call: usize) -> Step {
+        let id = self.calls[call].ask.id;
+        Law::NoHang
+            .broken(format!("call {id} asks again and again to be polled, and nothing changes: it waits by spinning"))
     }
 
     /// Polls all calls as long as one of them asks for that.
     pub(crate) async fn drive_all(&mut self) -> Step {
+        let mut polls = 0;
         loop {
             let asks = |call: &Outer| !call.is_over() && call.alarm.has_rung();
             let Some(call) = self.calls.iter().position(asks) else { return Ok(()) };
+            polls += 1;
+            if polls > SPIN * self.calls.len() {
+                return self.spins(call);
+            }
             self.poll(call).await?;
         }
     }
@@ -268,6 +306,11 @@ impl<'a> Bench<'a> {
         self.world.lock().reached_by(self.calls[call].ask.id).count()
     }
 
+    /// The same, without those at an endpoint, which has no readiness to ask for, and waits in the call.
+    pub(crate) fn called(&self, call: usize) -> usize {
+        self.world.lock().reached_by(self.calls[call].ask.id).filter(|(_, inner)| !inner.waits_for_node).count()
+    }
+
     /// Answers all that arrives, until every call is over; time passes as it must.
     pub(crate) async fn finish(&mut self) -> Step {
         for node in 0..self.declared.nodes() {
@@ -326,6 +369,7 @@ impl<'a> Bench<'a> {
     pub(crate) async fn close(mut self) -> Step {
         self.calls.clear();
         self.services.clear();
+        self.clone = None;
         let Self { mount, world, .. } = self;
         drop(mount);
         let tasks = || Tokio::current().metrics().num_alive_tasks();

@@ -1,10 +1,16 @@
 //! Filling a layer up, and looking whether all of its places are free.
 
+use std::time::Duration;
+
 use super::bench::Bench;
+use super::declared::Breaker;
 use super::law::{Law, Step};
-use super::outer::End;
+use super::outer::{End, Outer};
 use super::subject::Failed;
 use super::world::{NodeState, Reply};
+
+/// Longer than a layer may pause after a failure.
+const PAUSE: Duration = Duration::from_secs(60);
 
 impl Bench<'_> {
     /// With all calls over, lets the layer forget what was, and sees that as many get in as at the beginning.
@@ -26,6 +32,10 @@ impl Bench<'_> {
             }
         } else if self.declared.quota.is_none() && self.declared.breaker.is_none() {
             let call = self.start().await?;
+            // Somebody may pause before the next connection.
+            if self.reached(call) == 0 && self.wait(PAUSE).await? {
+                self.drive(call).await?;
+            }
             if self.reached(call) == 0 {
                 return match self.calls[call].end() {
                     Some(_) => Law::PermitsReturn.broken("all calls are over, and a new one does not get in"),
@@ -45,6 +55,10 @@ impl Bench<'_> {
     /// Lets time pass until the layer lets calls in again, a few times, and answers them well.
     pub(crate) async fn recover(&mut self) -> Step {
         let probes = self.declared.breaker.map_or(1, |breaker| breaker.probes);
+        let was_half_open = self.declared.breaker.is_some_and(|breaker| self.began().elapsed() >= breaker.open_for);
+        let lost = |call: &Outer| matches!(call.end(), Some(End::Left | End::Panicked));
+        let may_have_lost = self.calls.iter().any(lost);
+        let mut got_in = 0;
         for _ in 0..8 {
             self.advance(self.declared.recovery()).await?;
             let mut well = 0;
@@ -55,6 +69,7 @@ impl Bench<'_> {
                 }
                 self.drive_all().await?;
                 well += usize::from(matches!(self.calls[call].end(), Some(End::Answered)));
+                got_in += self.reached(call);
                 self.leave(call).await?;
             }
             // A quota of one lets one in; a circuit that is closed lets all in.
@@ -64,7 +79,15 @@ impl Bench<'_> {
             }
         }
         match self.declared.breaker {
+            // No probe was lost yet, so it must be the time.
+            Some(Breaker { open_for, .. }) if got_in == 0 && !was_half_open => {
+                Law::Clock.broken(format!("a circuit that is open for {open_for:?} lets no call in any more"))
+            }
             Some(_) => Law::HalfOpen.broken("all calls are over, and the circuit does not close any more"),
+            // Nobody left, so nothing was lost, and it must be the time.
+            None if got_in == 0 && !may_have_lost => {
+                Law::Clock.broken("all calls are over, and however much time passes, none gets in any more")
+            }
             None => Law::PermitsReturn.broken("all calls are over, and none gets in any more"),
         }
     }

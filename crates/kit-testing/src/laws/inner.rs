@@ -54,19 +54,16 @@ impl Inner {
         if self.broken {
             self.world.breaks(Law::Readiness, "an instance was asked again after it had said that it is broken");
         }
-        match self.world.poll_node(self.node, cx) {
-            Poll::Ready(NodeState::Broken) => match broken {
-                Some(error) => {
-                    self.broken = true;
-                    Poll::Ready(Err(error))
-                }
-                None => Poll::Pending,
-            },
-            Poll::Ready(_) => {
+        match (self.world.poll_node(self.node, broken.is_some(), cx), broken) {
+            (Poll::Ready(NodeState::Broken), Some(error)) => {
+                self.broken = true;
+                Poll::Ready(Err(error))
+            }
+            (Poll::Ready(_), _) => {
                 self.ready = true;
                 Poll::Ready(Ok(()))
             }
-            Poll::Pending => {
+            (Poll::Pending, _) => {
                 self.ready = false;
                 Poll::Pending
             }

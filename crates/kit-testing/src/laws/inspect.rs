@@ -91,6 +91,11 @@ impl Bench<'_> {
                 let panicked = reached.iter().any(|&number| told(number, ReplyEnd::Panic));
                 let past_deadline = outer.ask.deadline.is_some_and(|deadline| deadline.has_passed(self.now()));
                 if !reached.is_empty() && !panicked && !past_deadline {
+                    if let Some(limit) = self.declared.gives_up {
+                        let took = outer.began.elapsed();
+                        let found = format!("call {id} was given up after {took:?}, the limit is {limit:?}");
+                        return Law::Clock.broken(found);
+                    }
                     return Law::RefusedStayOut.broken(format!("call {id} was refused ({text}), and was inside"));
                 }
                 if !self.declared.may_refuse() && !panicked && !past_deadline {

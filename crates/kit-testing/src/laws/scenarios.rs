@@ -2,6 +2,7 @@
 
 mod answers;
 mod clock;
+mod clones;
 mod drops;
 mod half_open;
 mod readiness;
@@ -30,10 +31,11 @@ pub(crate) struct Scenario {
 }
 
 /// In the order in which they are run: the plain ones first, so that the first finding is the plainest.
-pub(crate) const SCENARIOS: [Scenario; 10] = [
+pub(crate) const SCENARIOS: [Scenario; 11] = [
     Scenario { name: "answers", cases: answers::cases, run: |bench, case| Box::pin(answers::run(bench, case)) },
     Scenario { name: "readiness", cases: readiness::cases, run: |bench, case| Box::pin(readiness::run(bench, case)) },
     Scenario { name: "sharing", cases: sharing::cases, run: |bench, case| Box::pin(sharing::run(bench, case)) },
+    Scenario { name: "clones", cases: clones::cases, run: |bench, case| Box::pin(clones::run(bench, case)) },
     Scenario { name: "refusals", cases: refusals::cases, run: |bench, case| Box::pin(refusals::run(bench, case)) },
     Scenario { name: "clock", cases: clock::cases, run: |bench, case| Box::pin(clock::run(bench, case)) },
     Scenario { name: "half-open", cases: half_open::cases, run: |bench, case| Box::pin(half_open::run(bench, case)) },

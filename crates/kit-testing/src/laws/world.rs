@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use kit_base::Deadline;
+use tokio::sync::Notify;
 
 use super::law::{Broken, Law};
 
@@ -56,7 +57,7 @@ pub(crate) struct Arrived {
     /// Polls until it answers by itself.
     polls: usize,
     /// An endpoint has no readiness: what arrives at one that is not ready waits.
-    waits_for_node: bool,
+    pub(crate) waits_for_node: bool,
     waker: Option<Waker>,
 }
 
@@ -107,6 +108,8 @@ pub(crate) struct Auto {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) arrived: Vec<Arrived>,
+    /// The numbers of what arrived for each call, which are looked up after each step.
+    by_outer: HashMap<u64, Vec<usize>>,
     pub(crate) broken: Option<Broken>,
     pub(crate) instances: usize,
     /// Calls whose head is not there yet, and the most there ever were.
@@ -119,6 +122,8 @@ pub(crate) struct State {
     nodes: HashMap<usize, Node>,
     auto: Option<Auto>,
     steps: Vec<String>,
+    /// Told of each arrival.
+    checker: Option<Arc<Notify>>,
 }
 
 impl State {
@@ -138,7 +143,8 @@ impl State {
     }
 
     pub(crate) fn reached_by(&self, outer: u64) -> impl Iterator<Item = (usize, &Arrived)> {
-        self.arrived.iter().enumerate().filter(move |(_, call)| call.outer == outer)
+        let numbers = self.by_outer.get(&outer).into_iter().flatten();
+        numbers.map(|&number| (number, &self.arrived[number]))
     }
 
     fn node(&mut self, node: usize) -> &mut Node {
@@ -180,6 +186,10 @@ impl World {
         self.lock().auto = auto;
     }
 
+    pub(crate) fn tell(&self, checker: &Arc<Notify>) {
+        self.lock().checker = Some(Arc::clone(checker));
+    }
+
     /// A call reaches an inner service.
     pub(crate) fn arrive(&self, node: usize, seen: Seen, waits_for_node: bool) -> usize {
         let mut state = self.lock();
@@ -209,6 +219,7 @@ impl World {
             }
         }
         let polls = state.auto.map_or(0, |auto| auto.polls);
+        state.by_outer.entry(outer).or_default().push(number);
         state.arrived.push(Arrived {
             outer,
             node,
@@ -220,6 +231,9 @@ impl World {
             waker: None,
         });
         state.begin();
+        if let Some(checker) = &state.checker {
+            checker.notify_one();
+        }
         number
     }
 
@@ -334,11 +348,11 @@ impl World {
         wake(wakers);
     }
 
-    /// Asks a node for its readiness.
-    pub(crate) fn poll_node(&self, node: usize, cx: &mut Context<'_>) -> Poll<NodeState> {
+    /// Asks a node for its readiness. One that cannot say that it is broken is never ready then.
+    pub(crate) fn poll_node(&self, node: usize, says_broken: bool, cx: &mut Context<'_>) -> Poll<NodeState> {
         let mut state = self.lock();
         let node = state.node(node);
-        if node.state == NodeState::Pending {
+        if node.state == NodeState::Pending || (node.state == NodeState::Broken && !says_broken) {
             node.wakers.push(cx.waker().clone());
             return Poll::Pending;
         }

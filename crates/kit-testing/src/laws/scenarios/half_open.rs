@@ -8,7 +8,9 @@ use crate::laws::law::{Law, Step};
 use crate::laws::outer::{End, Stage};
 use crate::laws::world::Reply;
 
-const PLAIN: u64 = 6;
+const PLAIN: u64 = 7;
+/// The case in which the failures come in the trailers.
+const TRAILERS: u64 = 6;
 
 /// The plain cases, and then races by seed.
 pub(super) fn cases(declared: &Declared, _: bool, seeds: u64) -> u64 {
@@ -21,14 +23,27 @@ pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
     let old =
         if case == 5 && bench.has_clones() { vec![bench.start().await?, bench.start().await?] } else { Vec::new() };
     let before = bench.unanswered();
-    fail_some(bench, breaker.failures).await?;
+    if case == TRAILERS {
+        if !bench.declared.grpc {
+            return Ok(());
+        }
+        fail_some(bench, breaker.failures, Reply::FAIL.with_parts(1)).await?;
+        let call = bench.start().await?;
+        if bench.reached(call) > 0 {
+            let failures = breaker.failures;
+            return Law::HalfOpen
+                .broken(format!("{failures} calls have failed by trailers, and the circuit is not open"));
+        }
+    } else {
+        fail_some(bench, breaker.failures, Reply::FAIL).await?;
+    }
     bench.advance(breaker.open_for + Duration::from_millis(2)).await?;
     if case >= PLAIN {
         race(bench, breaker).await?;
     } else {
         let probes = probes(bench, breaker, before.len()).await?;
         match case {
-            0 => {}
+            0 | TRAILERS => {}
             1 => {
                 // One place is free again, and only one.
                 bench.leave(probes[0]).await?;
@@ -51,8 +66,10 @@ pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
                 nobody_gets_in(bench).await?;
             }
             4 => {
-                let inner = bench.unanswered()[0];
-                bench.answer(inner, Reply::PANIC).await?;
+                // All of them: of one lost place among several nothing would be seen.
+                for inner in bench.unanswered() {
+                    bench.answer(inner, Reply::PANIC).await?;
+                }
                 bench.drive_all().await?;
             }
             _ => {
@@ -74,12 +91,15 @@ pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
 }
 
 /// Lets calls fail, one after the other, without touching those that are under way.
-async fn fail_some(bench: &mut Bench<'_>, failures: usize) -> Step {
+async fn fail_some(bench: &mut Bench<'_>, failures: usize, reply: Reply) -> Step {
     let others = bench.unanswered();
     for _ in 0..failures {
         let call = bench.start().await?;
         for number in bench.unanswered().into_iter().filter(|number| !others.contains(number)) {
-            bench.answer(number, Reply::FAIL).await?;
+            bench.answer(number, reply).await?;
+            for _ in 0..reply.parts + usize::from(reply.parts > 0) {
+                bench.world.release(number);
+            }
         }
         bench.drive(call).await?;
     }

@@ -5,22 +5,40 @@ use crate::laws::declared::Declared;
 use crate::laws::law::{Law, Step};
 use crate::laws::outer::End;
 
-/// The same service; a clone; the layer put over an inner service once more.
+/// One clone, which shows that there is a limit at all; another clone; the layer put over an inner service once more.
 pub(super) fn cases(declared: &Declared, _: bool, _: u64) -> u64 {
     let limits = declared.at_most.is_some() || declared.quota.is_some() || declared.breaker.is_some();
     match (limits, declared.state_per_service) {
         (false, _) => 0,
-        (true, true) => 1,
-        (true, false) => 2,
+        (true, true) => 2,
+        (true, false) => 3,
     }
 }
 
 pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
-    let other = match case {
-        0 => 0,
-        _ => bench.layer_again(),
-    };
-    shared(bench, other).await
+    match case {
+        0 => one_clone(bench).await,
+        1 => shared(bench, 0).await,
+        _ => {
+            let other = bench.layer_again();
+            shared(bench, other).await
+        }
+    }
+}
+
+/// Uses up what there is through one clone, and calls through that very clone.
+async fn one_clone(bench: &mut Bench<'_>) -> Step {
+    bench.use_one_clone(true);
+    bench.exhaust(0).await?;
+    if bench.can_start() {
+        let call = bench.start().await?;
+        if bench.reached(call) > 0 {
+            let law = if bench.declared.breaker.is_some() { Law::HalfOpen } else { Law::Bound };
+            return law.broken("everything is used up, and a call through the same clone gets in");
+        }
+    }
+    bench.use_one_clone(false);
+    bench.finish().await
 }
 
 /// Uses up what there is through one service, each call through a clone, and calls through another.

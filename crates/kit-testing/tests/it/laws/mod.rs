@@ -1,3 +1,6 @@
 //! The law checker: on broken layers, on their correct twins, and on what others wrote.
 
-mod smoke;
+mod broken;
+mod deep;
+mod others;
+mod places;
