@@ -91,7 +91,9 @@
 //!
 //! *Readiness.* Endpoints have none. On the tower face a stack of gates with `REFUSES = false` passes the readiness of
 //! the service through; every other stack is ready at once, so that it can refuse although the service hangs. Load
-//! shedding and balancing, which live by readiness, belong inside of it.
+//! shedding and balancing, which live by readiness, belong inside of it. Gates are not asked until the service is called: a
+//! caller who leaves while it waits for readiness is seen by no gate that passes readiness on. An axum router waits there
+//! for its handlers; in one tuple with a gate that refuses, the counting gate sees those callers too.
 //!
 //! *Cancellation.* Dropping a future, body or stream cancels the call. Each permit is finished exactly once: with the
 //! answer; with its last frame or item where the answer streams; with [`Cause::Left`] when it is dropped before;

@@ -45,6 +45,10 @@ impl fmt::Display for Report {
     }
 }
 
+/// Steps that are printed, from the beginning and to the end. Some runs make thousands of calls.
+const FIRST: usize = 60;
+const LAST: usize = 40;
+
 /// A law that was seen to be broken.
 #[derive(Debug)]
 pub struct Finding {
@@ -88,8 +92,14 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "law {:?}: {}", self.broken.law, self.broken.law)?;
         writeln!(f, "  but: {}", self.broken.found)?;
+        let left_out = FIRST..self.steps.len().saturating_sub(LAST);
         for (number, step) in self.steps.iter().enumerate() {
-            writeln!(f, "  {:>4}. {step}", number + 1)?;
+            if number == left_out.start && !left_out.is_empty() {
+                writeln!(f, "        ({} steps are left out here, and not in `steps`)", left_out.len())?;
+            }
+            if !left_out.contains(&number) {
+                writeln!(f, "  {:>4}. {step}", number + 1)?;
+            }
         }
         match self.can_be_replayed {
             true => writeln!(f, "  to see it again: .replay({:?})", self.seed),

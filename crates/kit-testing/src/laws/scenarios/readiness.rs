@@ -9,15 +9,32 @@ use crate::laws::outer::Stage;
 use crate::laws::world::{NodeState, Reply};
 
 pub(super) fn cases(_: &Declared, tower: bool, _: u64) -> u64 {
-    if tower { 3 } else { 0 }
+    if tower { 4 } else { 0 }
 }
 
 pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
     match case {
         0 => an_inner_service_that_is_not_ready(bench).await,
         1 => a_broken_inner_service(bench).await,
-        _ => asked_twice(bench).await,
+        2 => asked_twice(bench).await,
+        _ => everybody_leaves(bench).await,
     }
+}
+
+/// The inner service is never ready again, and all callers leave: nothing may go on waiting for it.
+async fn everybody_leaves(bench: &mut Bench<'_>) -> Step {
+    for node in 0..bench.declared.nodes() {
+        bench.set_node(node, NodeState::Pending);
+    }
+    for _ in 0..2 {
+        if bench.can_start() {
+            bench.start().await?;
+        }
+    }
+    for call in 0..bench.calls.len() {
+        bench.leave(call).await?;
+    }
+    Ok(())
 }
 
 async fn an_inner_service_that_is_not_ready(bench: &mut Bench<'_>) -> Step {

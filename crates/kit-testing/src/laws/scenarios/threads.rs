@@ -1,7 +1,8 @@
 //! Real threads, a bounded number of calls. What races here cannot be played again, so these come last.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -17,7 +18,9 @@ use crate::laws::world::{Auto, Reply, World};
 const THREADS: u64 = 4;
 const CALLS: u64 = 60;
 /// Rounds of what is over after one race.
-const ROUNDS: u64 = 24;
+const ROUNDS: u64 = 40;
+/// Races for one place.
+const LAST_PLACES: usize = 300;
 /// Polls until a caller leaves.
 const POLLS: usize = 40;
 
@@ -87,7 +90,7 @@ fn race(
         return Ok(());
     }
     answers(Reply::OK, 3);
-    stress(service, tokio, if declared.quota.is_some() { 8 } else { CALLS }, false);
+    stress(service, tokio, if declared.quota.is_some() { 3 } else { CALLS }, false);
     let state = world.lock();
     if let Some(most) = declared.at_most.filter(|&most| state.most_running > most) {
         return Law::Bound
@@ -99,14 +102,77 @@ fn race(
     }
     drop(state);
     if let Some(most) = declared.at_most {
+        all_places_are_free(world, service, most)?;
+        last_place(world, service, tokio, most)?;
         return all_places_are_free(world, service, most);
     }
     Ok(())
 }
 
+/// All places but one are taken, and threads race for that one, again and again: as many threads as can really run.
+fn last_place(world: &Arc<World>, service: &dyn Handle, tokio: &tokio::runtime::Handle, most: usize) -> Step {
+    world.answer_by_itself(Some(Auto { reply: Reply::OK, polls: usize::MAX }));
+    let mut taken = Vec::new();
+    for id in 1..most as u64 {
+        if let Some(mut handle) = service.another() {
+            taken.extend(call(handle.as_mut(), 2_000_000 + id, true));
+        }
+    }
+    let threads = thread::available_parallelism().map_or(2, usize::from).clamp(2, THREADS as usize);
+    let meeting = Meeting::of(threads);
+    let handles: Vec<_> = (0..threads).filter_map(|_| service.another()).collect();
+    thread::scope(|scope| {
+        for (thread, handle) in (0..).zip(handles) {
+            let meeting = &meeting;
+            scope.spawn(move || {
+                let _inside = tokio.enter();
+                for round in 0..LAST_PLACES {
+                    let id = 3_000_000 + (round * threads + thread) as u64;
+                    let clone = catch_unwind(AssertUnwindSafe(|| handle.another())).unwrap_or(None);
+                    meeting.wait();
+                    let held = clone.and_then(|mut clone| call(clone.as_mut(), id, true));
+                    meeting.wait();
+                    drop(held);
+                    meeting.wait();
+                }
+            });
+        }
+    });
+    drop(taken);
+    let inside = world.lock().most_running;
+    if inside > most {
+        return Law::Bound
+            .broken(format!("{threads} threads took the last place: {inside} are inside, {most} are allowed"));
+    }
+    Ok(())
+}
+
+/// Where threads meet without being put to sleep, so that they go on at the same moment.
+struct Meeting {
+    threads: usize,
+    came: AtomicUsize,
+}
+
+impl Meeting {
+    fn of(threads: usize) -> Self {
+        Self { threads, came: AtomicUsize::new(0) }
+    }
+
+    fn wait(&self) {
+        let came = self.came.fetch_add(1, Ordering::AcqRel);
+        let all = (came / self.threads + 1) * self.threads;
+        let mut spins = 0_u32;
+        while self.came.load(Ordering::Acquire) < all {
+            spins += 1;
+            // With more threads than cores, the one that is missing may need this core.
+            if spins % 512 == 0 { thread::yield_now() } else { std::hint::spin_loop() }
+        }
+    }
+}
+
 /// Callers on threads, which begin at the same time, poll a few times, and leave. With `hold` they leave together.
 fn stress(service: &dyn Handle, tokio: &tokio::runtime::Handle, calls: u64, hold: bool) {
-    let start = Barrier::new(THREADS as usize);
+    let start = Meeting::of(THREADS as usize);
     let handles: Vec<_> = (0..THREADS).filter_map(|_| service.another()).collect();
     thread::scope(|scope| {
         for (thread, handle) in (0..).zip(handles) {
@@ -116,7 +182,8 @@ fn stress(service: &dyn Handle, tokio: &tokio::runtime::Handle, calls: u64, hold
                 start.wait();
                 let mut held = Vec::new();
                 for number in 0..calls {
-                    let Some(mut clone) = handle.another() else { break };
+                    let clone = catch_unwind(AssertUnwindSafe(|| handle.another()));
+                    let Ok(Some(mut clone)) = clone else { break };
                     let left = call(clone.as_mut(), 1000 + thread * calls + number, hold);
                     held.extend(left.filter(|_| hold));
                 }
@@ -135,23 +202,23 @@ fn call(handle: &mut dyn Handle, id: u64, hold: bool) -> Option<Left> {
     let mut cx = Context::from_waker(Waker::noop());
     let ask = Ask { id, idempotent: true, deadline: None::<Deadline> };
     let polls = if hold { 1 } else { POLLS };
-    let mut ready = false;
-    for _ in 0..POLLS {
-        match handle.poll_ready(&mut cx) {
-            Poll::Ready(Ok(())) => ready = true,
-            Poll::Ready(Err(_)) => return None,
-            Poll::Pending => {}
-        }
-        if ready {
-            break;
-        }
-        thread::yield_now();
-    }
-    if !ready {
-        return None;
-    }
-    // A panic inside is looked for in the runs that can be played again.
+    // A panic is looked for in the runs that can be played again; here nobody must wait for who panicked.
     let polled = catch_unwind(AssertUnwindSafe(|| {
+        let mut ready = false;
+        for _ in 0..POLLS {
+            match handle.poll_ready(&mut cx) {
+                Poll::Ready(Ok(())) => ready = true,
+                Poll::Ready(Err(_)) => return None,
+                Poll::Pending => {}
+            }
+            if ready {
+                break;
+            }
+            thread::yield_now();
+        }
+        if !ready {
+            return None;
+        }
         let mut future = handle.call(ask);
         for _ in 0..polls {
             if future.as_mut().poll(&mut cx).is_ready() {

@@ -4,7 +4,6 @@ use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use kit_base::{BoxFuture, Clock, End, Endpoint, Error, Gate, Guard, Monotonic, Now, Request, Response, Tower};
@@ -111,8 +110,6 @@ impl<Req, Res, Err> Gate<Req, Res, Err> for RacesForAPlace {
     fn admit(&self, _: &mut Req, _: &Now<'_>) -> Result<(), Error> {
         if self.version == Broken {
             let running = self.running.load(Ordering::Acquire);
-            // A thread may be stopped anywhere. It rarely is just here, so this asks for it.
-            yield_now();
             if running > 0 {
                 return Err(full());
             }

@@ -40,6 +40,9 @@ fn idempotent(request: &Request<u64>) -> bool {
     request.context().operation().is_idempotent()
 }
 
+/// A buffer's worker waits for an inner service that is never ready, also when everybody has left and the buffer is gone.
+const WORKER_STAYS: (Law, &str) = (Law::NothingLeft, "readiness/3");
+
 #[test]
 fn concurrency_limit() {
     let limit = || Laws::service(|_| ConcurrencyLimitLayer::new(3)).waiting().at_most(3);
@@ -68,8 +71,8 @@ fn rate_limit_under_buffer() {
         let stack = |_: &_| ServiceBuilder::new().layer(BufferLayer::new(64)).layer(RateLimitLayer::new(3, SECOND));
         Laws::service(stack).waiting().quota(3, SECOND).wraps_errors()
     };
-    keeps(limit().state_per_service());
-    breaks(limit, [(Law::Shared, "sharing/2"), (Law::Bound, "schedules/0")]);
+    breaks(|| limit().state_per_service(), [WORKER_STAYS]);
+    breaks(limit, [WORKER_STAYS, (Law::Shared, "sharing/2"), (Law::Bound, "schedules/0")]);
 }
 
 /// A service behind an axum handler that answers `GET` and `POST`, under a rate limit in a buffer.
@@ -159,8 +162,9 @@ fn timeout() {
 
 #[test]
 fn buffer() {
-    keeps(Laws::service(|_| BufferLayer::new(10)).waiting().wraps_errors());
-    keeps(Laws::http_service::<Body, _, _, _>(|_| BufferLayer::new(10)).waiting().wraps_errors());
+    breaks(|| Laws::service(|_| BufferLayer::new(10)).waiting().wraps_errors(), [WORKER_STAYS]);
+    let http = || Laws::http_service::<Body, _, _, _>(|_| BufferLayer::new(10)).waiting().wraps_errors();
+    breaks(http, [WORKER_STAYS]);
 }
 
 /// So many more attempts, where the operation is idempotent.
@@ -249,7 +253,9 @@ fn balance() {
     };
     let laws = |laws: Laws| laws.selecting([1, 1, 1]).skips_unready().wraps_errors();
     keeps(laws(Laws::lone_service(move |_| layer_fn(balance))));
-    keeps(laws(Laws::service(move |_| ServiceBuilder::new().layer(BufferLayer::new(10)).layer(layer_fn(balance)))));
+    let buffered =
+        || Laws::service(move |_| ServiceBuilder::new().layer(BufferLayer::new(10)).layer(layer_fn(balance)));
+    breaks(|| laws(buffered()), [WORKER_STAYS]);
 }
 
 #[test]
