@@ -302,7 +302,7 @@ impl Laws {
     ///
     /// # Panics
     ///
-    /// With the report, when a law is seen to be broken.
+    /// With the report, when a law is seen to be broken; and as [`report`](Self::report) does.
     #[track_caller]
     pub fn check(self) {
         let report = self.report();
@@ -313,8 +313,12 @@ impl Laws {
     ///
     /// # Panics
     ///
-    /// When the seed to replay is of no run.
+    /// When what was declared makes no sense, such as a limit of 0, and when the seed to replay is of no run.
+    #[track_caller]
     pub fn report(self) -> Report {
+        if let Some(nonsense) = self.declared.nonsense() {
+            panic!("{nonsense}");
+        }
         let mut findings: Vec<Finding> = Vec::new();
         let mut runs = 0;
         // One finding says enough of a law.
@@ -339,7 +343,9 @@ impl Laws {
                 found(Finding::new(broken, THREADS.to_owned(), Vec::new(), false));
             }
         }
-        assert!(runs > 0, "no run has the seed {:?}: take that of a finding, such as \"drops/3\"", self.replay);
+        if let (0, Some(seed)) = (runs, &self.replay) {
+            panic!("no run has the seed {seed:?}: take that of a finding, such as \"drops/3\"");
+        }
         Report::new(findings, runs)
     }
 
@@ -347,7 +353,9 @@ impl Laws {
     fn cases(&self, scenario: &Scenario) -> std::ops::Range<u64> {
         let Some(seed) = &self.replay else { return 0..(scenario.cases)(&self.declared, self.tower, self.seeds) };
         let case = seed.strip_prefix(scenario.name).and_then(|rest| rest.strip_prefix('/')?.parse().ok());
-        case.map_or(0..0, |case: u64| case..case.saturating_add(1))
+        // A seed of a run with more seeds than this one is as good.
+        let cases = (scenario.cases)(&self.declared, self.tower, u64::from(u32::MAX));
+        case.filter(|&case| case < cases).map_or(0..0, |case: u64| case..case + 1)
     }
 
     fn run(&self, scenario: &Scenario, case: u64) -> Option<Finding> {

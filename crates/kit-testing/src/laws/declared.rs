@@ -76,6 +76,33 @@ impl Declared {
         }
     }
 
+    /// What was declared that nothing could keep, or that nothing could be seen of.
+    pub(crate) fn nonsense(&self) -> Option<String> {
+        let weights_are_none = |weights: &[u32]| weights.iter().all(|&weight| weight == 0);
+        match &self.kind {
+            Kind::Retrying { attempts } if *attempts < 2 => {
+                return Some(format!("{attempts} attempts are no retry: declare 2 or more"));
+            }
+            Kind::Selecting { weights } if weights_are_none(weights) => {
+                return Some(format!("there is nothing to select with the weights {weights:?}: declare one over 0"));
+            }
+            _ => {}
+        }
+        if self.at_most == Some(0) {
+            return Some("`at_most(0)` lets nobody in: declare 1 or more".to_owned());
+        }
+        if let Some((calls, period)) = self.quota.filter(|(calls, period)| *calls == 0 || period.is_zero()) {
+            return Some(format!("a quota of {calls} calls per {period:?} is none: declare both over 0"));
+        }
+        if let Some(breaker) = self.breaker.filter(|it| it.failures == 0 || it.probes == 0 || it.open_for.is_zero()) {
+            return Some(format!("{breaker:?} is no circuit breaker: declare all three over 0"));
+        }
+        if self.gives_up.is_some_and(|limit| limit.is_zero()) {
+            return Some("`gives_up_after` no time is no call at all: declare more than 0".to_owned());
+        }
+        None
+    }
+
     /// What the tower face does with readiness: as declared, or as usual for its kind.
     pub(crate) fn readiness(&self) -> Readiness {
         self.readiness.unwrap_or(match self.kind {

@@ -76,7 +76,7 @@ impl fmt::Display for Fault {
         match &self.0 {
             Repr::Inner(number) => write!(f, "the inner service failed at call {number}"),
             Repr::NotReady => f.write_str("the inner service is broken"),
-            Repr::Refused(error) => write!(f, "refused: {error}"),
+            Repr::Refused(error) => error.fmt(f),
         }
     }
 }

@@ -4,3 +4,4 @@ mod broken;
 mod deep;
 mod others;
 mod places;
+mod report;
