@@ -10,7 +10,7 @@ pub enum Readiness {
     Passed,
     /// It is always ready, and waits for the inner service in the call, or refuses.
     AtOnce,
-    /// It has conditions of its own, such as a free place.
+    /// It has conditions of its own, such as a free place, or the inner service only while a circuit is closed.
     Own,
 }
 

@@ -9,10 +9,11 @@ use crate::laws::world::NodeState;
 
 /// With an inner service that is ready, and with one that is not.
 pub(super) fn cases(declared: &Declared, tower: bool, _: u64) -> u64 {
-    let at_once = !tower || declared.readiness() == Readiness::AtOnce;
-    match (&declared.kind, at_once) {
-        (Kind::Refusing, true) => 2,
-        (Kind::Refusing, false) => 1,
+    // Who declares that he is ready when the inner service is has said that nobody is refused while that hangs.
+    let waits = tower && declared.readiness() == Readiness::Passed;
+    match (&declared.kind, waits) {
+        (Kind::Refusing, false) => 2,
+        (Kind::Refusing, true) => 1,
         _ => 0,
     }
 }

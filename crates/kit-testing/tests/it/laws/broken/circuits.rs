@@ -16,7 +16,7 @@ use kit_testing::laws::{Breaker, Fault, Inner, InnerBody, Law, Laws, LawsClock, 
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{accused_of_nothing, caught};
+use super::{accused_of_nothing, caught, caught_by_threads};
 
 const ONE: Breaker = Breaker { failures: 3, open_for: Duration::from_secs(10), probes: 1 };
 const THREE: Breaker = Breaker { probes: 3, ..ONE };
@@ -413,10 +413,7 @@ fn admission_that_counts_finished_probes() {
 fn a_probe_that_looks_for_its_place_before_it_takes_it() {
     for breaker in [ONE, THREE] {
         for form in [endpoint, service] {
-            let report = form(breaker, Bug::LooksBeforeItTakes).report();
-            assert_eq!(report.law(), Some(Law::HalfOpen), "{report}");
-            assert_eq!(report.findings()[0].seed(), "threads/0");
-            accused_of_nothing(form(breaker, Bug::LooksBeforeItTakes).without_threads());
+            caught_by_threads(Law::HalfOpen, || form(breaker, Bug::LooksBeforeItTakes));
         }
     }
 }

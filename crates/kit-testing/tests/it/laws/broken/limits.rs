@@ -12,7 +12,7 @@ use tower_layer::{Layer, layer_fn};
 use tower_service::Service;
 
 use super::Version::{self, Broken, Right};
-use super::{accused_of_nothing, caught, ready, told_apart};
+use super::{accused_of_nothing, caught, caught_by_threads, ready, told_apart};
 
 const MOST: usize = 2;
 const SECOND: Duration = Duration::from_secs(1);
@@ -131,7 +131,8 @@ fn races_for_a_place(version: Version) -> Laws {
 /// The same on threads: two of them see the last free place, and both take it (joshrotenberg/tower-resilience#394).
 #[test]
 fn two_threads_take_the_last_place() {
-    told_apart(Law::Bound, races_for_a_place);
+    caught_by_threads(Law::Bound, || races_for_a_place(Broken));
+    accused_of_nothing(races_for_a_place(Right));
 }
 
 #[derive(Debug)]

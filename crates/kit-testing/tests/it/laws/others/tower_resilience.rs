@@ -240,7 +240,7 @@ fn circuit_breaker_in_real_time() {
             in_real_time(layer)
         };
         let laws = laws(layer).refusing().breaks(breaker(open_for, probes));
-        laws.readiness(Readiness::Passed).replay(seed)
+        laws.readiness(Readiness::Own).replay(seed)
     };
     for seed in ["refusals/0", "refusals/1", "half-open/0", "half-open/1", "half-open/2", "half-open/3", "half-open/4"]
     {
@@ -388,7 +388,7 @@ fn outlier_that_refuses() {
     let refuses = |seed: &'static str| {
         let layer = || OutlierDetectionLayer::builder().detector(detector()).instance_name("one").error_on_ejection();
         let laws = laws(move || layer().build().unwrap()).refusing().breaks(breaker(SECOND, 1));
-        laws.readiness(Readiness::Passed).replay(seed)
+        laws.readiness(Readiness::Own).replay(seed)
     };
     breaks(|| refuses("sharing/1"), [(Law::Clock, "sharing/1")]);
     // While the inner service hangs nothing is refused, ejected or not.
