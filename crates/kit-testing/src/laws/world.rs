@@ -260,7 +260,10 @@ impl World {
             }
         }
         let Some(reply) = &mut call.reply else {
-            call.waker = Some(cx.waker().clone());
+            // A waker may own what drops: not under the lock.
+            let before = call.waker.replace(cx.waker().clone());
+            drop(state);
+            drop(before);
             return Poll::Pending;
         };
         if whole {
@@ -286,7 +289,10 @@ impl World {
             return Poll::Ready(Part::End(ReplyEnd::Ok));
         };
         if call.released == 0 {
-            call.waker = Some(cx.waker().clone());
+            // A waker may own what drops: not under the lock.
+            let before = call.waker.replace(cx.waker().clone());
+            drop(state);
+            drop(before);
             return Poll::Pending;
         }
         call.released -= 1;
