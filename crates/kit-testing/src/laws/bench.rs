@@ -33,6 +33,8 @@ pub(crate) struct Bench<'a> {
     services: Vec<Box<dyn Handle>>,
     checker: Arc<Notify>,
     began: Instant,
+    /// The arrivals that have been looked at.
+    pub(crate) seen: usize,
     /// Calls whose future was dropped before its first poll: a layer may have seen them, or not.
     unpolled: usize,
     /// Whether all calls go through one clone, and that clone between two calls.
@@ -63,6 +65,7 @@ impl<'a> Bench<'a> {
             services,
             checker,
             began: Instant::now(),
+            seen: 0,
             unpolled: 0,
             one_clone: false,
             clone: None,
@@ -297,8 +300,7 @@ impl<'a> Bench<'a> {
     /// The inner calls that wait for an answer.
     pub(crate) fn unanswered(&self) -> Vec<usize> {
         let state = self.world.lock();
-        let unanswered = |(_, call): &(usize, &super::world::Arrived)| call.is_running() && call.reply.is_none();
-        state.arrived.iter().enumerate().filter(unanswered).map(|(number, _)| number).collect()
+        state.open.iter().copied().filter(|&number| state.arrived[number].reply.is_none()).collect()
     }
 
     /// How many inner calls this call has led to.
@@ -326,8 +328,7 @@ impl<'a> Bench<'a> {
             }
             let streaming: Vec<usize> = {
                 let state = self.world.lock();
-                let streams = |call: &super::world::Arrived| call.is_running() && call.reply.is_some();
-                (0..state.arrived.len()).filter(|&number| streams(&state.arrived[number])).collect()
+                state.open.iter().copied().filter(|&number| state.arrived[number].reply.is_some()).collect()
             };
             for number in streaming {
                 self.world.release(number);
@@ -380,8 +381,9 @@ impl<'a> Bench<'a> {
             return Law::NothingLeft.broken(format!("{} tasks live on after the layer and its calls", tasks()));
         }
         let state = world.lock();
-        if state.open > 0 {
-            return Law::Cancelled.broken(format!("{} inner calls live on after the layer and its calls", state.open));
+        if !state.open.is_empty() {
+            return Law::Cancelled
+                .broken(format!("{} inner calls live on after the layer and its calls", state.open.len()));
         }
         match state.instances {
             0 => Ok(()),

@@ -14,17 +14,17 @@ use super::fault::Fault;
 use super::inner::Running;
 use super::world::{Life, Part, Reply, ReplyEnd};
 
-const UNAVAILABLE: u16 = 14;
+pub(crate) const UNAVAILABLE: &str = "14";
 const GRPC: &str = "application/grpc";
-static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(crate) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()))
 }
 
 fn grpc_status(end: ReplyEnd) -> HeaderValue {
-    HeaderValue::from(match end {
-        ReplyEnd::Ok => 0,
+    HeaderValue::from_static(match end {
+        ReplyEnd::Ok => "0",
         ReplyEnd::Fail | ReplyEnd::Panic => UNAVAILABLE,
     })
 }

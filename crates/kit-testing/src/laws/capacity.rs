@@ -21,7 +21,6 @@ impl Bench<'_> {
             self.recover().await?;
         }
         if let Some(most) = self.declared.at_most {
-            let most = self.at_once(most);
             let before = self.world.lock().arrived.len();
             for _ in 0..most {
                 self.start().await?;
@@ -44,12 +43,6 @@ impl Bench<'_> {
             }
         }
         self.finish().await
-    }
-
-    /// How many of so many calls can be under way at the same time: one, where a service has no clones and holds its
-    /// place from its readiness on.
-    fn at_once(&self, calls: usize) -> usize {
-        calls.min(self.declared.quota.map_or(usize::MAX, |(quota, _)| quota))
     }
 
     /// Lets time pass until the layer lets calls in again, a few times, and answers them well.

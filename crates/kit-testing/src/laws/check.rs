@@ -1,5 +1,6 @@
 //! Declaring what a layer is, and checking that it is so.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tower_service::Service;
 use super::bench::Bench;
 use super::declared::{Breaker, Declared, Kind, Readiness};
 use super::inner::Inner;
+use super::law::Law;
 use super::report::{Finding, Report};
 use super::scenarios::{SCENARIOS, Scenario, threads};
 use super::setup::{LawsClock, Setup};
@@ -25,6 +27,8 @@ type Make = Box<dyn Fn(&Setup) -> Box<dyn Mount>>;
 /// A check of a layer: where it is put, what is declared of it. [`check`](Self::check) runs it.
 ///
 /// Each constructor takes a function that makes a new layer, with a state of its own; it is called for each run.
+/// Numbers go up to 64, and times up to a day: a small limit shows what a large one would.
+#[must_use = "nothing is checked before `check` or `report`"]
 pub struct Laws {
     make: Make,
     tower: bool,
@@ -151,38 +155,31 @@ impl Laws {
     }
 
     /// It calls the inner service once, refuses nothing, and changes nothing: a log, metrics, a trace. The default.
-    #[must_use]
     pub fn pass_through(self) -> Self {
         self.kind(Kind::PassThrough)
     }
 
     /// It admits a call or refuses it, at once: a breaker, a limiter, load shedding, a check of credentials.
-    #[must_use]
     pub fn refusing(self) -> Self {
         self.kind(Kind::Refusing)
     }
 
     /// It lets calls wait: a concurrency limit, a limiter that delays, a queue.
-    #[must_use]
     pub fn waiting(self) -> Self {
         self.kind(Kind::Waiting)
     }
 
     /// It tries again what failed, if the operation is idempotent; `attempts` in all, at most.
-    #[must_use]
     pub fn retrying(self, attempts: usize) -> Self {
-        self.kind(Kind::Retrying { attempts })
+        self.kind(Kind::Retrying { attempts, overlapping: false })
     }
 
     /// It makes another attempt while the first is under way, if the operation is idempotent; `attempts` in all, at most.
-    #[must_use]
-    pub fn hedging(mut self, attempts: usize) -> Self {
-        self.declared.hedges = true;
-        self.kind(Kind::Retrying { attempts })
+    pub fn hedging(self, attempts: usize) -> Self {
+        self.kind(Kind::Retrying { attempts, overlapping: true })
     }
 
     /// It chooses among several services, [`Inner::node`]s, with these weights: a balancer, a router.
-    #[must_use]
     pub fn selecting<W: IntoIterator<Item = u32>>(self, weights: W) -> Self {
         self.kind(Kind::Selecting { weights: weights.into_iter().collect() })
     }
@@ -193,49 +190,42 @@ impl Laws {
     }
 
     /// At most so many calls are inside at the same time.
-    #[must_use]
     pub fn at_most(mut self, calls: usize) -> Self {
         self.declared.at_most = Some(calls);
         self
     }
 
     /// A call counts as inside until the end of its body or stream.
-    #[must_use]
     pub fn holds_bodies(mut self) -> Self {
         self.declared.holds_bodies = true;
         self
     }
 
     /// At most so many calls get in at once, and as many more in each period.
-    #[must_use]
     pub fn quota(mut self, calls: usize, period: Duration) -> Self {
         self.declared.quota = Some((calls, period));
         self
     }
 
     /// It opens after failures, and is half-open after a while.
-    #[must_use]
     pub fn breaks(mut self, breaker: Breaker) -> Self {
         self.declared.breaker = Some(breaker);
         self
     }
 
     /// It refuses what the inner service is not ready for.
-    #[must_use]
     pub fn sheds(mut self) -> Self {
         self.declared.sheds = true;
         self
     }
 
     /// It ends a call that takes so long.
-    #[must_use]
     pub fn gives_up_after(mut self, limit: Duration) -> Self {
         self.declared.gives_up = Some(limit);
         self
     }
 
     /// A call that waits in it ends at the deadline in its context.
-    #[must_use]
     pub fn keeps_deadlines(mut self) -> Self {
         self.declared.keeps_deadlines = true;
         self
@@ -243,56 +233,48 @@ impl Laws {
 
     /// What it does with readiness. Not said: what passes through or tries again passes readiness on, what refuses is
     /// ready at once, and what waits or selects has conditions of its own.
-    #[must_use]
     pub fn readiness(mut self, readiness: Readiness) -> Self {
         self.declared.readiness = Some(readiness);
         self
     }
 
     /// Its purpose is another error type, which has the inner error among its sources.
-    #[must_use]
     pub fn wraps_errors(mut self) -> Self {
         self.declared.wraps_errors = true;
         self
     }
 
     /// Each service that it is put over has a state of its own, which only clones of that service share.
-    #[must_use]
     pub fn state_per_service(mut self) -> Self {
         self.declared.state_per_service = true;
         self
     }
 
     /// It adds to [`Setup::ends`] at the end of each call.
-    #[must_use]
     pub fn tells_ends(mut self) -> Self {
         self.declared.tells_ends = true;
         self
     }
 
     /// It chooses among the services that are ready.
-    #[must_use]
     pub fn skips_unready(mut self) -> Self {
         self.declared.skips_unready = true;
         self
     }
 
     /// How many seeds are tried where the order is left to chance. 60 if not said.
-    #[must_use]
     pub fn seeds(mut self, seeds: u64) -> Self {
         self.seeds = seeds;
         self
     }
 
     /// Leaves the threads out, which are the only part that is not the same each time.
-    #[must_use]
     pub fn without_threads(mut self) -> Self {
         self.threads = false;
         self
     }
 
     /// Runs only this: the [`seed`](Finding::seed) of a finding.
-    #[must_use]
     pub fn replay(mut self, seed: impl Into<String>) -> Self {
         self.replay = Some(seed.into());
         self
@@ -313,12 +295,16 @@ impl Laws {
     ///
     /// # Panics
     ///
-    /// When what was declared makes no sense, such as a limit of 0, and when the seed to replay is of no run.
+    /// When what was declared makes no sense or cannot be checked, such as a limit of 0; inside of a tokio runtime; and when
+    /// the seed to replay is of no run.
     #[track_caller]
     pub fn report(self) -> Report {
-        if let Some(nonsense) = self.declared.nonsense() {
+        if let Some(nonsense) = self.declared.nonsense(self.tower) {
             panic!("{nonsense}");
         }
+        // A runtime cannot be started in another one, whose own words would not say what to do.
+        let inside = tokio::runtime::Handle::try_current().is_ok();
+        assert!(!inside, "a check has a runtime of its own: call it in a plain `#[test]`, not in a `#[tokio::test]`");
         let mut findings: Vec<Finding> = Vec::new();
         let mut runs = 0;
         // One finding says enough of a law.
@@ -344,6 +330,7 @@ impl Laws {
             }
         }
         if let (0, Some(seed)) = (runs, &self.replay) {
+            let seed = if seed == THREADS { "threads/0, without threads" } else { seed };
             panic!("no run has the seed {seed:?}: take that of a finding, such as \"drops/3\"");
         }
         Report::new(findings, runs)
@@ -362,11 +349,18 @@ impl Laws {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime starts");
         let world = Arc::new(World::default());
-        let outcome = runtime.block_on(async {
-            let setup = Setup::new(LawsClock::tokio());
-            let mut bench = Bench::new(&self.declared, setup, &self.make, Arc::clone(&world), case);
-            (scenario.run)(&mut bench, case).await?;
-            bench.close().await
+        // Polls are watched one by one. This is for what panics elsewhere, above all in a `Drop`.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(async {
+                let setup = Setup::new(LawsClock::tokio());
+                let mut bench = Bench::new(&self.declared, setup, &self.make, Arc::clone(&world), case);
+                (scenario.run)(&mut bench, case).await?;
+                bench.close().await
+            })
+        }));
+        let outcome = outcome.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Law::NoPanic.broken(format!("a panic outside of a poll: {}", text.unwrap_or("without words")))
         });
         let broken = outcome.err()?;
         Some(Finding::new(broken, format!("{}/{case}", scenario.name), world.take_steps(), true))

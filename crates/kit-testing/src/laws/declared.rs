@@ -26,13 +26,24 @@ pub struct Breaker {
     pub probes: usize,
 }
 
+/// The largest limit that can be declared. A check fills a limit up many times, and small ones show the same.
+const MOST: usize = 64;
+/// The longest time.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     PassThrough,
     Refusing,
     Waiting,
-    Retrying { attempts: usize },
-    Selecting { weights: Vec<u32> },
+    /// With `overlapping`, another attempt is made while the first is under way.
+    Retrying {
+        attempts: usize,
+        overlapping: bool,
+    },
+    Selecting {
+        weights: Vec<u32>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -50,8 +61,6 @@ pub(crate) struct Declared {
     pub(crate) tells_ends: bool,
     pub(crate) keeps_deadlines: bool,
     pub(crate) grpc: bool,
-    /// The attempts overlap: another is made while the first is under way.
-    pub(crate) hedges: bool,
     pub(crate) skips_unready: bool,
 }
 
@@ -71,34 +80,66 @@ impl Declared {
             tells_ends: false,
             keeps_deadlines: false,
             grpc: false,
-            hedges: false,
             skips_unready: false,
         }
     }
 
     /// What was declared that nothing could keep, or that nothing could be seen of.
-    pub(crate) fn nonsense(&self) -> Option<String> {
+    pub(crate) fn nonsense(&self, tower: bool) -> Option<String> {
         let weights_are_none = |weights: &[u32]| weights.iter().all(|&weight| weight == 0);
         match &self.kind {
-            Kind::Retrying { attempts } if *attempts < 2 => {
-                return Some(format!("{attempts} attempts are no retry: declare 2 or more"));
+            Kind::Retrying { attempts, .. } if !(2..=MOST).contains(attempts) => {
+                return Some(format!("{attempts} attempts cannot be checked: declare 2 to {MOST}"));
             }
             Kind::Selecting { weights } if weights_are_none(weights) => {
                 return Some(format!("there is nothing to select with the weights {weights:?}: declare one over 0"));
             }
+            Kind::Selecting { weights } if weights.iter().map(|&weight| weight as usize).sum::<usize>() > MOST => {
+                return Some(format!(
+                    "the weights {weights:?} are over {MOST} in all: declare the same in smaller numbers"
+                ));
+            }
+            Kind::PassThrough if self.at_most.is_some() || self.quota.is_some() || self.breaker.is_some() => {
+                return Some("what passes through limits nothing: declare `refusing` or `waiting` too".to_owned());
+            }
             _ => {}
         }
-        if self.at_most == Some(0) {
-            return Some("`at_most(0)` lets nobody in: declare 1 or more".to_owned());
+        let number = |number: usize| (1..=MOST).contains(&number);
+        let time = |time: Duration| !time.is_zero() && time <= LONGEST;
+        if let Some(most) = self.at_most.filter(|&most| !number(most)) {
+            return Some(format!("`at_most({most})` cannot be checked: declare 1 to {MOST}"));
         }
-        if let Some((calls, period)) = self.quota.filter(|(calls, period)| *calls == 0 || period.is_zero()) {
-            return Some(format!("a quota of {calls} calls per {period:?} is none: declare both over 0"));
+        if let Some((calls, period)) = self.quota.filter(|&(calls, period)| !number(calls) || !time(period)) {
+            let found = format!("a quota of {calls} calls per {period:?} cannot be checked");
+            return Some(format!("{found}: declare 1 to {MOST} calls, and up to a day"));
         }
-        if let Some(breaker) = self.breaker.filter(|it| it.failures == 0 || it.probes == 0 || it.open_for.is_zero()) {
-            return Some(format!("{breaker:?} is no circuit breaker: declare all three over 0"));
+        let wrong = |it: &Breaker| !number(it.failures) || !number(it.probes) || !time(it.open_for);
+        if let Some(breaker) = self.breaker.filter(wrong) {
+            return Some(format!("{breaker:?} cannot be checked: declare numbers of 1 to {MOST}, and up to a day"));
         }
-        if self.gives_up.is_some_and(|limit| limit.is_zero()) {
-            return Some("`gives_up_after` no time is no call at all: declare more than 0".to_owned());
+        if let Some(limit) = self.gives_up.filter(|&limit| !time(limit)) {
+            return Some(format!("`gives_up_after({limit:?})` cannot be checked: declare more than 0, up to a day"));
+        }
+        let limits = [self.at_most.is_some(), self.quota.is_some(), self.breaker.is_some()];
+        if limits.into_iter().filter(|&limit| limit).count() > 1 {
+            let limits = "`at_most`, `quota` and `breaks` are checked one at a time";
+            return Some(format!("{limits}: check the layers of a stack apart, and the stack with one of them"));
+        }
+        let many = matches!(self.kind, Kind::Retrying { .. } | Kind::Selecting { .. });
+        if many && limits.contains(&true) {
+            let stack = "a limit around or inside of what retries or selects cannot be told apart from it";
+            return Some(format!("{stack}: check the two layers apart, and the stack without the limit"));
+        }
+        let usable = |weights: &[u32]| weights.iter().filter(|&&weight| weight > 0).count();
+        if self.skips_unready && !matches!(&self.kind, Kind::Selecting { weights } if usable(weights) > 1) {
+            return Some(
+                "`skips_unready` needs others to choose: declare `selecting` with two weights over 0".to_owned(),
+            );
+        }
+        if self.sheds && !tower {
+            return Some(
+                "an endpoint has no readiness that `sheds` could see: declare it of a tower service".to_owned(),
+            );
         }
         None
     }
@@ -115,7 +156,7 @@ impl Declared {
     /// How often the inner service may be called for one call.
     pub(crate) fn attempts(&self, idempotent: bool) -> usize {
         match self.kind {
-            Kind::Retrying { attempts } if idempotent => attempts,
+            Kind::Retrying { attempts, .. } if idempotent => attempts,
             _ => 1,
         }
     }

@@ -1,17 +1,15 @@
 //! What must hold after every step.
 
-use tokio::time::Instant;
-
 use super::bench::Bench;
 use super::declared::Kind;
 use super::law::{Law, Step};
-use super::outer::End;
+use super::outer::{End, Outer};
 use super::subject::Failed;
-use super::world::{Life, ReplyEnd};
+use super::world::ReplyEnd;
 
 impl Bench<'_> {
     /// Looks at all laws that can be seen to be broken at any time. `polled` is the call whose turn it was.
-    pub(crate) fn inspect(&self, polled: Option<usize>) -> Step {
+    pub(crate) fn inspect(&mut self, polled: Option<usize>) -> Step {
         if let Some(broken) = self.world.lock().broken.take() {
             return Err(broken);
         }
@@ -19,10 +17,9 @@ impl Bench<'_> {
         if let Some(call) = polled {
             self.outcome(call)?;
         }
-        for call in 0..self.calls.len() {
-            self.attempts(call)?;
-            self.nothing_goes_on(call)?;
-        }
+        self.attempts()?;
+        self.nothing_goes_on()?;
+        self.seen = self.world.lock().arrived.len();
         self.ends()
     }
 
@@ -31,7 +28,7 @@ impl Bench<'_> {
         let state = self.world.lock();
         if let Some(most) = self.declared.at_most {
             let (inside, what) = match self.declared.holds_bodies {
-                true => (state.open, "calls or answers under way"),
+                true => (state.open.len(), "calls or answers under way"),
                 false => (state.running, "calls"),
             };
             if inside > most {
@@ -39,13 +36,21 @@ impl Bench<'_> {
             }
         }
         if let Some((calls, period)) = self.declared.quota {
-            // What a bucket that starts full, and refills evenly, lets through since the beginning.
-            let since = Instant::now() - self.began();
-            let refilled = (calls as f64 * since.as_secs_f64() / period.as_secs_f64()).ceil() as usize;
-            let inside = state.arrived.len();
-            if inside > calls + refilled {
-                return Law::Bound
-                    .broken(format!("{inside} calls got in within {since:?}, {calls} per {period:?} are allowed"));
+            let Some(last) = state.arrived.len().checked_sub(1).filter(|&last| last >= self.seen) else {
+                return Ok(());
+            };
+            let now = state.arrived[last].at;
+            // A bucket that starts full and refills evenly, since the beginning; from any moment on, one that may have been
+            // full then, or a fixed period that ends in between, when as many calls again get in.
+            let whole = (self.began(), 1.0);
+            let parts = state.arrived.iter().map(|arrived| (arrived.at, 2.0));
+            for (first, (since, full)) in std::iter::once((0, whole)).chain((0..).zip(parts)) {
+                let (inside, time) = (state.arrived.len() - first, now - since);
+                let allowed = (calls as f64 * (full + time.as_secs_f64() / period.as_secs_f64())).ceil();
+                if inside as f64 > allowed {
+                    let found = format!("{inside} calls got in within {time:?}, {calls} per {period:?} are allowed");
+                    return Law::Bound.broken(found);
+                }
             }
         }
         Ok(())
@@ -113,38 +118,43 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn attempts(&self, call: usize) -> Step {
-        let ask = self.calls[call].ask;
-        let reached = self.reached(call);
-        let allowed = self.declared.attempts(ask.idempotent);
-        if reached <= allowed {
-            return Ok(());
+    /// What arrived anew is not too much for its call.
+    fn attempts(&self) -> Step {
+        let state = self.world.lock();
+        for arrived in &state.arrived[self.seen..] {
+            let Some(ask) = self.call_of(arrived.outer).map(|outer| outer.ask) else { continue };
+            let reached = state.reached_by(ask.id).count();
+            let allowed = self.declared.attempts(ask.idempotent);
+            if reached > allowed {
+                let found = format!("call {} reached the inner service {reached} times, {allowed} are allowed", ask.id);
+                return match self.declared.kind {
+                    Kind::Retrying { .. } if ask.idempotent => Law::Attempts.broken(found),
+                    _ => Law::Unasked.broken(found),
+                };
+            }
         }
-        let found = format!("call {} reached the inner service {reached} times, {allowed} are allowed", ask.id);
-        match self.declared.kind {
-            Kind::Retrying { .. } if ask.idempotent => Law::Attempts.broken(found),
-            _ => Law::Unasked.broken(found),
-        }
+        Ok(())
     }
 
     /// What is over is over inside too.
-    fn nothing_goes_on(&self, call: usize) -> Step {
-        let outer = &self.calls[call];
+    fn nothing_goes_on(&self) -> Step {
         let state = self.world.lock();
-        let id = outer.ask.id;
-        if outer.is_over() {
-            if let Some((number, _)) = state.reached_by(id).find(|(_, inner)| inner.is_running()) {
+        for &number in &state.open {
+            let Some(outer) = self.call_of(state.arrived[number].outer) else { continue };
+            let id = outer.ask.id;
+            if outer.is_over() {
                 return Law::Cancelled.broken(format!("call {id} is over, and inner call {number} goes on"));
             }
-        } else if let Some(answering) = outer.answered_by {
-            let others = |(number, inner): &(usize, &super::world::Arrived)| {
-                *number != answering && answering != usize::MAX && inner.life == Life::Running
-            };
-            if let Some((number, _)) = state.reached_by(id).find(others) {
+            if outer.answered_by.is_some_and(|answering| answering != number && answering != usize::MAX) {
                 return Law::Cancelled.broken(format!("call {id} has its answer, and inner call {number} goes on"));
             }
         }
         Ok(())
+    }
+
+    /// Calls are numbered from 1, in the order in which they are made.
+    fn call_of(&self, outer: u64) -> Option<&Outer> {
+        self.calls.get(usize::try_from(outer).ok()?.checked_sub(1)?)
     }
 
     /// Each end was seen once.

@@ -53,4 +53,8 @@ impl Declared {
     fn retries(&self) -> bool {
         matches!(self.kind, Kind::Retrying { .. })
     }
+
+    fn hedges(&self) -> bool {
+        matches!(self.kind, Kind::Retrying { overlapping: true, .. })
+    }
 }

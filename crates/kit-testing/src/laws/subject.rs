@@ -12,6 +12,7 @@ use kit_base::{BoxFuture, Deadline, Endpoint, Operation, Request, Response, Serv
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::body::{GRPC_STATUS, UNAVAILABLE};
 use super::fault::Fault;
 use super::inner::{CALL, IDEMPOTENT, Inner, ONCE};
 use super::world::World;
@@ -137,11 +138,15 @@ where
         Err(error) => return Outcome::Failed(failed(error)),
     };
     let call = response.headers().get(&CALL).and_then(|value| value.to_str().ok()?.parse().ok());
-    let grpc = response.headers().get("grpc-status").map(|status| status != "0");
+    let grpc = response.headers().get(&GRPC_STATUS).cloned();
+    let failed_in_head = grpc.as_ref().is_some_and(|status| *status == UNAVAILABLE)
+        || response.status() == http::StatusCode::SERVICE_UNAVAILABLE;
     match call {
         None => Outcome::Failed(Failed::Refused(format!("status {}", response.status().as_u16()))),
-        Some(call) if grpc == Some(true) || response.status().is_server_error() => {
-            Outcome::Failed(Failed::Inner { call: Some(call), put_into: None })
+        Some(call) if failed_in_head => Outcome::Failed(Failed::Inner { call: Some(call), put_into: None }),
+        Some(_) if response.status() != http::StatusCode::OK || grpc.as_ref().is_some_and(|status| status != "0") => {
+            let status = grpc.map(|status| format!(", grpc-status {status:?}")).unwrap_or_default();
+            Outcome::Failed(Failed::Refused(format!("status {}{status}", response.status().as_u16())))
         }
         Some(call) if response.body().is_end_stream() => Outcome::Answered(call, None),
         Some(call) => Outcome::Answered(call, Some(Box::new(RestOfBody(call, Box::pin(response.into_body()))))),
@@ -154,9 +159,10 @@ impl<B: Body<Error: Into<BoxError> + 'static> + Send> Rest for RestOfBody<B> {
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failed>> {
         self.1.as_mut().poll_frame(cx).map(|frame| match frame {
             None => Ok(false),
-            Some(Ok(frame)) => match frame.trailers_ref().and_then(|trailers| trailers.get("grpc-status")) {
-                Some(status) if status != "0" => Err(Failed::Inner { call: Some(self.0), put_into: None }),
-                Some(_) => Ok(false),
+            Some(Ok(frame)) => match frame.trailers_ref().and_then(|trailers| trailers.get(&GRPC_STATUS)) {
+                Some(status) if *status == UNAVAILABLE => Err(Failed::Inner { call: Some(self.0), put_into: None }),
+                Some(status) if status == "0" => Ok(false),
+                Some(status) => Err(Failed::Refused(format!("grpc-status {status:?}"))),
                 None => Ok(true),
             },
             // How a body names its error type is up to whoever wraps it.

@@ -1,12 +1,13 @@
 //! What the inner services and the checker share: every call that arrived, and what becomes of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use kit_base::Deadline;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::law::{Broken, Law};
 
@@ -51,6 +52,7 @@ pub(crate) struct Arrived {
     pub(crate) outer: u64,
     pub(crate) node: usize,
     pub(crate) life: Life,
+    pub(crate) at: Instant,
     pub(crate) reply: Option<Reply>,
     /// Parts of the body that may be given out now.
     released: usize,
@@ -115,8 +117,8 @@ pub(crate) struct State {
     /// Calls whose head is not there yet, and the most there ever were.
     pub(crate) running: usize,
     pub(crate) most_running: usize,
-    /// Calls whose head or rest is not there yet, and the most there ever were.
-    pub(crate) open: usize,
+    /// Calls whose head or rest is not there yet, by number, and the most there ever were.
+    pub(crate) open: BTreeSet<usize>,
     pub(crate) most_open: usize,
     sent: HashMap<u64, Sent>,
     nodes: HashMap<usize, Node>,
@@ -129,9 +131,9 @@ pub(crate) struct State {
 impl State {
     fn begin(&mut self) {
         self.running += 1;
-        self.open += 1;
+        self.open.insert(self.arrived.len() - 1);
         self.most_running = self.most_running.max(self.running);
-        self.most_open = self.most_open.max(self.open);
+        self.most_open = self.most_open.max(self.open.len());
     }
 
     fn pass_to(&mut self, number: usize, life: Life) {
@@ -139,7 +141,9 @@ impl State {
         let (was_running, was_open) = (call.life == Life::Running, call.is_running());
         call.life = life;
         self.running -= usize::from(was_running && life != Life::Running);
-        self.open -= usize::from(was_open && !self.arrived[number].is_running());
+        if was_open && !self.arrived[number].is_running() {
+            self.open.remove(&number);
+        }
     }
 
     pub(crate) fn reached_by(&self, outer: u64) -> impl Iterator<Item = (usize, &Arrived)> {
@@ -224,6 +228,7 @@ impl World {
             outer,
             node,
             life: Life::Running,
+            at: Instant::now(),
             reply: None,
             released: 0,
             polls,

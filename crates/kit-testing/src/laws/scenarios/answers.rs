@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use crate::laws::bench::Bench;
-use crate::laws::declared::Declared;
+use crate::laws::declared::{Declared, Kind};
 use crate::laws::law::{Law, Step};
 use crate::laws::outer::End;
 use crate::laws::world::Reply;
+
+/// What a layer may take for itself.
+const PAUSE: Duration = Duration::from_secs(60);
 
 const REPLIES: [Reply; 5] =
     [Reply::OK, Reply::FAIL, Reply { parts: 2, ..Reply::OK }, Reply { parts: 1, ..Reply::FAIL }, Reply::PANIC];
@@ -23,6 +26,11 @@ pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
     let call = bench.make(0, ask);
     bench.world.note(format!("call {} is made", ask.id));
     bench.drive(call).await?;
+    if bench.unanswered().is_empty() && bench.declared.kind == Kind::Waiting {
+        // It may take its own time.
+        bench.wait(PAUSE).await?;
+        bench.drive(call).await?;
+    }
     if bench.unanswered().is_empty() {
         // A retry or a hedge may come later, but the first attempt comes at once.
         return match bench.calls[call].end() {

@@ -81,7 +81,8 @@ async fn queued(bench: &mut Bench<'_>, most: usize, cut: usize) -> Step {
     let behind = if bench.can_start() { Some(bench.start().await?) } else { None };
     play(bench, call, &QUEUED[..cut]).await?;
     bench.leave(call).await?;
-    let Some(behind) = behind else { return bench.finish().await };
+    // A queue may be full, and refuse who comes behind.
+    let Some(behind) = behind.filter(|&behind| !bench.calls[behind].is_over()) else { return bench.finish().await };
     if !QUEUED[..cut].iter().any(|op| matches!(op, Free)) {
         free(bench).await?;
     }

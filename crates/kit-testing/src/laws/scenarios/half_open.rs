@@ -46,7 +46,8 @@ pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
             0 | TRAILERS => {}
             1 => {
                 // One place is free again, and only one.
-                bench.leave(probes[0]).await?;
+                let Some(&first) = probes.first() else { return wrong(breaker, 0) };
+                bench.leave(first).await?;
                 let next = bench.start().await?;
                 if bench.reached(next) == 0 {
                     return Law::HalfOpen.broken("a probe left, and its place is not free again");
@@ -60,7 +61,7 @@ pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
                 self::probes(bench, breaker, before.len()).await?;
             }
             3 => {
-                let inner = bench.unanswered()[0];
+                let Some(&inner) = bench.unanswered().first() else { return wrong(breaker, 0) };
                 bench.answer(inner, Reply::FAIL).await?;
                 bench.drive_all().await?;
                 nobody_gets_in(bench).await?;
@@ -118,7 +119,7 @@ async fn probes(bench: &mut Bench<'_>, breaker: Breaker, others: usize) -> Step<
             probes.push(call);
         }
     }
-    let inside = bench.unanswered().len() - others;
+    let inside = bench.unanswered().len().saturating_sub(others);
     if inside == breaker.probes { Ok(probes) } else { wrong(breaker, inside) }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn cases(declared: &Declared, tower: bool, _: u64) -> u64 {
 
 pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
     match case {
-        0 => again(bench, Reply::FAIL).await,
+        0 => again(bench).await,
         1 => a_hanging_attempt(bench).await,
         2 => once(bench, Some(Reply::FAIL)).await,
         3 => once(bench, None).await,
@@ -33,14 +33,14 @@ pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
 }
 
 /// The first attempt fails: another is made, though no call was ever made before.
-async fn again(bench: &mut Bench<'_>, reply: Reply) -> Step {
-    if bench.declared.hedges {
+async fn again(bench: &mut Bench<'_>) -> Step {
+    if bench.declared.hedges() {
         return Ok(());
     }
     let call = bench.start().await?;
     let first = bench.unanswered();
     for number in first {
-        bench.answer(number, reply).await?;
+        bench.answer(number, Reply::FAIL).await?;
     }
     attempt(bench, call, 2).await?;
     bench.finish().await?;
@@ -67,14 +67,17 @@ async fn attempt(bench: &mut Bench<'_>, call: usize, wanted: usize) -> Step {
 
 /// A hedge makes a second attempt, whose answer ends the first.
 async fn a_hanging_attempt(bench: &mut Bench<'_>) -> Step {
-    if !bench.declared.hedges {
+    if !bench.declared.hedges() {
         return Ok(());
     }
     for fastest in 0..2 {
         let call = bench.start().await?;
         attempt(bench, call, 2).await?;
         let running = bench.unanswered();
-        bench.answer(running[fastest.min(running.len() - 1)], Reply::OK).await?;
+        let Some(&number) = running.get(fastest).or(running.last()) else {
+            return Law::Attempts.broken("two attempts were made, and none of them is under way");
+        };
+        bench.answer(number, Reply::OK).await?;
         bench.drive(call).await?;
         if !matches!(bench.calls[call].end(), Some(End::Answered)) {
             return Law::Attempts.broken("one of two attempts was answered, and the call was not");
@@ -123,7 +126,7 @@ async fn always_failing(bench: &mut Bench<'_>) -> Step {
 async fn the_caller_leaves(bench: &mut Bench<'_>) -> Step {
     for attempts in 1..=2 {
         let call = bench.start().await?;
-        if attempts == 2 && bench.declared.hedges {
+        if attempts == 2 && bench.declared.hedges() {
             attempt(bench, call, 2).await?;
         } else if attempts == 2 {
             for number in bench.unanswered() {
@@ -170,7 +173,7 @@ async fn not_ready_in_between(bench: &mut Bench<'_>) -> Step {
     // Attempts may begin together.
     let made = bench.called(call);
     bench.set_node(0, NodeState::Pending);
-    if !bench.declared.hedges {
+    if !bench.declared.hedges() {
         for number in bench.unanswered() {
             bench.answer(number, Reply::FAIL).await?;
         }

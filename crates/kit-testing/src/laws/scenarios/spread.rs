@@ -7,7 +7,7 @@ use crate::laws::outer::End;
 use crate::laws::world::{NodeState, Reply};
 
 /// Enough calls for each weight of one, that chance cannot be taken for a fault.
-const CALLS: usize = 60;
+const CALLS: usize = 250;
 
 pub(super) fn cases(declared: &Declared, _: bool, _: u64) -> u64 {
     match declared.kind {
@@ -45,8 +45,8 @@ async fn spread(bench: &mut Bench<'_>, weights: &[u32], law: Law) -> Step {
     }
     for (&weight, &count) in weights.iter().zip(&counts) {
         let expected = calls as f64 * f64::from(weight) / f64::from(sum);
-        // Six standard deviations of a fair die.
-        let tolerance = 6.0 * (expected * (1.0 - f64::from(weight) / f64::from(sum))).sqrt();
+        // Five standard deviations of a fair die.
+        let tolerance = 5.0 * (expected * (1.0 - f64::from(weight) / f64::from(sum))).sqrt();
         if (count as f64 - expected).abs() > tolerance + 1.0 {
             return law.broken(format!("{calls} calls for weights {weights:?} went to {counts:?}"));
         }
