@@ -19,7 +19,7 @@
 //! ```
 //!
 //! The closure makes a new layer; what follows *declares* what the layer promises; `check` puts it over a scripted
-//! [`Inner`] service, some 160 to 240 times, and panics with a report when a law is broken. No runtime is needed around
+//! [`Inner`] service, in some 160 to 240 runs, and panics with a report when a law is broken. No runtime is needed around
 //! it. In a debug build on two cores the 56 correct layers of this crate's tests took 15 to 290 ms each;
 //! `cargo test -p kit-testing --features laws the_check_of_a_layer -- --nocapture` prints them.
 //!
@@ -117,9 +117,10 @@
 //! | [`retrying`](Laws::retrying), [`hedging`](Laws::hedging) | so many times, if the operation is idempotent |
 //! | [`selecting`](Laws::selecting) | once, at one of several services |
 //!
-//! Promises add to the kind: [`at_most`](Laws::at_most) so many at once, [`quota`](Laws::quota), [`breaks`](Laws::breaks),
-//! [`gives_up_after`](Laws::gives_up_after), [`sheds`](Laws::sheds), [`holds_bodies`](Laws::holds_bodies),
-//! [`keeps_deadlines`](Laws::keeps_deadlines), [`tells_ends`](Laws::tells_ends). Where a layer's documentation says that it
+//! Promises add to the kind: one of [`at_most`](Laws::at_most) so many at once, [`quota`](Laws::quota) and
+//! [`breaks`](Laws::breaks); and [`gives_up_after`](Laws::gives_up_after), [`sheds`](Laws::sheds),
+//! [`holds_bodies`](Laws::holds_bodies), [`keeps_deadlines`](Laws::keeps_deadlines), [`tells_ends`](Laws::tells_ends),
+//! [`skips_unready`](Laws::skips_unready). Where a layer's documentation says that it
 //! does otherwise than kit's laws ask, declare that too: [`wraps_errors`](Laws::wraps_errors),
 //! [`state_per_service`](Laws::state_per_service), [`readiness`](Laws::readiness). What is not declared is not asked for, but
 //! the rest is: each kind is checked for every [`Law`] that applies to it. **[`Law`] lists the laws, each with the bug
@@ -168,7 +169,12 @@
 //! * What a layer draws by chance for itself: the seed is the checker's, so such a run is not the same each time.
 //! * Work on other threads (`spawn_blocking`), which paused time does not wait for.
 //! * Time from the system's clock, but for what it breaks: what should have happened in paused time, and did not.
-//! * Whether requests and answers keep more than their message, operation, metadata, deadline and error.
+//! * Whether requests and answers keep more than their message, operation, the metadata that marks them, deadline, status and
+//!   error: not the bytes of bodies, the items of streams, or other headers.
+//! * Pauses of more than two minutes between attempts, and of more than one before a first call gets in.
+//! * Limits in threads of a layer that reads tokio's time, which nobody can move there: take [`Setup::clock`].
+//! * Bounded cost (keys, queues, buffers), and what becomes of a panic on the wire.
+//! * Two limits in one stack at the same time: check the layers apart.
 //!
 //! # Others' layers
 //!

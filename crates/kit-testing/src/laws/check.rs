@@ -250,7 +250,7 @@ impl Laws {
         self
     }
 
-    /// It adds to [`Setup::ends`] at the end of each call.
+    /// It adds to [`Setup::ends`] at the end of each call; where the answer streams, at the end of that.
     pub fn tells_ends(mut self) -> Self {
         self.declared.tells_ends = true;
         self

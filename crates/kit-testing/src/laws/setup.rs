@@ -46,7 +46,8 @@ impl Setup {
     }
 }
 
-/// A clock that stands still unless the checker moves it. Clones are the same clock.
+/// The clock of a run: tokio's, which is paused; among threads one that stands still unless the checker moves it. Clones are
+/// the same clock.
 #[derive(Clone, Debug)]
 pub struct LawsClock(Source);
 

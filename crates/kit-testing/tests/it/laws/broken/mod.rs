@@ -1,4 +1,24 @@
 //! Broken layers, each caught by its law, and their correct twins, which are accused of nothing.
+//!
+//! The bugs that peers had to fix, by their numbers in our survey, and the test that has one of each:
+//!
+//! | bug | test |
+//! |---|---|
+//! | 1 over-admission | `limits::who_has_waited_gets_in_without_a_place`, `limits::two_threads_take_the_last_place` |
+//! | 2 half-open races | `circuits::admission_that_counts_finished_probes`, `circuits::a_probe_that_looks_for_its_place_...` |
+//! | 3 half-open stuck | `circuits::a_probe_that_left_and_keeps_its_place` and those beside it |
+//! | 4 asked after readiness | `circuits::a_circuit_that_is_asked_behind_poll_ready`, `..._behind_a_wait` |
+//! | 5 hedges | `retries::a_hedge_whose_loser_goes_on`, `retries::a_hedge_of_what_is_not_idempotent` |
+//! | 6 no readiness | `retries::a_second_attempt_that_asks_for_no_readiness` |
+//! | 7 leaked permits | `permits` |
+//! | 8 weights by clone | `selections::a_router_whose_clones_count_from_zero` |
+//! | 9 reconnect | `selections::a_reconnect_that_keeps_the_broken_connection` |
+//! | 10 first estimate | `selections::an_estimate_that_is_too_high` |
+//! | 11 fresh context | `passing::a_request_gets_a_fresh_context`, `passing::a_part_of_the_context_is_lost` |
+//! | 13 queue without end | `waiting::a_queue_keeps_calls_past_their_deadline` |
+//! | 14 minimum sample | `retries::a_retry_that_needs_a_sample_of_calls` |
+//!
+//! 12 (a setting that is no number) is met by the constructors, and 15 (a watcher's tight loop) by the crates of discovery.
 
 mod circuits;
 mod limits;

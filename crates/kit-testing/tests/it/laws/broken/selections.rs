@@ -2,14 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use kit_base::{Endpoint, Request, Response};
 use kit_testing::laws::{Fault, Inner, Law, Laws};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tower_layer::layer_fn;
 use tower_service::Service;
 
@@ -21,6 +21,7 @@ enum Bug {
     Nothing,
     ClonesCountFromZero,
     LosesWhoLeft,
+    EstimatesTooHigh,
     WaitsForItsChoice,
     CallsWhatItDidNotAsk,
     KeepsTheBroken,
@@ -121,6 +122,53 @@ fn least_loaded(bug: Bug) -> Laws {
         bug,
     };
     Laws::endpoint(move |_| layer_fn(layer)).selecting([1, 1, 1])
+}
+
+/// A balancer that takes whichever answered fastest of late, in turns where they are as fast.
+struct Fastest<E> {
+    services: Vec<(E, Mutex<Duration>)>,
+    next: AtomicUsize,
+}
+
+impl<E: Endpoint<Request<u64>>> Endpoint<Request<u64>> for Fastest<E> {
+    type Response = E::Response;
+    type Error = E::Error;
+
+    async fn call(&self, request: Request<u64>) -> Result<E::Response, E::Error> {
+        let count = self.services.len();
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        let in_turn = (0..count).map(|step| &self.services[(next + step) % count]);
+        let fastest = in_turn.min_by_key(|(_, estimate)| *estimate.lock().unwrap());
+        let (service, estimate) = fastest.expect("there are three services");
+        let began = Instant::now();
+        let outcome = service.call(request).await;
+        *estimate.lock().unwrap() = began.elapsed();
+        outcome
+    }
+}
+
+fn fastest(bug: Bug) -> Laws {
+    // What nobody has asked yet counts as slow, so nobody asks it.
+    let unknown = if bug == Bug::EstimatesTooHigh { Duration::from_secs(1) } else { Duration::ZERO };
+    let layer = move |inner| Fastest {
+        services: three(inner).into_iter().map(|service| (service, Mutex::new(unknown))).collect(),
+        next: AtomicUsize::new(0),
+    };
+    Laws::endpoint(move |_| layer_fn(layer)).selecting([1, 1, 1])
+}
+
+/// The first estimate is a second, and so whoever answered once gets everything (tower-rs/tower#134,
+/// linkerd/linkerd2-proxy#167).
+#[test]
+fn an_estimate_that_is_too_high() {
+    caught(Law::Spread, || fastest(Bug::EstimatesTooHigh));
+}
+
+/// Somebody who declares other weights than he has.
+#[test]
+fn a_router_with_other_weights() {
+    let layer = |inner| Weighted { services: three(inner), next: Arc::default(), chosen: None, bug: Bug::Nothing };
+    caught(Law::Spread, move || Laws::service(move |_| layer_fn(layer)).selecting([2, 2, 1]));
 }
 
 /// A balancer in turns, over the services that are ready.
@@ -261,6 +309,7 @@ pub(super) fn twins() -> Vec<(&'static str, Laws)> {
     vec![
         ("a router by weights", weighted(Bug::Nothing)),
         ("a balancer by load", least_loaded(Bug::Nothing)),
+        ("a balancer by speed", fastest(Bug::Nothing)),
         ("a balancer in turns", in_turn(Bug::Nothing)),
         ("a reconnect", reconnect(Bug::Nothing)),
     ]

@@ -106,7 +106,7 @@ fn rate_limit_under_buffer_on_an_axum_handler() {
             let served = |_: &_| layer_fn(|inner| Connection::new(axum_route(inner, false)));
             Laws::http_service::<Body, _, _, _>(served).waiting().quota(3, SECOND).state_per_service()
         },
-        [(Law::Shared, "sharing/1"), (Law::Bound, "schedules/0")],
+        [(Law::Shared, "sharing/1"), (Law::Bound, "clock/0")],
     );
 }
 
