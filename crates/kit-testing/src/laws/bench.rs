@@ -32,11 +32,11 @@ pub(crate) struct Bench<'a> {
     /// One service for each time that the layer was put over an inner service.
     services: Vec<Box<dyn Handle>>,
     checker: Arc<Notify>,
-    began: Instant,
+    pub(crate) began: Instant,
     /// The arrivals that have been looked at.
     pub(crate) seen: usize,
     /// Calls whose future was dropped before its first poll: a layer may have seen them, or not.
-    unpolled: usize,
+    pub(crate) unpolled: usize,
     /// Whether all calls go through one clone, and that clone between two calls.
     one_clone: bool,
     clone: Option<Box<dyn Handle>>,
@@ -105,12 +105,13 @@ impl<'a> Bench<'a> {
 
     pub(crate) fn ask(&self, idempotent: bool, deadline: Option<Duration>) -> Ask {
         let deadline = deadline.map(|left| Deadline::after(self.now(), left));
-        Ask { id: self.calls.len() as u64 + 1, idempotent, deadline }
+        Ask { id: self.calls.len() as u64 + 1, idempotent, deadline, grpc: self.declared.grpc }
     }
 
     /// Makes a call through a clone of a service, without a poll.
     pub(crate) fn make(&mut self, service: usize, ask: Ask) -> usize {
         self.world.send(ask.id, Sent { idempotent: ask.idempotent, deadline: ask.deadline });
+        self.world.note(format!("call {} is made{}", ask.id, if ask.idempotent { "" } else { ", not idempotent" }));
         let service = if self.has_clones() { service } else { 0 };
         self.calls.push(Outer {
             ask,
@@ -139,7 +140,6 @@ impl<'a> Bench<'a> {
     pub(crate) async fn start_through(&mut self, service: usize, idempotent: bool) -> Step<usize> {
         let ask = self.ask(idempotent, None);
         let call = self.make(service, ask);
-        self.world.note(format!("call {} is made{}", ask.id, if idempotent { "" } else { ", not idempotent" }));
         self.drive(call).await?;
         Ok(call)
     }
@@ -277,6 +277,10 @@ impl<'a> Bench<'a> {
         self.inspect(None)
     }
 
+    pub(crate) fn set_nodes(&self, state: NodeState) {
+        (0..self.declared.nodes()).for_each(|node| self.set_node(node, state));
+    }
+
     pub(crate) fn set_node(&self, node: usize, state: NodeState) {
         self.world.note(format!(
             "inner service {node} is {}",
@@ -389,13 +393,5 @@ impl<'a> Bench<'a> {
             0 => Ok(()),
             left => Law::NothingLeft.broken(format!("{left} inner services live on after the layer and its calls")),
         }
-    }
-
-    pub(crate) fn began(&self) -> Instant {
-        self.began
-    }
-
-    pub(crate) fn unpolled(&self) -> usize {
-        self.unpolled
     }
 }

@@ -5,10 +5,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};
 use kit_base::Error;
+use kit_base::wire::GRPC_STATUS;
 
 use super::fault::Fault;
 use super::inner::Running;
@@ -16,11 +17,6 @@ use super::world::{Life, Part, Reply, ReplyEnd};
 
 pub(crate) const UNAVAILABLE: &str = "14";
 const GRPC: &str = "application/grpc";
-pub(crate) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()))
-}
 
 fn grpc_status(end: ReplyEnd) -> HeaderValue {
     HeaderValue::from_static(match end {
@@ -43,7 +39,7 @@ impl InnerBody {
         if grpc {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(GRPC));
             if reply.parts == 0 {
-                response.headers_mut().insert(GRPC_STATUS.clone(), grpc_status(reply.end));
+                response.headers_mut().insert(GRPC_STATUS, grpc_status(reply.end));
             }
         } else if reply == Reply::FAIL {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -63,7 +59,7 @@ impl Body for InnerBody {
         Poll::Ready(match ready!(self.running.world.poll_part(self.running.number, cx)) {
             Part::Data => Some(Ok(Frame::data(Bytes::from_static(b"part")))),
             Part::End(end) if self.grpc => {
-                Some(Ok(Frame::trailers(HeaderMap::from_iter([(GRPC_STATUS.clone(), grpc_status(end))]))))
+                Some(Ok(Frame::trailers(HeaderMap::from_iter([(GRPC_STATUS, grpc_status(end))]))))
             }
             Part::End(ReplyEnd::Ok) => None,
             Part::End(ReplyEnd::Fail | ReplyEnd::Panic) => Some(Err(Fault::of_call(self.running.number))),

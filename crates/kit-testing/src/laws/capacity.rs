@@ -9,8 +9,8 @@ use super::outer::{End, Outer};
 use super::subject::Failed;
 use super::world::{NodeState, Reply};
 
-/// Longer than a layer may pause after a failure.
-const PAUSE: Duration = Duration::from_secs(60);
+/// Longer than a layer may take for itself, or pause after a failure.
+pub(crate) const PAUSE: Duration = Duration::from_secs(60);
 
 impl Bench<'_> {
     /// With all calls over, lets the layer forget what was, and sees that as many get in as at the beginning.
@@ -48,7 +48,7 @@ impl Bench<'_> {
     /// Lets time pass until the layer lets calls in again, a few times, and answers them well.
     pub(crate) async fn recover(&mut self) -> Step {
         let probes = self.declared.breaker.map_or(1, |breaker| breaker.probes);
-        let was_half_open = self.declared.breaker.is_some_and(|breaker| self.began().elapsed() >= breaker.open_for);
+        let was_half_open = self.declared.breaker.is_some_and(|breaker| self.began.elapsed() >= breaker.open_for);
         let lost = |call: &Outer| matches!(call.end(), Some(End::Left | End::Panicked));
         let may_have_lost = self.calls.iter().any(lost);
         let mut got_in = 0;

@@ -77,7 +77,7 @@ impl Laws {
         L::Service: Endpoint<http::Request<B>, Response = http::Response<B2>> + 'static,
         <L::Service as Endpoint<http::Request<B>>>::Error: Into<BoxError> + 'static,
     {
-        let handle = |endpoint| Box::new(EndpointHandle::new(endpoint, Http { grpc: false })) as Box<dyn Handle>;
+        let handle = |endpoint| Box::new(EndpointHandle::new(endpoint, Http)) as Box<dyn Handle>;
         Self::new(false, Box::new(move |setup| Box::new(Mounted(make(setup), handle))))
     }
 
@@ -119,7 +119,8 @@ impl Laws {
         <L::Service as Service<http::Request<B>>>::Future: Send + 'static,
         <L::Service as Service<http::Request<B>>>::Error: Into<BoxError> + 'static,
     {
-        Self::http(make, false)
+        let handle = |service| Box::new(ServiceHandle::new(service, Http, Some(Clone::clone))) as Box<dyn Handle>;
+        Self::new(true, Box::new(move |setup| Box::new(Mounted(make(setup), handle))))
     }
 
     /// As [`http_service`](Self::http_service), with gRPC calls: failures are in `grpc-status`, in the head or the trailers.
@@ -133,24 +134,8 @@ impl Laws {
         <L::Service as Service<http::Request<B>>>::Future: Send + 'static,
         <L::Service as Service<http::Request<B>>>::Error: Into<BoxError> + 'static,
     {
-        Self::http(make, true)
-    }
-
-    fn http<B, B2, M, L>(make: M, grpc: bool) -> Self
-    where
-        B: Default + Send + 'static,
-        B2: Body<Error: Into<BoxError> + 'static> + Send + 'static,
-        M: Fn(&Setup) -> L + 'static,
-        L: Layer<Inner> + 'static,
-        L::Service: Service<http::Request<B>, Response = http::Response<B2>> + Clone + Send + 'static,
-        <L::Service as Service<http::Request<B>>>::Future: Send + 'static,
-        <L::Service as Service<http::Request<B>>>::Error: Into<BoxError> + 'static,
-    {
-        let handle =
-            move |service| Box::new(ServiceHandle::new(service, Http { grpc }, Some(Clone::clone))) as Box<dyn Handle>;
-        let make = move |setup: &Setup| -> Box<dyn Mount> { Box::new(Mounted(make(setup), handle)) };
-        let mut laws = Self::new(true, Box::new(make));
-        laws.declared.grpc = grpc;
+        let mut laws = Self::http_service(make);
+        laws.declared.grpc = true;
         laws
     }
 

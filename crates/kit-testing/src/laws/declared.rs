@@ -161,6 +161,14 @@ impl Declared {
         }
     }
 
+    pub(crate) fn retries(&self) -> bool {
+        matches!(self.kind, Kind::Retrying { .. })
+    }
+
+    pub(crate) fn hedges(&self) -> bool {
+        matches!(self.kind, Kind::Retrying { overlapping: true, .. })
+    }
+
     pub(crate) fn may_refuse(&self) -> bool {
         self.kind != Kind::PassThrough || self.sheds
     }

@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 
 use http::header::{HeaderName, HeaderValue};
 use kit_base::{
-    BoxFuture, Endpoint, Operation, OperationInfo, Request, RequestParts, Response, ServerStream, Streaming,
+    BoxFuture, Endpoint, Operation, OperationInfo, Request, RequestParts, Response, ServerStream, Streaming, wire,
 };
 use tower_service::Service;
 
-use super::body::{InnerBody, InnerStream, is_grpc};
+use super::body::{InnerBody, InnerStream};
 use super::fault::Fault;
 use super::law::Law;
 use super::world::{NodeState, Reply, ReplyEnd, Seen, World};
@@ -213,7 +213,7 @@ impl<B: Send + 'static> Service<http::Request<B>> for Inner {
             idempotent: request.extensions().get().and_then(idempotent),
             metadata_kept: true,
         };
-        let grpc = is_grpc(request.headers());
+        let grpc = wire::is_grpc(request.headers());
         let running = self.call(seen);
         Box::pin(async move {
             let reply = running.head(false).await;

@@ -42,7 +42,7 @@ impl Bench<'_> {
             let now = state.arrived[last].at;
             // A bucket that starts full and refills evenly, since the beginning; from any moment on, one that may have been
             // full then, or a fixed period that ends in between, when as many calls again get in.
-            let whole = (self.began(), 1.0);
+            let whole = (self.began, 1.0);
             let parts = state.arrived.iter().map(|arrived| (arrived.at, 2.0));
             for (first, (since, full)) in std::iter::once((0, whole)).chain((0..).zip(parts)) {
                 let (inside, time) = (state.arrived.len() - first, now - since);
@@ -164,7 +164,7 @@ impl Bench<'_> {
         }
         let told = self.setup.ends().count();
         let over = self.calls.iter().filter(|call| call.is_over() && call.was_called).count();
-        if told < over || told > over + self.unpolled() {
+        if told < over || told > over + self.unpolled {
             return Law::FinishOnce.broken(format!("{over} calls are over, {told} ends were told"));
         }
         Ok(())

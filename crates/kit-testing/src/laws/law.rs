@@ -94,6 +94,15 @@ pub enum Law {
 }
 
 impl Law {
+    pub(crate) fn broken<T>(self, found: impl Into<String>) -> Step<T> {
+        Err(Broken { law: self, found: found.into() })
+    }
+
+    /// The same finding under another law, which says more about it.
+    pub(crate) fn at(self, broken: Broken) -> Broken {
+        Broken { law: self, ..broken }
+    }
+
     /// The law in a sentence, for the report.
     pub(crate) fn sentence(self) -> &'static str {
         match self {
@@ -136,16 +145,3 @@ pub(crate) struct Broken {
 
 /// What a step of a run comes to.
 pub(crate) type Step<T = ()> = Result<T, Broken>;
-
-impl Law {
-    pub(crate) fn broken<T>(self, found: impl Into<String>) -> Step<T> {
-        Err(Broken { law: self, found: found.into() })
-    }
-}
-
-impl Law {
-    /// The same finding under another law, which says more about it.
-    pub(crate) fn at(self, broken: Broken) -> Broken {
-        Broken { law: self, ..broken }
-    }
-}

@@ -17,7 +17,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::bench::Bench;
-use super::declared::{Declared, Kind};
+use super::declared::Declared;
 use super::law::Step;
 
 type Run = for<'a, 'b> fn(&'a mut Bench<'b>, u64) -> Pin<Box<dyn Future<Output = Step> + 'a>>;
@@ -48,13 +48,3 @@ pub(crate) const SCENARIOS: [Scenario; 11] = [
         run: |bench, case| Box::pin(schedules::run(bench, case)),
     },
 ];
-
-impl Declared {
-    fn retries(&self) -> bool {
-        matches!(self.kind, Kind::Retrying { .. })
-    }
-
-    fn hedges(&self) -> bool {
-        matches!(self.kind, Kind::Retrying { overlapping: true, .. })
-    }
-}

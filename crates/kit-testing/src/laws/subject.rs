@@ -12,7 +12,7 @@ use kit_base::{BoxFuture, Deadline, Endpoint, Operation, Request, Response, Serv
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::body::{GRPC_STATUS, UNAVAILABLE};
+use super::body::UNAVAILABLE;
 use super::fault::Fault;
 use super::inner::{CALL, IDEMPOTENT, Inner, ONCE};
 use super::world::World;
@@ -25,6 +25,8 @@ pub(crate) struct Ask {
     pub(crate) id: u64,
     pub(crate) idempotent: bool,
     pub(crate) deadline: Option<Deadline>,
+    /// Over HTTP: whether it is a gRPC call.
+    pub(crate) grpc: bool,
 }
 
 /// How a call came out, or its head.
@@ -94,6 +96,14 @@ fn failed<E: Into<BoxError> + 'static>(error: E) -> Failed {
     Failed::Refused(error.to_string())
 }
 
+/// The same in a body or stream, whose error type is that of whoever wraps it, whatever the call's is.
+fn failed_later<E: Into<BoxError> + 'static>(error: E) -> Failed {
+    match failed(error) {
+        Failed::Inner { call, .. } => Failed::Inner { call, put_into: None },
+        refused @ Failed::Refused(_) => refused,
+    }
+}
+
 fn message<S>(ask: Ask) -> Request<u64, S> {
     let mut inbound = http::HeaderMap::new();
     inbound.insert(CALL.clone(), ask.id.into());
@@ -108,13 +118,13 @@ fn operation(ask: Ask) -> Operation {
     Operation::from_static(if ask.idempotent { &IDEMPOTENT } else { &ONCE })
 }
 
-fn http_request<B: Default>(ask: Ask, grpc: bool) -> http::Request<B> {
+fn http_request<B: Default>(ask: Ask) -> http::Request<B> {
     let mut request = http::Request::new(B::default());
-    *request.method_mut() = if ask.idempotent && !grpc { http::Method::GET } else { http::Method::POST };
+    *request.method_mut() = if ask.idempotent && !ask.grpc { http::Method::GET } else { http::Method::POST };
     // A client needs the whole address, a router only the path.
     *request.uri_mut() = http::Uri::from_static("http://inner.test/laws/call");
     request.headers_mut().insert(CALL.clone(), ask.id.into());
-    if grpc {
+    if ask.grpc {
         request.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/grpc"));
     }
     if let Some(deadline) = ask.deadline {
@@ -138,7 +148,7 @@ where
         Err(error) => return Outcome::Failed(failed(error)),
     };
     let call = response.headers().get(&CALL).and_then(|value| value.to_str().ok()?.parse().ok());
-    let grpc = response.headers().get(&GRPC_STATUS).cloned();
+    let grpc = response.headers().get(&wire::GRPC_STATUS).cloned();
     let failed_in_head = grpc.as_ref().is_some_and(|status| *status == UNAVAILABLE)
         || response.status() == http::StatusCode::SERVICE_UNAVAILABLE;
     match call {
@@ -159,17 +169,13 @@ impl<B: Body<Error: Into<BoxError> + 'static> + Send> Rest for RestOfBody<B> {
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failed>> {
         self.1.as_mut().poll_frame(cx).map(|frame| match frame {
             None => Ok(false),
-            Some(Ok(frame)) => match frame.trailers_ref().and_then(|trailers| trailers.get(&GRPC_STATUS)) {
+            Some(Ok(frame)) => match frame.trailers_ref().and_then(|trailers| trailers.get(&wire::GRPC_STATUS)) {
                 Some(status) if *status == UNAVAILABLE => Err(Failed::Inner { call: Some(self.0), put_into: None }),
                 Some(status) if status == "0" => Ok(false),
                 Some(status) => Err(Failed::Refused(format!("grpc-status {status:?}"))),
                 None => Ok(true),
             },
-            // How a body names its error type is up to whoever wraps it.
-            Some(Err(error)) => Err(match failed(error) {
-                Failed::Inner { call, .. } => Failed::Inner { call, put_into: None },
-                refused @ Failed::Refused(_) => refused,
-            }),
+            Some(Err(error)) => Err(failed_later(error)),
         })
     }
 }
@@ -180,11 +186,7 @@ impl Rest for RestOfStream {
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failed>> {
         pin!(self.0.message()).poll(cx).map(|item| match item {
             Ok(item) => Ok(item.is_some()),
-            // A stream's errors are kit's own, whatever the endpoint's are.
-            Err(error) => Err(match failed(error) {
-                Failed::Inner { call, .. } => Failed::Inner { call, put_into: None },
-                refused @ Failed::Refused(_) => refused,
-            }),
+            Err(error) => Err(failed_later(error)),
         })
     }
 }
@@ -229,9 +231,7 @@ impl<E: Into<BoxError> + 'static> Dialect<Request<u64, ServerStream>, Response<S
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Http {
-    pub(crate) grpc: bool,
-}
+pub(crate) struct Http;
 
 impl<B, B2, E> Dialect<http::Request<B>, http::Response<B2>, E> for Http
 where
@@ -240,7 +240,7 @@ where
     E: Into<BoxError> + 'static,
 {
     fn request(self, ask: Ask) -> http::Request<B> {
-        http_request(ask, self.grpc)
+        http_request(ask)
     }
 
     fn outcome(outcome: Result<http::Response<B2>, E>) -> Outcome {

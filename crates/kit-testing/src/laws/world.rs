@@ -117,9 +117,8 @@ pub(crate) struct State {
     /// Calls whose head is not there yet, and the most there ever were.
     pub(crate) running: usize,
     pub(crate) most_running: usize,
-    /// Calls whose head or rest is not there yet, by number, and the most there ever were.
+    /// Calls whose head or rest is not there yet, by number.
     pub(crate) open: BTreeSet<usize>,
-    pub(crate) most_open: usize,
     sent: HashMap<u64, Sent>,
     nodes: HashMap<usize, Node>,
     auto: Option<Auto>,
@@ -133,7 +132,6 @@ impl State {
         self.running += 1;
         self.open.insert(self.arrived.len() - 1);
         self.most_running = self.most_running.max(self.running);
-        self.most_open = self.most_open.max(self.open.len());
     }
 
     fn pass_to(&mut self, number: usize, life: Life) {
@@ -242,7 +240,8 @@ impl World {
         number
     }
 
-    /// Asks for the head of an answer; for all of it where it is `whole`, and has no parts. A panic that was ordered goes off here, without a message on the console.
+    /// Asks for the head of an answer; for all of it where it is `whole`, and has no parts. A panic that was ordered goes off
+    /// here, without a message on the console.
     pub(crate) fn poll_head(&self, number: usize, whole: bool, cx: &mut Context<'_>) -> Poll<Reply> {
         let mut state = self.lock();
         if state.arrived[number].waits_for_node {

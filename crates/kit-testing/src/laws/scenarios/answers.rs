@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use crate::laws::bench::Bench;
+use crate::laws::capacity::PAUSE;
 use crate::laws::declared::{Declared, Kind};
 use crate::laws::law::{Law, Step};
 use crate::laws::outer::End;
 use crate::laws::world::Reply;
-
-/// What a layer may take for itself.
-const PAUSE: Duration = Duration::from_secs(60);
 
 const REPLIES: [Reply; 5] =
     [Reply::OK, Reply::FAIL, Reply { parts: 2, ..Reply::OK }, Reply { parts: 1, ..Reply::FAIL }, Reply::PANIC];
@@ -24,7 +22,6 @@ pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
     let (idempotent, deadline) = (case % 2 == 0, case % 4 < 2);
     let ask = bench.ask(idempotent, deadline.then_some(Duration::from_secs(60)));
     let call = bench.make(0, ask);
-    bench.world.note(format!("call {} is made", ask.id));
     bench.drive(call).await?;
     if bench.unanswered().is_empty() && bench.declared.kind == Kind::Waiting {
         // It may take its own time.

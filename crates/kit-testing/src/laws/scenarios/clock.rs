@@ -62,7 +62,7 @@ async fn a_deadline(bench: &mut Bench<'_>) -> Step {
     }
     let ask = bench.ask(true, Some(left));
     let call = bench.make(0, ask);
-    bench.world.note(format!("call {} is made, with a deadline in {left:?}", ask.id));
+    bench.world.note(format!("call {} has a deadline in {left:?}", ask.id));
     bench.drive(call).await?;
     let end = Instant::now() + left + Duration::from_millis(3);
     while !bench.calls[call].is_over() && bench.wait(end.saturating_duration_since(Instant::now())).await? {

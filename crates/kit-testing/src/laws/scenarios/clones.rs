@@ -18,13 +18,12 @@ pub(super) async fn run(bench: &mut Bench<'_>, _: u64) -> Step {
     }
     let ask = bench.ask(true, None);
     let call = bench.make(0, ask);
-    bench.world.note(format!("call {} is made", ask.id));
     bench.poll(call).await?;
     if matches!(bench.calls[call].stage, Stage::Ready) {
         let of = ask.id;
         let ask = bench.ask(true, None);
         let clone = bench.make_through_a_clone_of(call, ask);
-        bench.world.note(format!("call {} is made, through a clone of what is ready for call {of}", ask.id));
+        bench.world.note(format!("call {} goes through a clone of what is ready for call {of}", ask.id));
         bench.drive(clone).await?;
     }
     bench.drive(call).await?;

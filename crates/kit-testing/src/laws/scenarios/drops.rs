@@ -54,12 +54,9 @@ async fn alone(bench: &mut Bench<'_>, others: usize, cut: usize) -> Step {
     for _ in 0..others {
         bench.start().await?;
     }
-    for node in 0..bench.declared.nodes() {
-        bench.set_node(node, NodeState::Pending);
-    }
+    bench.set_nodes(NodeState::Pending);
     let ask = bench.ask(true, None);
     let call = bench.make(0, ask);
-    bench.world.note(format!("call {} is made", ask.id));
     play(bench, call, &ALONE[..cut]).await?;
     bench.leave(call).await?;
     bench.finish().await
@@ -75,7 +72,6 @@ async fn queued(bench: &mut Bench<'_>, most: usize, cut: usize) -> Step {
     }
     let ask = bench.ask(true, None);
     let call = bench.make(0, ask);
-    bench.world.note(format!("call {} is made", ask.id));
     // Until it stands in the queue: an endpoint is asked for its readiness first.
     bench.drive(call).await?;
     let behind = if bench.can_start() { Some(bench.start().await?) } else { None };
@@ -120,9 +116,7 @@ async fn play(bench: &mut Bench<'_>, call: usize, ops: &[Op]) -> Step {
             Poll if bench.calls[call].is_over() => {}
             Poll => bench.poll(call).await?,
             Ready => {
-                for node in 0..bench.declared.nodes() {
-                    bench.set_node(node, NodeState::Ready);
-                }
+                bench.set_nodes(NodeState::Ready);
             }
             Free => free(bench).await?,
             Head | Part => {

@@ -146,7 +146,6 @@ async fn race(bench: &mut Bench<'_>, breaker: Breaker) -> Step {
         let ask = bench.ask(true, None);
         racing.push(bench.make(0, ask));
     }
-    bench.world.note(format!("calls {} to {} are made", racing[0] + 1, racing[racing.len() - 1] + 1));
     let leave_early = bench.rng.bool();
     for _ in 0..callers * 4 {
         let asks = |&&call: &&usize| !bench.calls[call].is_over() && bench.calls[call].alarm.has_rung();

@@ -23,9 +23,7 @@ pub(super) async fn run(bench: &mut Bench<'_>, case: u64) -> Step {
 
 /// The inner service is never ready again, and all callers leave: nothing may go on waiting for it.
 async fn everybody_leaves(bench: &mut Bench<'_>) -> Step {
-    for node in 0..bench.declared.nodes() {
-        bench.set_node(node, NodeState::Pending);
-    }
+    bench.set_nodes(NodeState::Pending);
     for _ in 0..2 {
         if bench.can_start() {
             bench.start().await?;
@@ -38,9 +36,7 @@ async fn everybody_leaves(bench: &mut Bench<'_>) -> Step {
 }
 
 async fn an_inner_service_that_is_not_ready(bench: &mut Bench<'_>) -> Step {
-    for node in 0..bench.declared.nodes() {
-        bench.set_node(node, NodeState::Pending);
-    }
+    bench.set_nodes(NodeState::Pending);
     let ask = bench.ask(true, None);
     let call = bench.make(0, ask);
     bench.poll(call).await?;

@@ -30,7 +30,6 @@ async fn step(bench: &mut Bench<'_>) -> Step {
             let deadline = (bench.rng.u8(..4) == 0).then_some(Duration::from_secs(7200));
             let ask = bench.ask(idempotent, deadline);
             bench.make(service, ask);
-            bench.world.note(format!("call {} is made{}", ask.id, if idempotent { "" } else { ", not idempotent" }));
             Ok(())
         }
         0..60 => {

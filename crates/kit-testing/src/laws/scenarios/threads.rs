@@ -7,8 +7,6 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use kit_base::Deadline;
-
 use crate::laws::declared::Declared;
 use crate::laws::law::{Law, Step};
 use crate::laws::setup::{LawsClock, Setup};
@@ -72,13 +70,13 @@ fn race(
         answers(Reply::FAIL, 0);
         for id in 0..breaker.failures as u64 {
             if let Some(mut handle) = service.another() {
-                call(handle.as_mut(), id, false);
+                call(declared, handle.as_mut(), id, false);
             }
         }
         setup.advance(breaker.open_for + Duration::from_millis(2));
         answers(Reply::OK, usize::MAX);
         let before = world.lock().arrived.len();
-        stress(service, tokio, breaker.probes as u64 + 1, true);
+        stress(declared, service, tokio, breaker.probes as u64 + 1, true);
         let inside = world.lock().arrived.len() - before;
         if inside != breaker.probes {
             let allowed = breaker.probes;
@@ -89,7 +87,7 @@ fn race(
         return Ok(());
     }
     answers(Reply::OK, 3);
-    stress(service, tokio, if declared.quota.is_some() { 3 } else { CALLS }, false);
+    stress(declared, service, tokio, if declared.quota.is_some() { 3 } else { CALLS }, false);
     let state = world.lock();
     if let Some(most) = declared.at_most.filter(|&most| state.most_running > most) {
         return Law::Bound
@@ -101,20 +99,26 @@ fn race(
     }
     drop(state);
     if let Some(most) = declared.at_most {
-        all_places_are_free(world, service, most)?;
-        last_place(world, service, tokio, most)?;
-        return all_places_are_free(world, service, most);
+        all_places_are_free(declared, world, service, most)?;
+        last_place(declared, world, service, tokio, most)?;
+        return all_places_are_free(declared, world, service, most);
     }
     Ok(())
 }
 
 /// All places but one are taken, and threads race for that one, again and again: as many threads as can really run.
-fn last_place(world: &Arc<World>, service: &dyn Handle, tokio: &tokio::runtime::Handle, most: usize) -> Step {
+fn last_place(
+    declared: &Declared,
+    world: &Arc<World>,
+    service: &dyn Handle,
+    tokio: &tokio::runtime::Handle,
+    most: usize,
+) -> Step {
     world.answer_by_itself(Some(Auto { reply: Reply::OK, polls: usize::MAX }));
     let mut taken = Vec::new();
     for id in 1..most as u64 {
         if let Some(mut handle) = service.another() {
-            taken.extend(call(handle.as_mut(), 2_000_000 + id, true));
+            taken.extend(call(declared, handle.as_mut(), 2_000_000 + id, true));
         }
     }
     let threads = thread::available_parallelism().map_or(2, usize::from).clamp(2, THREADS as usize);
@@ -129,7 +133,7 @@ fn last_place(world: &Arc<World>, service: &dyn Handle, tokio: &tokio::runtime::
                     let id = 3_000_000 + (round * threads + thread) as u64;
                     let clone = catch_unwind(AssertUnwindSafe(|| handle.another())).unwrap_or(None);
                     meeting.wait();
-                    let held = clone.and_then(|mut clone| call(clone.as_mut(), id, true));
+                    let held = clone.and_then(|mut clone| call(declared, clone.as_mut(), id, true));
                     meeting.wait();
                     // Nobody must wait for who panicked.
                     let _ = catch_unwind(AssertUnwindSafe(|| drop(held)));
@@ -171,7 +175,7 @@ impl Meeting {
 }
 
 /// Callers on threads, which begin at the same time, poll a few times, and leave. With `hold` they leave together.
-fn stress(service: &dyn Handle, tokio: &tokio::runtime::Handle, calls: u64, hold: bool) {
+fn stress(declared: &Declared, service: &dyn Handle, tokio: &tokio::runtime::Handle, calls: u64, hold: bool) {
     let start = Meeting::of(THREADS as usize);
     let handles: Vec<_> = (0..THREADS).filter_map(|_| service.another()).collect();
     thread::scope(|scope| {
@@ -184,7 +188,7 @@ fn stress(service: &dyn Handle, tokio: &tokio::runtime::Handle, calls: u64, hold
                 for number in 0..calls {
                     let clone = catch_unwind(AssertUnwindSafe(|| handle.another()));
                     let Ok(Some(mut clone)) = clone else { break };
-                    let left = call(clone.as_mut(), 1000 + thread * calls + number, hold);
+                    let left = call(declared, clone.as_mut(), 1000 + thread * calls + number, hold);
                     held.extend(left.filter(|_| hold));
                 }
                 start.wait();
@@ -198,9 +202,9 @@ fn stress(service: &dyn Handle, tokio: &tokio::runtime::Handle, calls: u64, hold
 type Left = kit_base::BoxFuture<Outcome>;
 
 /// Calls, polling by hand. The future comes back when it has not come to an end.
-fn call(handle: &mut dyn Handle, id: u64, hold: bool) -> Option<Left> {
+fn call(declared: &Declared, handle: &mut dyn Handle, id: u64, hold: bool) -> Option<Left> {
     let mut cx = Context::from_waker(Waker::noop());
-    let ask = Ask { id, idempotent: true, deadline: None::<Deadline> };
+    let ask = Ask { id, idempotent: true, deadline: None, grpc: declared.grpc };
     let polls = if hold { 1 } else { POLLS };
     // A panic is looked for in the runs that can be played again; here nobody must wait for who panicked.
     let polled = catch_unwind(AssertUnwindSafe(|| {
@@ -232,7 +236,7 @@ fn call(handle: &mut dyn Handle, id: u64, hold: bool) -> Option<Left> {
 }
 
 /// After the race, as many get in as at the beginning. What is given back by a task has a moment for it.
-fn all_places_are_free(world: &Arc<World>, service: &dyn Handle, most: usize) -> Step {
+fn all_places_are_free(declared: &Declared, world: &Arc<World>, service: &dyn Handle, most: usize) -> Step {
     world.answer_by_itself(None);
     let mut inside = 0;
     for _ in 0..100 {
@@ -240,7 +244,7 @@ fn all_places_are_free(world: &Arc<World>, service: &dyn Handle, most: usize) ->
         let mut held = Vec::new();
         for id in 0..most as u64 {
             if let Some(mut handle) = service.another() {
-                held.extend(call(handle.as_mut(), 1_000_000 + id, false));
+                held.extend(call(declared, handle.as_mut(), 1_000_000 + id, false));
             }
         }
         inside = world.lock().arrived.len() - before;
