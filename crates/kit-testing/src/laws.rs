@@ -19,8 +19,8 @@
 //! ```
 //!
 //! The closure makes a new layer; what follows *declares* what the layer promises; `check` puts it over a scripted
-//! [`Inner`] service, in some 160 to 240 runs, and panics with a report when a law is broken. No runtime is needed around
-//! it. In a debug build on two cores the 57 correct layers of this crate's tests took 14 to 89 ms each;
+//! [`Inner`] service, in some 160 to 240 runs, and panics with a report when a law is broken. It brings its own
+//! runtime: call it in a plain `#[test]`, not in a `#[tokio::test]`. In a debug build on two cores the 57 correct layers of this crate's tests took 14 to 89 ms each;
 //! `cargo test -p kit-testing --features laws the_check_of_a_layer -- --nocapture` prints them.
 //!
 //! Here is a limit that gives its place back after the `await`, as many do. Callers who leave keep their places for ever:
@@ -129,9 +129,7 @@
 //! A layer that reads a clock gets [`Setup::clock`]; one that tells the ends of calls, [`Setup::ends`]:
 //!
 //! ```
-//! use std::time::Duration;
-//!
-//! use kit_base::{Clock, End, Error, Gate, Guard, Now, Standard};
+//! use kit_base::{End, Error, Gate, Guard, Now, Standard};
 //! use kit_testing::laws::Laws;
 //!
 //! struct CountEnds(kit_testing::laws::Ends);
@@ -156,8 +154,8 @@
 //! * *Interleavings:* schedules by seed, of calls, polls, spurious polls, answers, failures, panics, parts of bodies,
 //!   callers who leave, and time. The time is tokio's, paused.
 //! * *Readiness:* each instance of the inner service remembers whether it said that it is ready.
-//! * *Threads:* up to four of them race for what the layer limits, some thousand calls. Only these runs are not the same each time;
-//!   [`Laws::without_threads`] leaves them out.
+//! * *Threads:* up to four of them race for what the layer limits, hundreds of calls to some thousand. Only these runs are
+//!   not the same each time; [`Laws::without_threads`] leaves them out.
 //!
 //! At the end of each run the layer is dropped; its tasks and its copies of the inner service must be gone.
 //!
