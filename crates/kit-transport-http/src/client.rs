@@ -3,6 +3,8 @@
 mod call;
 mod hooks;
 mod reply;
+mod stream;
+mod upload;
 
 use std::borrow::Cow;
 use std::fmt;

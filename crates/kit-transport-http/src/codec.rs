@@ -1,21 +1,34 @@
 //! How messages become bodies and back: JSON by default, protobuf, raw bytes, closures, or a pair of those.
 
+mod accept;
+#[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
+mod form;
 mod json;
+mod lines;
 mod pair;
 #[cfg(feature = "protobuf")]
 mod protobuf;
 mod raw;
+mod sse;
+mod stream;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use kit_base::{Context, Error, Response};
 
+#[cfg(feature = "server")]
+pub(crate) use form::EncodeError;
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) use form::Encoded;
+pub use form::Form;
 pub use json::Json;
 pub(crate) use json::{Lenient, fold};
 #[cfg(feature = "protobuf")]
 pub use protobuf::Protobuf;
 pub use raw::Raw;
+pub use sse::Sse;
+pub use stream::{DecodeRequestStream, DecodeResponseStream, EncodeRequestStream, EncodeResponseStream};
 
 use crate::Route;
 
@@ -32,7 +45,7 @@ pub struct Received<'a> {
     pub context: &'a Context,
     /// What the route takes from path and query.
     pub params: &'a Params,
-    /// The whole body, within the server's limit.
+    /// The whole body, within the server's limit; empty where the body is a stream.
     pub body: &'a Bytes,
 }
 
@@ -193,7 +206,7 @@ pub struct Reply {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The whole body, within the client's limit.
+    /// The whole body, within the client's limit; empty where the body is a stream.
     pub body: Bytes,
 }
 
@@ -257,6 +270,8 @@ fn whole(route: &Route) -> Result<&str, Error> {
 
 /// The reason of an error that is answered with 415.
 pub(crate) const UNSUPPORTED: &str = "UNSUPPORTED_MEDIA_TYPE";
+/// The reason of an error that is answered with 413.
+pub(crate) const TOO_LARGE: &str = "BODY_TOO_LARGE";
 /// The reason of an error in the body or the parameters of a request.
 pub(crate) const MALFORMED: &str = "MALFORMED_REQUEST";
 

@@ -177,16 +177,22 @@ mod client;
 mod codec;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod error;
+#[cfg(any(feature = "client", feature = "server"))]
+mod exclusive;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod foreign;
 #[cfg(any(feature = "client", feature = "server"))]
 mod gathered;
 mod params;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
+mod pieces;
+#[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
+mod problem;
+#[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod route;
 #[cfg(feature = "server")]
 mod server;
-#[cfg(any(feature = "client", feature = "server"))]
+#[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod within;
 
 #[cfg(feature = "client")]
@@ -194,10 +200,11 @@ pub use client::{Connected, FinishedCall, HttpClient};
 #[cfg(feature = "protobuf")]
 pub use codec::Protobuf;
 pub use codec::{
-    DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Json, Outgoing, Params, Raw, Received, Reply,
-    RequestInfo,
+    DecodeRequest, DecodeRequestStream, DecodeResponse, DecodeResponseStream, EncodeOutcome, EncodeRequest,
+    EncodeRequestStream, EncodeResponseStream, Form, Json, Outgoing, Params, Raw, Received, Reply, RequestInfo, Sse,
 };
 pub use error::{BuildError, InvalidRoute};
+pub use pieces::Pieces;
 pub use route::Route;
 #[cfg(feature = "server")]
 pub use server::{Body, FinishedRequest, HttpServer, HttpService, Routes};

@@ -7,6 +7,8 @@ mod body;
 mod handler;
 mod hooks;
 mod routes;
+mod stream;
+mod streamed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use kit_base::{Bind, Context, Endpoint, Error, IntoService, Observer, Operation, Request, Response, Unary};
+use kit_base::{Bind, Context, Endpoint, Error, IntoService, Observer, Operation, Request, Response, Shape, Unary};
 
 pub use body::Body;
 pub use hooks::FinishedRequest;
@@ -22,7 +24,7 @@ pub use routes::Routes;
 
 use crate::route::names;
 use crate::{BuildError, DecodeRequest, EncodeOutcome, Json, RequestInfo, Route};
-use handler::{Handler, Unit};
+use handler::{Takes, Unit};
 use hooks::Hooks;
 use routes::Entry;
 
@@ -79,6 +81,9 @@ pub struct HttpServer<C = Json> {
 pub(crate) struct Settings {
     pub(crate) body_limit: usize,
     pub(crate) body_timeout: Duration,
+    pub(crate) item_limit: Option<usize>,
+    pub(crate) stream_limit: Option<usize>,
+    pub(crate) keep_alive: Duration,
     pub(crate) hooks: Hooks,
     pub(crate) observer: Arc<dyn Observer>,
 }
@@ -104,6 +109,9 @@ impl<C> HttpServer<C> {
         let settings = Settings {
             body_limit: 2 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
+            item_limit: None,
+            stream_limit: None,
+            keep_alive: Duration::from_secs(15),
             hooks: Hooks::default(),
             observer: Arc::new(()),
         };
@@ -133,9 +141,35 @@ impl<C> HttpServer<C> {
     }
 
     /// The time within which a body must have come; 30 s by default. Later is answered with 408.
+    ///
+    /// Of a body that streams each item has this time, counted from when the endpoint asks for it.
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.settings.body_timeout = timeout;
+        self
+    }
+
+    /// The most bytes that one item of a streaming request may have; the [body limit](Self::body_limit) by default. More
+    /// is answered with 413.
+    #[must_use]
+    pub fn item_limit(mut self, bytes: usize) -> Self {
+        self.settings.item_limit = Some(bytes);
+        self
+    }
+
+    /// The most bytes that all of a streaming request's body may have; none by default, as no more than an item of it is
+    /// in memory. More is answered with 413.
+    #[must_use]
+    pub fn stream_limit(mut self, bytes: usize) -> Self {
+        self.settings.stream_limit = Some(bytes);
+        self
+    }
+
+    /// The time after which an answer that streams shows a sign of life where it has no item; 15 s by default. The head,
+    /// which waits for the first item, waits no longer than this; server-sent events then have a comment each time.
+    #[must_use]
+    pub fn keep_alive(mut self, every: Duration) -> Self {
+        self.settings.keep_alive = every;
         self
     }
 
@@ -200,37 +234,38 @@ impl<C> HttpServer<C> {
         self
     }
 
-    /// Serves a single endpoint as this operation, by the server's codec.
+    /// Serves a single endpoint as this operation, by the server's codec. Its shape is that of the requests it takes.
     #[must_use]
-    pub fn endpoint<Req, Res, E>(mut self, operation: Operation, endpoint: E) -> Self
+    pub fn endpoint<S, Req, Res, E>(mut self, operation: Operation, endpoint: E) -> Self
     where
-        Self: Bind<Unary, Req, Res>,
-        E: Endpoint<Request<Req>, Response = Response<Res>, Error: Into<Error>> + 'static,
+        S: Shape,
+        Self: Bind<S, Req, Res>,
+        E: Endpoint<Request<Req, S>, Response = Response<Res>, Error: Into<Error>> + 'static,
     {
         self.bind(operation, endpoint);
         self
     }
 
     /// Serves a single endpoint as this operation, by a decoder and an encoder of its own. Go kit: `NewServer`.
+    ///
+    /// They are what the shape of the endpoint needs: a [`DecodeRequest`] or, for a request that streams, a
+    /// [`DecodeRequestStream`](crate::DecodeRequestStream); an [`EncodeOutcome`] or, for an answer that streams, an [`EncodeResponseStream`](crate::EncodeResponseStream).
     #[doc(alias = "NewServer")]
     #[must_use]
-    pub fn handle<Req, Res, E>(
-        mut self,
-        operation: Operation,
-        endpoint: E,
-        decode: impl DecodeRequest<Req>,
-        encode: impl EncodeOutcome<Res>,
-    ) -> Self
+    pub fn handle<S, Req, Res, E, D, N>(mut self, operation: Operation, endpoint: E, decode: D, encode: N) -> Self
     where
-        Req: Send + 'static,
-        Res: Send + 'static,
-        E: Endpoint<Request<Req>, Response = Response<Res>, Error: Into<Error>> + 'static,
+        S: Shape,
+        HttpServer<(D, N)>: Bind<S, Req, Res>,
+        E: Endpoint<Request<Req, S>, Response = Response<Res>, Error: Into<Error>> + 'static,
     {
-        self.push(operation, Arc::new(Unit::new(endpoint, Arc::new(decode), Arc::new(encode))));
+        let mut by_pair = HttpServer::with_codec((decode, encode));
+        by_pair.prefix.clone_from(&self.prefix);
+        by_pair.bind(operation, endpoint);
+        self.entries.append(&mut by_pair.entries);
         self
     }
 
-    fn push(&mut self, operation: Operation, handler: Arc<dyn Handler>) {
+    fn push(&mut self, operation: Operation, handler: Takes) {
         self.entries.push(Entry { operation, prefix: self.prefix.clone(), handler });
     }
 
@@ -276,7 +311,7 @@ where
         E: Endpoint<Request<Req>, Response = Response<Res>, Error: Into<Error>> + 'static,
     {
         let codec = Arc::clone(&self.codec);
-        self.push(operation, Arc::new(Unit::new(endpoint, Arc::clone(&codec), codec)));
+        self.push(operation, Takes::Whole(Arc::new(Unit::new(endpoint, Arc::clone(&codec), codec))));
     }
 }
 

@@ -1,59 +1,63 @@
 //! One call: child context, encoding, sending, reading, decoding, all within the deadline.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use kit_base::wire::GRPC_TIMEOUT;
-use kit_base::{Context, Deadline, Error, Origin, Request, Response, ResponseParts, Timeout};
+use kit_base::{Deadline, Error, Origin, Request, Response, ResponseParts, Timeout};
 use reqwest::Url;
 
-use super::Remote;
 use super::hooks::Finalizing;
 use super::reply;
+use super::{Remote, Settings};
 use crate::foreign::Foreign;
 use crate::gathered::{Gathered, TooLong};
 use crate::within::{by, now, within};
-use crate::{DecodeResponse, EncodeRequest, Outgoing, Reply};
+use crate::{DecodeResponse, EncodeRequest, Outgoing, Reply, Route};
 
 impl Remote {
-    pub(super) async fn call<C, Req, Res>(&self, codec: &C, request: Request<Req>) -> Result<Response<Res>, Error>
+    pub(super) async fn call<C, Req, Res>(
+        self: &Arc<Self>,
+        codec: &C,
+        request: Request<Req>,
+    ) -> Result<Response<Res>, Error>
     where
         C: EncodeRequest<Req> + DecodeResponse<Res>,
     {
-        let started = now();
-        let (context, message) = request.into_parts();
-        let context = context.with_operation(self.operation.clone());
-        let mut finalizing = Finalizing::new(&self.settings.hooks, &context, started);
-        let prepared = self.prepare(codec, &context, &message, started);
+        let (mut finalizing, message) = self.begin(request);
+        let prepared =
+            self.prepare(&finalizing, |route, verb| Ok((codec.encode_request(route, verb, &message)?, None)));
         // Dropped before the wait, so that it need not be `Sync`.
         drop(message);
         let outcome = match prepared {
             Err(error) => Err(error),
             Ok(request) => {
-                let exchange = self.exchange(codec, &context, request, &mut finalizing);
-                match context.deadline() {
-                    None => exchange.await,
-                    Some(deadline) => by(deadline, exchange).await.unwrap_or_else(|| Err(passed())),
-                }
+                let deadline = finalizing.context.deadline();
+                until(deadline, self.exchange(codec, request, &mut finalizing)).await
             }
         };
         finalizing.finish(outcome.as_ref().err());
         outcome
     }
 
-    /// The request as it will be sent.
-    fn prepare<C, Req>(
+    /// The beginning of a call: what finishes it, and the message.
+    pub(super) fn begin<Req, S>(self: &Arc<Self>, request: Request<Req, S>) -> (Finalizing, Req) {
+        let started = now();
+        let (context, message) = request.into_parts();
+        let context = context.with_operation(self.operation.clone());
+        (Finalizing::new(self, context, started), message)
+    }
+
+    /// The request as it will be sent. A body that streams comes beside the encoding, with the headers of its form.
+    pub(super) fn prepare(
         &self,
-        codec: &C,
-        context: &Context,
-        message: &Req,
-        now: Instant,
-    ) -> Result<reqwest::Request, Error>
-    where
-        C: EncodeRequest<Req>,
-    {
+        call: &Finalizing,
+        encode: impl FnOnce(&Route, &Method) -> Result<(Outgoing, Option<(reqwest::Body, HeaderMap)>), Error>,
+    ) -> Result<reqwest::Request, Error> {
+        let (context, now) = (&call.context, call.started);
         let not_sent = |error: Error| error.with_origin(Origin::NotSent);
         let route = self.route.as_ref().map_err(|error| {
             let message = format!("{} cannot be called", self.operation);
@@ -63,14 +67,18 @@ impl Remote {
             return Err(not_sent(passed()));
         }
         let verb = route.verb();
-        let Outgoing { target, content_type, accept, body } =
-            codec.encode_request(route, &verb, message).map_err(not_sent)?;
+        let (outgoing, stream) = encode(route, &verb).map_err(not_sent)?;
+        let Outgoing { target, content_type, accept, body } = outgoing;
         let mut headers = std::mem::take(context.child(&self.settings.pass_on).outbound_mut());
         // That of the URL; a hook may name another.
         headers.remove(HOST);
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, content_type);
         }
+        let stream = stream.map(|(body, form)| {
+            headers.extend(form);
+            body
+        });
         if let Some(accept) = accept {
             headers.insert(ACCEPT, accept);
         }
@@ -84,13 +92,14 @@ impl Remote {
         headers.remove(CONTENT_LENGTH);
         headers.remove(TRANSFER_ENCODING);
         // Servers may ask for a length where a body is usual. Source: RFC 9110, section 8.6.
-        if body.is_empty() && matches!(verb, Method::POST | Method::PUT | Method::PATCH) {
+        let is_empty = stream.is_none() && body.is_empty();
+        if is_empty && matches!(verb, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let mut request = reqwest::Request::new(verb, self.url(&target).map_err(not_sent)?);
         *request.headers_mut() = headers;
-        if !body.is_empty() {
-            *request.body_mut() = Some(body.into());
+        if !is_empty {
+            *request.body_mut() = Some(stream.unwrap_or_else(|| body.into()));
         }
         Ok(request)
     }
@@ -117,16 +126,29 @@ impl Remote {
         Ok(url)
     }
 
-    async fn exchange<C, Res>(
+    pub(super) async fn exchange<C, Res>(
         &self,
         codec: &C,
-        context: &Context,
         request: reqwest::Request,
-        finalizing: &mut Finalizing<'_>,
+        finalizing: &mut Finalizing,
     ) -> Result<Response<Res>, Error>
     where
         C: DecodeResponse<Res>,
     {
+        let response = self.head(request, finalizing).await?;
+        let status = response.status();
+        let (headers, body) = self.read(response).await?;
+        let reply = Reply { status, headers, body: body? };
+        let message = codec.decode_response(&reply)?;
+        Ok(received(message, status, reply.headers))
+    }
+
+    /// Sends the request and waits for the head of a success. Any other answer is read, and is an error.
+    pub(super) async fn head(
+        &self,
+        request: reqwest::Request,
+        finalizing: &mut Finalizing,
+    ) -> Result<reqwest::Response, Error> {
         let settings = &self.settings;
         let head = within(settings.head_timeout, self.client.execute(request)).await;
         let head = head.ok_or_else(|| late("no answer", settings.head_timeout))?;
@@ -134,24 +156,43 @@ impl Remote {
         let status = response.status();
         finalizing.status = Some(status);
         for hook in &settings.hooks.after {
-            hook(context, status, response.headers());
+            hook(&finalizing.context, status, response.headers());
         }
-        let reading = read(response, settings.response_limit);
-        let read = within(settings.body_timeout, reading).await;
-        let (headers, body) = read.ok_or_else(|| late("the answer did not end", settings.body_timeout))?;
-        if !status.is_success() {
-            let reply = Reply { status, headers, body: body.unwrap_or_default() };
-            let decoded = settings.hooks.error_decoder.as_ref().and_then(|decode| decode(&reply));
-            return Err(decoded.unwrap_or_else(|| reply::error(&reply)));
+        if status.is_success() {
+            return Ok(response);
         }
-        let reply = Reply { status, headers, body: body? };
-        let message = codec.decode_response(&reply)?;
-        let mut parts = ResponseParts::default();
-        parts.headers = reply.headers;
-        parts.extensions.insert(status);
-        parts.extensions.insert(Foreign);
-        Ok(Response::from_parts(message, parts))
+        let (headers, body) = self.read(response).await?;
+        let reply = Reply { status, headers, body: body.unwrap_or_default() };
+        let decoded = settings.hooks.error_decoder.as_ref().and_then(|decode| decode(&reply));
+        Err(decoded.unwrap_or_else(|| reply::error(&reply)))
     }
+
+    /// The headers and the whole body, if it ends in time.
+    async fn read(&self, response: reqwest::Response) -> Result<(HeaderMap, Result<Bytes, Error>), Error> {
+        let Settings { body_timeout, response_limit, .. } = self.settings;
+        let read = within(body_timeout, read(response, response_limit)).await;
+        read.ok_or_else(|| late("the answer did not end", body_timeout))
+    }
+}
+
+/// What the call gives, unless the deadline passes first.
+pub(super) async fn until<T>(
+    deadline: Option<Deadline>,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match deadline {
+        None => call.await,
+        Some(deadline) => by(deadline, call).await.unwrap_or_else(|| Err(passed())),
+    }
+}
+
+/// A response that came under this head.
+pub(super) fn received<T>(message: T, status: StatusCode, headers: HeaderMap) -> Response<T> {
+    let mut parts = ResponseParts::default();
+    parts.headers = headers;
+    parts.extensions.insert(status);
+    parts.extensions.insert(Foreign);
+    Response::from_parts(message, parts)
 }
 
 /// The headers and the whole body, within the limit.
@@ -181,10 +222,10 @@ fn timeout(deadline: Deadline, now: Instant) -> Option<HeaderValue> {
     HeaderValue::try_from(Timeout(deadline.left(now)).to_string()).ok()
 }
 
-fn passed() -> Error {
+pub(super) fn passed() -> Error {
     Error::deadline_exceeded("the deadline of the call has passed")
 }
 
-fn late(what: &str, limit: Duration) -> Error {
+pub(super) fn late(what: &str, limit: Duration) -> Error {
     Error::deadline_exceeded(format!("{what} within {limit:?}"))
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, StatusCode};
 use kit_base::{Context, Error};
 
+use super::Remote;
 use crate::Reply;
 use crate::within::now;
 
@@ -35,22 +36,22 @@ pub struct FinishedCall<'a> {
     pub error: Option<&'a Error>,
     /// Whether the caller left before the outcome was known.
     pub left: bool,
-    /// The time that the call took.
+    /// The time that the call took, to the end of the answer where that streams.
     pub duration: Duration,
 }
 
-/// Runs the finalizers once: with the outcome, or on drop without one.
-pub(super) struct Finalizing<'a> {
-    hooks: &'a Hooks,
-    context: &'a Context,
-    started: Instant,
+/// Runs the finalizers once: with the outcome, or on drop without one. An answer that streams takes it along.
+pub(super) struct Finalizing {
+    remote: Arc<Remote>,
+    pub(super) context: Context,
+    pub(super) started: Instant,
     pub(super) status: Option<StatusCode>,
     done: bool,
 }
 
-impl<'a> Finalizing<'a> {
-    pub(super) fn new(hooks: &'a Hooks, context: &'a Context, started: Instant) -> Self {
-        Self { hooks, context, started, status: None, done: false }
+impl Finalizing {
+    pub(super) fn new(remote: &Arc<Remote>, context: Context, started: Instant) -> Self {
+        Self { remote: Arc::clone(remote), context, started, status: None, done: false }
     }
 
     pub(super) fn finish(mut self, error: Option<&Error>) {
@@ -58,19 +59,20 @@ impl<'a> Finalizing<'a> {
     }
 
     fn run(&mut self, error: Option<&Error>, left: bool) {
-        if std::mem::replace(&mut self.done, true) || self.hooks.finalizers.is_empty() {
+        let finalizers = &self.remote.settings.hooks.finalizers;
+        if std::mem::replace(&mut self.done, true) || finalizers.is_empty() {
             return;
         }
         let duration = now().saturating_duration_since(self.started);
-        let finished = FinishedCall { context: self.context, status: self.status, error, left, duration };
-        for hook in &self.hooks.finalizers {
+        let finished = FinishedCall { context: &self.context, status: self.status, error, left, duration };
+        for hook in finalizers {
             // A panic in a drop during a panic would end the process. It has been told by the panic hook.
             let _ = catch_unwind(AssertUnwindSafe(|| hook(&finished)));
         }
     }
 }
 
-impl Drop for Finalizing<'_> {
+impl Drop for Finalizing {
     fn drop(&mut self) {
         self.run(None, true);
     }

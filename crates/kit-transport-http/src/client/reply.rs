@@ -3,41 +3,24 @@
 use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use kit_base::{Error, Kind, Origin, RetryHint};
+use kit_base::{Error, Origin, RetryHint};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
 use crate::Reply;
+use crate::pieces::BoxError;
+use crate::problem::{self, TEN_YEARS};
 
 /// The error that a kit service sent, by the members of its problem details, or one made from a foreign status.
 /// Source: RFC 9457, and the members `kind` and `reason` of kit.
 pub(super) fn error(reply: &Reply) -> Error {
     let problem = is_problem(reply).then(|| serde_json::from_slice(&reply.body).ok()).flatten();
     let problem: Map<String, Value> = problem.unwrap_or_default();
-    let member = |name: &str| problem.get(name).and_then(Value::as_str);
-    let kind = member("kind").and_then(Kind::from_name).or(Kind::from_http_status(reply.status));
     let bare = || match reply.status.is_redirection() {
         true => format!("answered with {}, and redirects are not followed", reply.status),
         false => format!("answered with {}", reply.status),
     };
-    let message = member("detail").or(member("title")).map_or_else(bare, cut);
-    let error = Error::new(kind.unwrap_or(Kind::Unknown), message).with_retry_hint(retry_hint(reply));
-    match member("reason").filter(|reason| reason.len() <= LONG) {
-        Some(reason) => error.with_reason(reason.to_owned()),
-        None => error,
-    }
-}
-
-/// The most bytes of a peer's text that an error holds: it goes into logs, and to the peers of this process.
-const LONG: usize = 2048;
-
-/// A text of a peer, in an error's length.
-fn cut(text: &str) -> String {
-    if text.len() <= LONG {
-        return text.to_owned();
-    }
-    let end = (0..=LONG).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    format!("{}...", &text[..end])
+    problem::read(&problem, reply.status, bare).with_retry_hint(retry_hint(reply))
 }
 
 fn is_problem(reply: &Reply) -> bool {
@@ -48,7 +31,6 @@ fn is_problem(reply: &Reply) -> bool {
 /// `Retry-After`, as seconds or as a date, at most ten years ahead, so that sums with it do not overflow.
 /// Source: RFC 9110, section 10.2.3.
 fn retry_hint(reply: &Reply) -> RetryHint {
-    const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
     match given_hint(reply) {
         RetryHint::After(after) => RetryHint::After(after.min(TEN_YEARS)),
         hint => hint,
@@ -72,6 +54,14 @@ pub(super) fn broken(error: reqwest::Error) -> Error {
     match error.is_timeout() {
         true => Error::deadline_exceeded("the answer did not end within the client's limit").with_source(error),
         false => Error::unavailable("the answer broke off").with_source(error),
+    }
+}
+
+/// An answer that broke off in the middle of its stream.
+pub(super) fn broken_stream(error: BoxError) -> Error {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => broken(*error),
+        Err(error) => Error::unavailable("the answer broke off").with_source(error),
     }
 }
 

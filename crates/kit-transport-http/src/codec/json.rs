@@ -1,6 +1,7 @@
 //! JSON by serde, the default.
 
 mod lenient;
+mod stream;
 mod strict;
 mod target;
 
@@ -31,6 +32,13 @@ use strict::Strict;
 /// A route with parameters fills the message from path, query and body, in this order of precedence. Texts are parsed as
 /// the fields want them: numbers, bools, unit variants of enums; a parameter that is given more than once is a list.
 /// A client does it the other way round, and refuses a message of which a field has no place in its route.
+///
+/// Streams are newline-delimited JSON (`application/x-ndjson`), an item a line. To a client whose `Accept` prefers it
+/// (`EventSource` does), a server sends server-sent events (`text/event-stream`) instead, from the same endpoint; items of
+/// the type [`Sse`](crate::Sse) have names and ids there. An error that ends a stream is its last line,
+/// `{"$error": …}` with the members of problem details, or the event `problem` with those as data. A client reads both.
+/// Parameters of a route are no part of a stream that a request sends; the endpoint finds them as
+/// [`Params`](crate::Params) in the extensions of its context.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json {
     lenient: bool,

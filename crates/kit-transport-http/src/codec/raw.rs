@@ -3,15 +3,21 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
-use kit_base::{Error, Response};
+use kit_base::{Error, Response, Streaming};
 
-use super::{DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Outgoing, Received, Reply, whole};
-use crate::Route;
+use super::{
+    DecodeRequest, DecodeRequestStream, DecodeResponse, DecodeResponseStream, EncodeOutcome, EncodeRequest,
+    EncodeRequestStream, EncodeResponseStream, Form, Outgoing, Received, Reply, whole,
+};
+use crate::{Pieces, Route};
 
 /// Bodies as they are, [`Bytes`] in and out, under `application/octet-stream` unless the response says otherwise.
 ///
 /// On a client its [`Response`] has the headers that came with the bytes. A route must have no parameters that a client
 /// would fill; for those write an [`EncodeRequest`], which a closure is.
+///
+/// Streams of [`Bytes`] are the body piece by piece, as it comes and goes; nothing of it is gathered, and its pieces are
+/// cut anew on the way. An error breaks the transfer off, so that nobody takes a part for the whole.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Raw;
 
@@ -44,5 +50,29 @@ impl EncodeRequest<Bytes> for Raw {
 impl DecodeResponse<Bytes> for Raw {
     fn decode_response(&self, reply: &Reply) -> Result<Bytes, Error> {
         Ok(reply.body.clone())
+    }
+}
+
+impl DecodeRequestStream<Bytes> for Raw {
+    fn decode_request_stream(&self, _: &Received<'_>, body: Pieces) -> Result<Streaming<Bytes>, Error> {
+        Ok(body.into_stream())
+    }
+}
+
+impl EncodeResponseStream<Bytes> for Raw {
+    fn encode_response_stream(&self, _: &Received<'_>) -> Result<Form<Bytes>, Error> {
+        Ok(Form::new(OCTETS, Ok))
+    }
+}
+
+impl EncodeRequestStream<Bytes> for Raw {
+    fn encode_request_stream(&self, route: &Route, _: &Method) -> Result<(Outgoing, Form<Bytes>), Error> {
+        Ok((Outgoing::to(whole(route)?), Form::new(OCTETS, Ok)))
+    }
+}
+
+impl DecodeResponseStream<Bytes> for Raw {
+    fn decode_response_stream(&self, _: &Reply, body: Pieces) -> Result<Streaming<Bytes>, Error> {
+        Ok(body.into_stream())
     }
 }

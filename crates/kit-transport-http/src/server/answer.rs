@@ -4,7 +4,6 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
@@ -13,13 +12,14 @@ use http_body::Body as HttpBody;
 use kit_base::wire::GRPC_TIMEOUT;
 use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, catch_panic};
 
-use super::body::{self, BoxError};
-use super::handler::Call;
+use super::body::{self, Body, TOO_SLOW};
+use super::handler::{Call, Takes};
 use super::hooks::Finalizing;
 use super::routes::Found;
 use super::{Routes, Settings};
 use crate::RequestInfo;
-use crate::codec::{MALFORMED, UNSUPPORTED};
+use crate::codec::{MALFORMED, TOO_LARGE, UNSUPPORTED};
+use crate::pieces::BoxError;
 use crate::within::{by, now};
 
 /// A request that the server refuses by itself, under a status that says more than the kind.
@@ -40,12 +40,18 @@ impl Refused {
         self.instead = HeaderValue::try_from(verbs).ok().map(|verbs| (ALLOW, verbs));
         self
     }
+
+    pub(super) fn into_error(self) -> Error {
+        self.error
+    }
 }
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         let status = match (error.kind(), error.reason()) {
             (Kind::InvalidArgument, Some(UNSUPPORTED)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            (Kind::InvalidArgument, Some(TOO_LARGE)) => StatusCode::PAYLOAD_TOO_LARGE,
+            (Kind::DeadlineExceeded, Some(TOO_SLOW)) => StatusCode::REQUEST_TIMEOUT,
             (kind, _) => kind.http_status(),
         };
         Self::new(status, error)
@@ -53,9 +59,9 @@ impl From<Error> for Refused {
 }
 
 impl Routes {
-    pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<Bytes>
+    pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<Body>
     where
-        B: HttpBody<Error: Into<BoxError>>,
+        B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let settings = self.settings();
         let started = now();
@@ -74,8 +80,8 @@ impl Routes {
             Ok(answer) => answer,
             Err(panic) => settings.answer_panic(&finalizing.context, panic),
         };
-        let answer = tidy(answer, &info.method);
-        finalizing.finish(&answer);
+        let mut answer = tidy(answer, &info.method);
+        finalizing.finish(&mut answer, self);
         answer
     }
 }
@@ -88,9 +94,9 @@ impl Settings {
         body: B,
         context: &mut Context,
         started: Instant,
-    ) -> Response<Bytes>
+    ) -> Response<Body>
     where
-        B: HttpBody<Error: Into<BoxError>>,
+        B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let outcome = match found {
             Ok(found) => self.serve(found, info, body, context, started).await,
@@ -106,9 +112,9 @@ impl Settings {
         body: B,
         context: &mut Context,
         started: Instant,
-    ) -> Result<Response<Bytes>, Refused>
+    ) -> Result<Response<Body>, Refused>
     where
-        B: HttpBody<Error: Into<BoxError>>,
+        B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let given = deadline(context, started);
         if let Ok(Some(deadline)) = given {
@@ -120,9 +126,18 @@ impl Settings {
         given?;
         is_plain(context.inbound())?;
         let work = async {
-            let body = body::read(body, self.body_limit, self.body_timeout).await?;
-            let call = Call { info, params: found.params, body, context: context.clone() };
-            found.bound.handler.handle(call).await.map_err(Refused::from)
+            let (params, context) = (found.params, context.clone());
+            let answer = match &found.bound.handler {
+                Takes::Whole(handler) => {
+                    let body = body::read(body, self.body_limit, self.body_timeout).await?;
+                    handler.handle(Call { info, params, body, context, settings: self }).await
+                }
+                Takes::Stream(handler) => {
+                    let body = body::pieces(body, self)?;
+                    handler.handle(Call { info, params, body, context, settings: self }).await
+                }
+            };
+            answer.map_err(Refused::from)
         };
         let mut answer = match context.deadline() {
             None => work.await?,
@@ -137,7 +152,7 @@ impl Settings {
     }
 
     /// The answer to an error, after the error handlers have seen it.
-    fn refuse(&self, context: &Context, refused: Refused) -> Response<Bytes> {
+    fn refuse(&self, context: &Context, refused: Refused) -> Response<Body> {
         let Refused { status, error, instead } = refused;
         if is_panic(&error) {
             self.tell_panic(context);
@@ -152,12 +167,12 @@ impl Settings {
         if let Some((name, value)) = instead {
             answer.headers_mut().insert(name, value);
         }
-        answer
+        answer.map(Body::from)
     }
 
     /// The answer to a panic of a hook. It may have been the error handler or encoder that panicked, and may again.
-    fn answer_panic(&self, context: &Context, panic: Error) -> Response<Bytes> {
-        let plain = panic.to_http_answer();
+    fn answer_panic(&self, context: &Context, panic: Error) -> Response<Body> {
+        let plain = panic.to_http_answer().map(Body::from);
         catch_unwind(AssertUnwindSafe(|| self.refuse(context, panic.into()))).unwrap_or(plain)
     }
 
@@ -168,23 +183,25 @@ impl Settings {
 
 /// Whether the error is a panic of this process. One of a service behind this one brings the same reason, but not the
 /// text of the panic.
-fn is_panic(error: &Error) -> bool {
+pub(super) fn is_panic(error: &Error) -> bool {
     error.reason() == Some("PANIC") && error.message().starts_with("panicked: ")
 }
 
 /// The answer as it may be sent, whatever the encoders and hooks have made of it: no body where there must be none, and
 /// its length and transfer left to whoever sends it. Source: RFC 9110, sections 6.4.1 and 8.6.
-fn tidy(mut answer: Response<Bytes>, verb: &Method) -> Response<Bytes> {
+fn tidy(mut answer: Response<Body>, verb: &Method) -> Response<Body> {
     let status = answer.status();
     answer.headers_mut().remove(CONTENT_LENGTH);
     answer.headers_mut().remove(TRANSFER_ENCODING);
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         answer.headers_mut().remove(CONTENT_TYPE);
-        *answer.body_mut() = Bytes::new();
+        *answer.body_mut() = Body::default();
     } else if *verb == Method::HEAD {
-        let length = HeaderValue::from(answer.body().len());
-        answer.headers_mut().insert(CONTENT_LENGTH, length);
-        *answer.body_mut() = Bytes::new();
+        if !answer.body().streams() {
+            let length = HeaderValue::from(answer.body().len());
+            answer.headers_mut().insert(CONTENT_LENGTH, length);
+        }
+        *answer.body_mut() = Body::default();
     }
     answer
 }
@@ -218,6 +235,6 @@ fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> 
     Ok(Some(given.map_or(asked, |given| given.min(asked))))
 }
 
-fn passed() -> Error {
+pub(super) fn passed() -> Error {
     Error::deadline_exceeded("the deadline of the call has passed")
 }

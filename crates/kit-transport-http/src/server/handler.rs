@@ -11,22 +11,31 @@ use http::header::{self, HeaderName};
 use http::{Response as HttpResponse, StatusCode};
 use kit_base::{Context, Endpoint, Error, Request, Response, ResponseParts, catch_panic};
 
+use super::{Body, Settings};
 use crate::foreign::Foreign;
-use crate::{DecodeRequest, EncodeOutcome, Params, Received, RequestInfo};
+use crate::{DecodeRequest, EncodeOutcome, Params, Pieces, Received, RequestInfo};
 
 /// A request on its way to an endpoint.
-pub(super) struct Call<'a> {
+pub(super) struct Call<'a, B = Bytes> {
     pub(super) info: &'a RequestInfo,
     pub(super) params: Params,
-    pub(super) body: Bytes,
+    pub(super) body: B,
     pub(super) context: Context,
+    pub(super) settings: &'a Settings,
 }
 
-type Answering<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse<Bytes>, Error>> + Send + 'a>>;
+pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse<Body>, Error>> + Send + 'a>>;
 
-/// Whatever answers the calls of one route.
-pub(super) trait Handler: Send + Sync {
-    fn handle<'a>(&'a self, call: Call<'a>) -> Answering<'a>;
+/// Whatever answers the calls of one route: with its body whole, or as it comes.
+pub(super) trait Handler<B = Bytes>: Send + Sync {
+    fn handle<'a>(&'a self, call: Call<'a, B>) -> Answering<'a>;
+}
+
+/// A handler, by how it takes the body.
+#[derive(Debug)]
+pub(super) enum Takes {
+    Whole(Arc<dyn Handler>),
+    Stream(Arc<dyn Handler<Pieces>>),
 }
 
 /// An endpoint of the unary shape, with its decoder and encoder.
@@ -49,14 +58,14 @@ where
     D: DecodeRequest<Req>,
     N: EncodeOutcome<Res>,
 {
-    async fn run(&self, call: Call<'_>) -> Result<HttpResponse<Bytes>, Error> {
-        let Call { info, params, body, context } = call;
+    async fn run(&self, call: Call<'_>) -> Result<HttpResponse<Body>, Error> {
+        let Call { info, params, body, context, .. } = call;
         let message = self.decode.decode_request(&Received::new(info, &context, &params, &body))?;
         let request = Request::from_parts(context.clone(), message);
         let outcome = self.endpoint.call(request).await.map_err(Into::into);
         let parts = outcome.as_ref().ok().and_then(Response::parts).cloned();
         let answer = self.encode.encode_outcome(&Received::new(info, &context, &params, &body), outcome)?;
-        Ok(put_over(answer, parts))
+        Ok(put_over(answer.map(Body::from), parts))
     }
 }
 
@@ -87,7 +96,7 @@ const CONNECTION: [HeaderName; 7] = [
 
 /// Puts status and headers that the response brings over those of its encoding. Those that a client received are
 /// left: they speak of another encoding, and a cookie or date of another server.
-fn put_over(mut answer: HttpResponse<Bytes>, parts: Option<ResponseParts>) -> HttpResponse<Bytes> {
+pub(super) fn put_over(mut answer: HttpResponse<Body>, parts: Option<ResponseParts>) -> HttpResponse<Body> {
     let own = parts.filter(|parts| parts.extensions.get::<Foreign>().is_none());
     let Some(parts) = own else { return answer };
     if let Some(status) = parts.extensions.get::<StatusCode>() {
@@ -102,7 +111,7 @@ fn put_over(mut answer: HttpResponse<Bytes>, parts: Option<ResponseParts>) -> Ht
     answer
 }
 
-impl fmt::Debug for dyn Handler {
+impl<B> fmt::Debug for dyn Handler<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Handler")
     }

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use kit_base::{Context, Error};
 
-use super::Settings;
+use super::answer::is_panic;
+use super::{Body, Routes, Settings};
 use crate::RequestInfo;
 use crate::within::now;
 
@@ -40,9 +41,13 @@ pub struct FinishedRequest<'a> {
     pub status: Option<StatusCode>,
     /// The headers of the answer.
     pub headers: Option<&'a HeaderMap>,
-    /// The bytes of the answer's body.
+    /// The bytes of the answer's body; of one that streams, those that were handed out to be sent.
     pub bytes: usize,
-    /// The time since the head of the request was there.
+    /// The error that ended an answer that streams, after its head.
+    pub error: Option<&'a Error>,
+    /// Whether the caller left before the end of the answer.
+    pub left: bool,
+    /// The time since the head of the request was there, to the end of the answer where that streams.
     pub duration: Duration,
 }
 
@@ -66,26 +71,42 @@ impl<'a> Finalizing<'a> {
         Self { settings, info, context, started, due: due && !settings.hooks.finalizers.is_empty() }
     }
 
-    pub(super) fn finish(mut self, answer: &http::Response<Bytes>) {
-        self.run(Some(answer));
-    }
-
-    fn run(&mut self, answer: Option<&http::Response<Bytes>>) {
-        if !mem::take(&mut self.due) {
-            return;
+    /// The answer is ready. One that streams takes the finalizers along.
+    pub(super) fn finish(mut self, answer: &mut http::Response<Body>, routes: &Routes) {
+        let (status, deadline) = (answer.status(), self.context.deadline());
+        let due = mem::take(&mut self.due);
+        if answer.body().streams() {
+            let (routes, info) = (routes.clone(), self.info.clone());
+            let headers = if due { answer.headers().clone() } else { HeaderMap::new() };
+            let context = mem::take(&mut self.context);
+            let riding = Riding { routes, info, context, started: self.started, status, headers, bytes: 0, due };
+            answer.body_mut().ride(deadline, riding);
+        } else if due {
+            let bytes = answer.body().len();
+            let head = (Some(status), Some(answer.headers()));
+            self.settings.finalize(&finished(self.info, &self.context, head, bytes, self.started));
         }
-        let finished = FinishedRequest {
-            info: self.info,
-            context: &self.context,
-            status: answer.map(http::Response::status),
-            headers: answer.map(http::Response::headers),
-            bytes: answer.map_or(0, |answer| answer.body().len()),
-            duration: now().saturating_duration_since(self.started),
-        };
-        for hook in &self.settings.hooks.finalizers {
+    }
+}
+
+/// A request that has ended well.
+fn finished<'a>(
+    info: &'a RequestInfo,
+    context: &'a Context,
+    (status, headers): (Option<StatusCode>, Option<&'a HeaderMap>),
+    bytes: usize,
+    started: Instant,
+) -> FinishedRequest<'a> {
+    let duration = now().saturating_duration_since(started);
+    FinishedRequest { info, context, status, headers, bytes, error: None, left: false, duration }
+}
+
+impl Settings {
+    fn finalize(&self, finished: &FinishedRequest<'_>) {
+        for hook in &self.hooks.finalizers {
             // A panic in a drop during a panic would end the process.
-            if catch_unwind(AssertUnwindSafe(|| hook(&finished))).is_err() {
-                self.settings.tell_panic(&self.context);
+            if catch_unwind(AssertUnwindSafe(|| hook(finished))).is_err() {
+                self.tell_panic(finished.context);
             }
         }
     }
@@ -93,12 +114,62 @@ impl<'a> Finalizing<'a> {
 
 impl Drop for Finalizing<'_> {
     fn drop(&mut self) {
-        self.run(None);
+        if self.due {
+            let finished = finished(self.info, &self.context, (None, None), 0, self.started);
+            self.settings.finalize(&FinishedRequest { left: true, ..finished });
+        }
     }
 }
 
 impl fmt::Debug for Finalizing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Finalizing").field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+/// What rides in an answer that streams: it runs the finalizers once, at the end or on drop.
+pub(super) struct Riding {
+    routes: Routes,
+    info: RequestInfo,
+    context: Context,
+    started: Instant,
+    status: StatusCode,
+    headers: HeaderMap,
+    /// The bytes of the body so far.
+    pub(super) bytes: usize,
+    due: bool,
+}
+
+impl Riding {
+    /// Shows the error within the answer to the error handlers.
+    pub(super) fn failed(&self, error: &Error) {
+        let settings = self.routes.settings();
+        if is_panic(error) {
+            settings.tell_panic(&self.context);
+        }
+        for hook in &settings.hooks.error_handlers {
+            if catch_unwind(AssertUnwindSafe(|| hook(&self.context, error))).is_err() {
+                settings.tell_panic(&self.context);
+            }
+        }
+    }
+
+    /// The answer is over, perhaps by an error.
+    pub(super) fn end(mut self, error: Option<&Error>) {
+        self.run(error, false);
+    }
+
+    fn run(&mut self, error: Option<&Error>, left: bool) {
+        if mem::take(&mut self.due) {
+            let head = (Some(self.status), Some(&self.headers));
+            let finished = finished(&self.info, &self.context, head, self.bytes, self.started);
+            self.routes.settings().finalize(&FinishedRequest { error, left, ..finished });
+        }
+    }
+}
+
+impl Drop for Riding {
+    fn drop(&mut self) {
+        self.run(None, true);
     }
 }

@@ -11,23 +11,23 @@ use kit_base::{Endpoint, Error, Operation};
 use percent_encoding::percent_decode_str;
 
 use super::answer::Refused;
-use super::body::BoxError;
-use super::handler::Handler;
+use super::handler::Takes;
 use super::{Body, Settings};
 use crate::codec::MALFORMED;
+use crate::pieces::BoxError;
 use crate::{BuildError, Params, RequestInfo, Route};
 
 /// An operation that was bound, before it has a route.
 pub(super) struct Entry {
     pub(super) operation: Operation,
     pub(super) prefix: String,
-    pub(super) handler: Arc<dyn Handler>,
+    pub(super) handler: Takes,
 }
 
 pub(super) struct Bound {
     pub(super) route: Route,
     pub(super) operation: Operation,
-    pub(super) handler: Arc<dyn Handler>,
+    pub(super) handler: Takes,
 }
 
 /// What answers a request, and what its route takes from path and query.
@@ -149,7 +149,7 @@ where
     type Error = Infallible;
 
     async fn call(&self, request: Request<B>) -> Result<Response<Body>, Infallible> {
-        Ok(self.answer(request).await.map(Body::from))
+        Ok(self.answer(request).await)
     }
 }
 

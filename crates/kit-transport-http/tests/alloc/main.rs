@@ -41,16 +41,18 @@ fn request(method: http::Method, target: &'static str, body: &'static str) -> ht
     request
 }
 
-/// What the handling of a request allocates, its making left out: performance goal 12 allows 16.
+/// What the handling of a request allocates, its making left out: performance goal 12 allows 16, and it was 10 before
+/// answers could stream.
 fn main() {
     let operation = Operation::new("stringsvc", "uppercase");
     let server = || HttpServer::new().endpoint(operation.clone(), Upper);
     let body = r#"{"s":"hello, world"}"#;
     let mut found = Vec::new();
-    for (what, server, method, target, body) in [
-        ("post", server(), http::Method::POST, "/uppercase", body),
+    for (what, most, server, method, target, body) in [
+        ("post", 10, server(), http::Method::POST, "/uppercase", body),
         (
             "post with hooks",
+            10,
             server().before(|_, _| ()).after(|_, _| ()).finalizer(|_| ()),
             http::Method::POST,
             "/uppercase",
@@ -58,6 +60,7 @@ fn main() {
         ),
         (
             "get with a parameter",
+            14,
             server().route("uppercase", "GET /uppercase/{s}"),
             http::Method::GET,
             "/uppercase/hello",
@@ -69,10 +72,10 @@ fn main() {
             let request = request(method.clone(), target, body);
             let (answer, counts) = count_ready(|| service.call(request));
             assert!(answer.is_ok_and(|answer| answer.status() == 200));
-            found.push((what, counts.allocations));
+            found.push((what, most, counts.allocations));
         }
     }
-    for (what, allocations) in &found {
-        assert!(*allocations <= 16, "{what}: {allocations} allocations, of {found:?}");
+    for (what, most, allocations) in &found {
+        assert!(allocations <= most, "{what}: {allocations} allocations, of {found:?}");
     }
 }

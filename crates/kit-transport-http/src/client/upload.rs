@@ -1,0 +1,105 @@
+//! A request that streams, on its way out.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::HeaderMap;
+use http_body::{Body, Frame};
+use kit_base::{Error, Streaming};
+use tokio::sync::oneshot;
+
+use crate::Form;
+use crate::codec::Encoded;
+use crate::exclusive::Exclusive;
+use crate::pieces::BoxError;
+use crate::within::caught;
+
+type Items = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// The body of the request. It belongs to the connection, and ends when the call does.
+struct Upload {
+    items: Option<Exclusive<Items>>,
+    /// Resolves when the call is over.
+    over: oneshot::Receiver<Infallible>,
+    failed: Option<oneshot::Sender<Error>>,
+}
+
+/// The side of the call: dropped, it ends the request.
+pub(super) struct Uploading {
+    _going_on: oneshot::Sender<Infallible>,
+    failed: oneshot::Receiver<Error>,
+}
+
+/// The stream as the body of a request, and the headers of its form.
+pub(super) fn upload<T: 'static>(items: Streaming<T>, form: Form<T>) -> (reqwest::Body, HeaderMap, Uploading) {
+    let (going_on, over) = oneshot::channel();
+    let (fail, failed) = oneshot::channel();
+    let items: Items = Box::pin(Encoded::new(items, form.encode));
+    let body = Upload { items: Some(Exclusive::new(items)), over, failed: Some(fail) };
+    (reqwest::Body::wrap(body), form.headers, Uploading { _going_on: going_on, failed })
+}
+
+impl Uploading {
+    /// Why the request broke off, if it did by itself: the error of its stream. Told once.
+    pub(super) fn failure(&mut self) -> Option<Error> {
+        self.failed.try_recv().ok()
+    }
+}
+
+impl Upload {
+    /// Breaks the transfer off: its end would be taken for that of the stream.
+    fn break_off(&mut self, why: &'static str) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.close();
+        Poll::Ready(Some(Err(why.into())))
+    }
+
+    /// Drops the stream, which may panic; a panic here would end the connection, which may serve others.
+    fn close(&mut self) {
+        let items = self.items.take();
+        // It has been told by the panic hook.
+        let _ = caught(|| drop(items));
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let Some(items) = &mut this.items else { return Poll::Ready(None) };
+        if Pin::new(&mut this.over).poll(cx).is_ready() {
+            return this.break_off("the call is over");
+        }
+        let items = items.get_mut().as_mut();
+        match caught(|| items.poll_next(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Some(Ok(bytes)))) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Ok(Poll::Ready(None)) => {
+                this.close();
+                Poll::Ready(None)
+            }
+            Ok(Poll::Ready(Some(Err(error)))) | Err(error) => {
+                if let Some(failed) = this.failed.take() {
+                    // The call may be over; then nobody wants to know.
+                    let _ = failed.send(error);
+                }
+                this.break_off("the stream of the request failed")
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.items.is_none()
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
