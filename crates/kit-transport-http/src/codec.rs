@@ -251,6 +251,10 @@ impl<T, F: Fn(&Reply) -> Result<T, Error> + Send + Sync + 'static> DecodeRespons
 /// Whether the headers say that the body is of a type that is wanted, or say nothing.
 fn is_type(headers: &HeaderMap, name: &str, wanted: impl Fn(&str) -> bool) -> Result<(), Error> {
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    // What nearly all send is told without a copy.
+    if value == name {
+        return Ok(());
+    }
     let text = String::from_utf8_lossy(value.as_bytes());
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if wanted(&essence) {

@@ -6,8 +6,13 @@ use bytes::{Bytes, BytesMut};
 #[derive(Debug)]
 pub(crate) struct Gathered {
     limit: usize,
-    first: Bytes,
-    more: BytesMut,
+    pieces: Pieces,
+}
+
+#[derive(Debug)]
+enum Pieces {
+    One(Bytes),
+    More(BytesMut),
 }
 
 /// The body is longer than the limit.
@@ -16,25 +21,34 @@ pub(crate) struct TooLong;
 
 impl Gathered {
     pub(crate) fn within(limit: usize) -> Self {
-        Self { limit, first: Bytes::new(), more: BytesMut::new() }
+        Self { limit, pieces: Pieces::One(Bytes::new()) }
     }
 
     pub(crate) fn push(&mut self, piece: Bytes) -> Result<(), TooLong> {
-        if self.first.len() + self.more.len() + piece.len() > self.limit {
+        let length = match &self.pieces {
+            Pieces::One(bytes) => bytes.len(),
+            Pieces::More(bytes) => bytes.len(),
+        };
+        if length + piece.len() > self.limit {
             return Err(TooLong);
         }
-        if self.first.is_empty() && self.more.is_empty() {
-            self.first = piece;
-        } else {
-            if self.more.is_empty() {
-                self.more.extend_from_slice(&std::mem::take(&mut self.first));
+        match &mut self.pieces {
+            Pieces::One(first) if first.is_empty() => *first = piece,
+            Pieces::One(first) => {
+                let mut more = BytesMut::with_capacity(length + piece.len());
+                more.extend_from_slice(first);
+                more.extend_from_slice(&piece);
+                self.pieces = Pieces::More(more);
             }
-            self.more.extend_from_slice(&piece);
+            Pieces::More(more) => more.extend_from_slice(&piece),
         }
         Ok(())
     }
 
     pub(crate) fn whole(self) -> Bytes {
-        if self.more.is_empty() { self.first } else { self.more.freeze() }
+        match self.pieces {
+            Pieces::One(bytes) => bytes,
+            Pieces::More(bytes) => bytes.freeze(),
+        }
     }
 }

@@ -15,19 +15,61 @@ pub(crate) fn now() -> Instant {
 
 /// What the work gives, unless it takes longer.
 pub(crate) async fn within<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
-    let mut work = pin!(work);
-    match at_once(work.as_mut()).await {
-        None => tokio::time::timeout(limit, work).await.ok(),
-        done => done,
-    }
+    Timer::after(limit).bound(pin!(work)).await
 }
 
 /// What the work gives, unless the deadline passes first.
 pub(crate) async fn by<F: Future>(deadline: Deadline, work: F) -> Option<F::Output> {
-    let mut work = pin!(work);
-    match at_once(work.as_mut()).await {
-        None => tokio::time::timeout_at(deadline.instant().into(), work).await.ok(),
-        done => done,
+    Timer::at(deadline).bound(pin!(work)).await
+}
+
+/// A limit of time, whose timer is made when something has to wait. It is boxed, so that what need not wait carries no room
+/// for one.
+#[derive(Debug)]
+pub(crate) enum Timer {
+    After(Duration),
+    At(Deadline),
+    Runs(Pin<Box<Sleep>>),
+}
+
+impl Timer {
+    pub(crate) const fn after(limit: Duration) -> Self {
+        Self::After(limit)
+    }
+
+    pub(crate) const fn at(deadline: Deadline) -> Self {
+        Self::At(deadline)
+    }
+
+    /// What the work gives, unless the time is over first.
+    pub(crate) async fn bound<F: Future>(mut self, mut work: Pin<&mut F>) -> Option<F::Output> {
+        poll_fn(|cx| self.poll_bound(cx, |cx| work.as_mut().poll(cx))).await
+    }
+
+    /// What `poll` gives, or nothing once the time is over.
+    pub(crate) fn poll_bound<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
+        match poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => self.poll_over(cx).map(|()| None),
+        }
+    }
+
+    /// Apart, so that it is no part of what need not wait.
+    #[cold]
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::After(limit) => *self = Self::Runs(asleep(*limit)),
+            Self::At(deadline) => *self = Self::Runs(Box::pin(sleep_until(deadline.instant().into()))),
+            Self::Runs(_) => {}
+        }
+        match self {
+            Self::Runs(sleep) => sleep.as_mut().poll(cx),
+            Self::After(_) | Self::At(_) => Poll::Pending,
+        }
     }
 }
 
@@ -51,12 +93,4 @@ pub(crate) fn caught<T>(poll: impl FnOnce() -> T) -> Result<T, Error> {
         Poll::Ready(polled) => polled,
         Poll::Pending => Err(Error::internal("what is ready was not")),
     }
-}
-
-async fn at_once<F: Future>(mut work: Pin<&mut F>) -> Option<F::Output> {
-    poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
 }

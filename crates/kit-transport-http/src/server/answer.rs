@@ -1,7 +1,9 @@
 //! The way of one request through the server: hooks, body, handler, and the answers to what goes wrong.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use http::header::{
@@ -10,17 +12,17 @@ use http::header::{
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use kit_base::wire::GRPC_TIMEOUT;
-use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, catch_panic};
+use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout};
 
 use super::body::{self, Body, TOO_SLOW};
 use super::handler::{Call, Takes};
-use super::hooks::Finalizing;
+use super::hooks::Exchange;
 use super::routes::Found;
 use super::{Routes, Settings};
 use crate::RequestInfo;
 use crate::codec::{MALFORMED, TOO_LARGE, UNSUPPORTED};
 use crate::pieces::BoxError;
-use crate::within::{by, now};
+use crate::within::{Timer, caught, now};
 
 /// A request that the server refuses by itself, under a status that says more than the kind.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ pub(super) struct Refused {
     status: StatusCode,
     error: Error,
     /// What would be taken instead.
-    instead: Option<(HeaderName, HeaderValue)>,
+    instead: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl Refused {
@@ -37,7 +39,7 @@ impl Refused {
     }
 
     pub(super) fn allowing(mut self, verbs: &str) -> Self {
-        self.instead = HeaderValue::try_from(verbs).ok().map(|verbs| (ALLOW, verbs));
+        self.instead = HeaderValue::try_from(verbs).ok().map(|verbs| Box::new((ALLOW, verbs)));
         self
     }
 
@@ -59,11 +61,14 @@ impl From<Error> for Refused {
 }
 
 impl Routes {
-    pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    /// Not an `async fn`: a future holds what it is given beside what it makes of it, and the request is large.
+    pub(super) fn answer<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send
     where
         B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let settings = self.settings();
         let started = now();
         let (head, body) = request.into_parts();
         let http::request::Parts { method, uri, version, headers, extensions, .. } = head;
@@ -71,88 +76,101 @@ impl Routes {
         let found = self.find(&info);
         let operation = found.as_ref().map_or(Operation::UNMATCHED, |found| found.bound.operation.clone());
         let context = Context::received(headers, extensions).with_operation(operation);
-        let mut finalizing = Finalizing::new(settings, &info, context, started, found.is_ok());
-        let context = &mut finalizing.context;
-        // Handlers catch their own panics. What gets here comes from a hook.
-        let caught: Result<_, Error> =
-            catch_panic(async || Ok(settings.process(found, &info, body, context, started).await)).await;
-        let answer = match caught {
-            Ok(answer) => answer,
-            Err(panic) => settings.answer_panic(&finalizing.context, panic),
-        };
-        let mut answer = tidy(answer, &info.method);
-        finalizing.finish(&mut answer, self);
-        answer
+        let mut exchange = Exchange::new(self, info, context, started, found.is_ok());
+        async move {
+            let settings = self.settings();
+            let answer = match found {
+                Ok(mut found) => settings.serve(&mut found, &mut exchange, body).await,
+                Err(refused) => Err(refused),
+            };
+            let answer = answer.unwrap_or_else(|refused| settings.refuse(&exchange.context, refused));
+            let mut answer = tidy(answer, &exchange.info.method);
+            exchange.finish(&mut answer);
+            Ok(answer)
+        }
     }
 }
 
 impl Settings {
-    async fn process<B>(
-        &self,
-        found: Result<Found<'_>, Refused>,
-        info: &RequestInfo,
-        body: B,
-        context: &mut Context,
-        started: Instant,
-    ) -> Response<Body>
-    where
-        B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
-    {
-        let outcome = match found {
-            Ok(found) => self.serve(found, info, body, context, started).await,
-            Err(refused) => Err(refused),
-        };
-        outcome.unwrap_or_else(|refused| self.refuse(context, refused))
-    }
-
     async fn serve<B>(
         &self,
-        found: Found<'_>,
-        info: &RequestInfo,
+        found: &mut Found<'_>,
+        exchange: &mut Exchange<'_>,
         body: B,
-        context: &mut Context,
-        started: Instant,
     ) -> Result<Response<Body>, Refused>
     where
         B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let given = deadline(context, started);
-        if let Ok(Some(deadline)) = given {
-            *context = mem::take(context).with_deadline(deadline);
-        }
-        for hook in &self.hooks.before {
-            hook(context, info);
-        }
-        given?;
-        is_plain(context.inbound())?;
-        let work = async {
-            let (params, context) = (found.params, context.clone());
-            let answer = match &found.bound.handler {
-                Takes::Whole(handler) => {
-                    let body = body::read(body, self.body_limit, self.body_timeout).await?;
-                    handler.handle(Call { info, params, body, context, settings: self }).await
-                }
-                Takes::Stream(handler) => {
-                    let body = body::pieces(body, self)?;
-                    handler.handle(Call { info, params, body, context, settings: self }).await
-                }
-            };
-            answer.map_err(Refused::from)
-        };
-        let mut answer = match context.deadline() {
-            None => work.await?,
+        self.begin(exchange)?;
+        let Exchange { info, context, started, .. } = exchange;
+        let deadline = context.deadline();
+        if deadline.is_some_and(|deadline| deadline.has_passed(*started)) {
             // What is late already is not begun.
-            Some(deadline) if deadline.has_passed(started) => return Err(passed().into()),
-            Some(deadline) => by(deadline, work).await.unwrap_or_else(|| Err(passed().into()))?,
+            return Err(passed().into());
+        }
+        let mut answering = match &found.bound.handler {
+            Takes::Whole(handler) => {
+                let body = pin!(body);
+                let read = pin!(body::read(body, self.body_limit, self.body_timeout));
+                let body = in_time(deadline, read).await??;
+                handler.handle(Call {
+                    info,
+                    params: mem::take(&mut found.params),
+                    body,
+                    context: context.clone(),
+                    settings: self,
+                })
+            }
+            Takes::Stream(handler) => {
+                let body = body::pieces(body, self)?;
+                handler.handle(Call {
+                    info,
+                    params: mem::take(&mut found.params),
+                    body,
+                    context: context.clone(),
+                    settings: self,
+                })
+            }
         };
-        for hook in &self.hooks.after {
-            hook(context, answer.headers_mut());
+        let mut answer = in_time(deadline, answering.as_mut()).await??;
+        if !self.hooks.after.is_empty() {
+            caught(|| {
+                for hook in &self.hooks.after {
+                    hook(context, answer.headers_mut());
+                }
+            })?;
         }
         Ok(answer)
     }
 
-    /// The answer to an error, after the error handlers have seen it.
+    /// What comes before the body: the deadline, the before hooks, and whether the body can be read.
+    fn begin(&self, exchange: &mut Exchange<'_>) -> Result<(), Refused> {
+        let Exchange { info, context, started, .. } = exchange;
+        let given = deadline(context, *started);
+        if let Ok(Some(deadline)) = given {
+            *context = mem::take(context).with_deadline(deadline);
+        }
+        if !self.hooks.before.is_empty() {
+            caught(|| {
+                for hook in &self.hooks.before {
+                    hook(context, info);
+                }
+            })?;
+        }
+        given?;
+        is_plain(context.inbound())
+    }
+
+    /// The answer to an error. A hook that sees or encodes it may panic, and then again over that panic.
     fn refuse(&self, context: &Context, refused: Refused) -> Response<Body> {
+        caught(|| self.refuse_by_hooks(context, refused)).unwrap_or_else(|panic| {
+            let plain = panic.to_http_answer().map(Body::from);
+            caught(|| self.refuse_by_hooks(context, panic.into())).unwrap_or(plain)
+        })
+    }
+
+    /// The answer to an error, after the error handlers have seen it.
+    fn refuse_by_hooks(&self, context: &Context, refused: Refused) -> Response<Body> {
         let Refused { status, error, instead } = refused;
         if is_panic(&error) {
             self.tell_panic(context);
@@ -164,16 +182,10 @@ impl Settings {
             Some(answer) => answer,
             None => error.to_http_answer_as(status),
         };
-        if let Some((name, value)) = instead {
+        if let Some((name, value)) = instead.map(|instead| *instead) {
             answer.headers_mut().insert(name, value);
         }
         answer.map(Body::from)
-    }
-
-    /// The answer to a panic of a hook. It may have been the error handler or encoder that panicked, and may again.
-    fn answer_panic(&self, context: &Context, panic: Error) -> Response<Body> {
-        let plain = panic.to_http_answer().map(Body::from);
-        catch_unwind(AssertUnwindSafe(|| self.refuse(context, panic.into()))).unwrap_or(plain)
     }
 
     pub(super) fn tell_panic(&self, context: &Context) {
@@ -191,8 +203,11 @@ pub(super) fn is_panic(error: &Error) -> bool {
 /// its length and transfer left to whoever sends it. Source: RFC 9110, sections 6.4.1 and 8.6.
 fn tidy(mut answer: Response<Body>, verb: &Method) -> Response<Body> {
     let status = answer.status();
-    answer.headers_mut().remove(CONTENT_LENGTH);
-    answer.headers_mut().remove(TRANSFER_ENCODING);
+    // The type alone is what most answers have, and a look at it costs less than a search.
+    if answer.headers().keys().any(|name| *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING) {
+        answer.headers_mut().remove(CONTENT_LENGTH);
+        answer.headers_mut().remove(TRANSFER_ENCODING);
+    }
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         answer.headers_mut().remove(CONTENT_TYPE);
         *answer.body_mut() = Body::default();
@@ -214,18 +229,18 @@ fn is_plain(headers: &HeaderMap) -> Result<(), Refused> {
     let text = String::from_utf8_lossy(value.as_bytes());
     let error = Error::invalid_argument(format!("content encoding {text:?} is not supported, want identity"));
     let mut refused = Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.with_reason("UNSUPPORTED_CODING"));
-    refused.instead = Some((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+    refused.instead = Some(Box::new((ACCEPT_ENCODING, HeaderValue::from_static("identity"))));
     Err(refused)
 }
 
 /// The earlier one of the deadlines that whoever serves put into the extensions, and the caller into the header.
 fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> {
     let given = context.extensions().get::<Deadline>().copied();
-    // Several are as malformed as one that is garbage: nobody could say which one counts.
-    let headers: Vec<_> = context.inbound().get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes).collect();
-    if headers.is_empty() {
+    if !context.inbound().contains_key(&GRPC_TIMEOUT) {
         return Ok(given);
     }
+    // Several are as malformed as one that is garbage: nobody could say which one counts.
+    let headers: Vec<_> = context.inbound().get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes).collect();
     let headers = headers.join(&b", "[..]);
     let text = String::from_utf8_lossy(&headers);
     let timeout: Timeout = text
@@ -233,6 +248,20 @@ fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> 
         .map_err(|error| Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {error}")).with_reason(MALFORMED))?;
     let asked = Deadline::after(now, timeout.0);
     Ok(Some(given.map_or(asked, |given| given.min(asked))))
+}
+
+/// What the work gives, unless the deadline passes first.
+fn in_time<F: Future + ?Sized>(
+    deadline: Option<Deadline>,
+    mut work: Pin<&mut F>,
+) -> impl Future<Output = Result<F::Output, Refused>> {
+    let mut timer = deadline.map(Timer::at);
+    poll_fn(move |cx| match &mut timer {
+        None => work.as_mut().poll(cx).map(Ok),
+        Some(timer) => {
+            timer.poll_bound(cx, |cx| work.as_mut().poll(cx)).map(|done| done.ok_or_else(|| passed().into()))
+        }
+    })
 }
 
 pub(super) fn passed() -> Error {

@@ -1,14 +1,15 @@
 //! The body of an answer, and the reading of a request's body within its limits.
 
 use std::error::Error as StdError;
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{LengthLimitError, Limited};
 use kit_base::{Deadline, Error, Streaming};
 
 use super::Settings;
@@ -19,7 +20,7 @@ use crate::Pieces;
 use crate::codec::TOO_LARGE;
 use crate::gathered::{Gathered, TooLong};
 use crate::pieces::{BoxError, Reading, Timely};
-use crate::within::within;
+use crate::within::Timer;
 
 /// The body of an answer: whole bytes, or a stream.
 ///
@@ -102,7 +103,7 @@ impl HttpBody for Body {
 pub(super) const TOO_SLOW: &str = "BODY_TIMEOUT";
 
 /// The whole body, or why there is none. A body that says it is too long is not read at all.
-pub(super) async fn read<B>(body: B, limit: usize, timeout: Duration) -> Result<Bytes, Refused>
+pub(super) async fn read<B>(mut body: Pin<&mut B>, limit: usize, timeout: Duration) -> Result<Bytes, Refused>
 where
     B: HttpBody<Error: Into<BoxError>>,
 {
@@ -112,10 +113,26 @@ where
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large(limit));
     }
-    within(timeout, collect(body, limit)).await.unwrap_or_else(|| {
-        let error = Error::deadline_exceeded(format!("the body did not come within {timeout:?}"));
-        Err(Refused::from(error.with_reason(TOO_SLOW)))
-    })
+    let mut gathered = Gathered::within(limit);
+    let mut timer = Timer::after(timeout);
+    // One flat wait, without futures in futures: this is part of every request.
+    while let Some(frame) =
+        poll_fn(|cx| timer.poll_bound(cx, |cx| body.as_mut().poll_frame(cx))).await.ok_or_else(|| late(timeout))?
+    {
+        let frame = frame.map_err(|error| broken(error.into()))?;
+        let Ok(mut data) = frame.into_data() else { continue };
+        // More than the limit is not even copied.
+        if data.remaining() > limit {
+            return Err(too_large(limit));
+        }
+        gathered.push(data.copy_to_bytes(data.remaining())).map_err(|TooLong| too_large(limit))?;
+    }
+    Ok(gathered.whole())
+}
+
+fn late(timeout: Duration) -> Refused {
+    let error = Error::deadline_exceeded(format!("the body did not come within {timeout:?}"));
+    Refused::from(error.with_reason(TOO_SLOW))
 }
 
 /// The body as it comes, within the limits of the server.
@@ -142,24 +159,6 @@ where
 pub(super) fn timely<T: Send + 'static>(items: Streaming<T>, timeout: Duration) -> Streaming<T> {
     let late = |timeout| Error::deadline_exceeded(format!("no item came within {timeout:?}")).with_reason(TOO_SLOW);
     Streaming::new(Timely::new(items, timeout, late))
-}
-
-async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Refused>
-where
-    B: HttpBody<Error: Into<BoxError>>,
-{
-    let mut body = pin!(body);
-    let mut gathered = Gathered::within(limit);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broken(error.into()))?;
-        let Ok(mut data) = frame.into_data() else { continue };
-        // More than the limit is not even copied.
-        if data.remaining() > limit {
-            return Err(too_large(limit));
-        }
-        gathered.push(data.copy_to_bytes(data.remaining())).map_err(|TooLong| too_large(limit))?;
-    }
-    Ok(gathered.whole())
 }
 
 /// A body that cannot be read to its end: the caller left, or a limit of whoever serves was met.

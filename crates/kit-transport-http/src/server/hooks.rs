@@ -51,32 +51,27 @@ pub struct FinishedRequest<'a> {
     pub duration: Duration,
 }
 
-/// Runs the finalizers once: with the answer, or on drop without one.
-pub(super) struct Finalizing<'a> {
-    settings: &'a Settings,
-    info: &'a RequestInfo,
+/// A request on its way through the server. It runs the finalizers once: with the answer, or on drop without one.
+pub(super) struct Exchange<'a> {
+    routes: &'a Routes,
+    pub(super) info: RequestInfo,
     pub(super) context: Context,
-    started: Instant,
+    pub(super) started: Instant,
     due: bool,
 }
 
-impl<'a> Finalizing<'a> {
-    pub(super) fn new(
-        settings: &'a Settings,
-        info: &'a RequestInfo,
-        context: Context,
-        started: Instant,
-        due: bool,
-    ) -> Self {
-        Self { settings, info, context, started, due: due && !settings.hooks.finalizers.is_empty() }
+impl<'a> Exchange<'a> {
+    pub(super) fn new(routes: &'a Routes, info: RequestInfo, context: Context, started: Instant, due: bool) -> Self {
+        let due = due && !routes.settings().hooks.finalizers.is_empty();
+        Self { routes, info, context, started, due }
     }
 
     /// The answer is ready. One that streams takes the finalizers along.
-    pub(super) fn finish(mut self, answer: &mut http::Response<Body>, routes: &Routes) {
+    pub(super) fn finish(&mut self, answer: &mut http::Response<Body>) {
         let (status, deadline) = (answer.status(), self.context.deadline());
         let due = mem::take(&mut self.due);
         if answer.body().streams() {
-            let (routes, info) = (routes.clone(), self.info.clone());
+            let (routes, info) = (self.routes.clone(), self.info.clone());
             let headers = if due { answer.headers().clone() } else { HeaderMap::new() };
             let context = mem::take(&mut self.context);
             let riding = Riding { routes, info, context, started: self.started, status, headers, bytes: 0, due };
@@ -84,7 +79,7 @@ impl<'a> Finalizing<'a> {
         } else if due {
             let bytes = answer.body().len();
             let head = (Some(status), Some(answer.headers()));
-            self.settings.finalize(&finished(self.info, &self.context, head, bytes, self.started));
+            self.routes.settings().finalize(&finished(&self.info, &self.context, head, bytes, self.started));
         }
     }
 }
@@ -112,18 +107,18 @@ impl Settings {
     }
 }
 
-impl Drop for Finalizing<'_> {
+impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         if self.due {
-            let finished = finished(self.info, &self.context, (None, None), 0, self.started);
-            self.settings.finalize(&FinishedRequest { left: true, ..finished });
+            let finished = finished(&self.info, &self.context, (None, None), 0, self.started);
+            self.routes.settings().finalize(&FinishedRequest { left: true, ..finished });
         }
     }
 }
 
-impl fmt::Debug for Finalizing<'_> {
+impl fmt::Debug for Exchange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Finalizing").field("context", &self.context).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("context", &self.context).finish_non_exhaustive()
     }
 }
 

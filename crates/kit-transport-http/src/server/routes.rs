@@ -107,16 +107,17 @@ impl Routes {
             params.push((name.to_owned(), value.into_owned()));
         }
         let from_path = params.len();
-        let query = info.uri.query().unwrap_or_default();
-        // The parser would put replacement characters in their place.
-        percent_decode_str(query).decode_utf8().map_err(|_| {
-            let error = Error::invalid_argument(format!("query {query:?} is not UTF-8")).with_reason(MALFORMED);
-            Refused::new(StatusCode::BAD_REQUEST, error)
-        })?;
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let in_path = params[..from_path].iter().any(|(known, _)| *known == name);
-            if !in_path && found.route.takes_from_query(&info.method, &name) {
-                params.push((name.into_owned(), value.into_owned()));
+        if let Some(query) = info.uri.query() {
+            // The parser would put replacement characters in their place.
+            percent_decode_str(query).decode_utf8().map_err(|_| {
+                let error = Error::invalid_argument(format!("query {query:?} is not UTF-8")).with_reason(MALFORMED);
+                Refused::new(StatusCode::BAD_REQUEST, error)
+            })?;
+            for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+                let in_path = params[..from_path].iter().any(|(known, _)| *known == name);
+                if !in_path && found.route.takes_from_query(&info.method, &name) {
+                    params.push((name.into_owned(), value.into_owned()));
+                }
             }
         }
         Ok(Found { bound: found, params })
@@ -148,8 +149,8 @@ where
     type Response = Response<Body>;
     type Error = Infallible;
 
-    async fn call(&self, request: Request<B>) -> Result<Response<Body>, Infallible> {
-        Ok(self.answer(request).await)
+    fn call(&self, request: Request<B>) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send {
+        self.answer(request)
     }
 }
 
