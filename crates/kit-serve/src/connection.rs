@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::activity::Next;
 use crate::entry::Entry;
 use crate::error::BoxError;
-use crate::limits::{Limits, USUAL_HEADERS};
+use crate::limits::{FORCED_RESETS, Limits, RECEIVE_WINDOW, SEND_BUFFER, UNSEEN_RESETS, USUAL_HEADERS};
 use crate::linger::linger;
 use crate::link::Link;
 use crate::request_body::RequestBody;
@@ -159,6 +159,12 @@ fn builder(limits: &Limits, spawner: Spawner) -> auto::Builder<Spawner> {
     builder
         .http2()
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(RECEIVE_WINDOW)
+        .initial_connection_window_size(RECEIVE_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(UNSEEN_RESETS)
+        .max_local_error_reset_streams(FORCED_RESETS)
         .enable_connect_protocol();
     builder
 }

@@ -61,13 +61,14 @@
 //! | [`head_limit`](Server::head_limit) | 64 KiB | 431 |
 //! | [`max_headers`](Server::max_headers) | 100 | 431 |
 //! | [`body_limit`](Server::body_limit) | none | 413 if announced, else an error for who reads the body |
+//! | [`streams`](Server::streams) | 200 an HTTP/2 connection | the stream is refused |
 //! | [`connections`](Server::connections) | none | wait in the operating system's queue |
 //! | [`stop_within`](Server::stop_within) | 10 s | cut |
 //!
 //! Over HTTP/2, [`head_timeout`](Server::head_timeout) ends only clients that do not begin to speak it. A head that
 //! never ends is not noticed as long as other requests run on its connection.
 //!
-//! An HTTP/2 connection may have 200 streams at once, which is hyper's limit. A body has no limit by default,
+//! A body has no limit by default,
 //! because the server never buffers one: limits belong to those who do. The time of a whole request is not
 //! limited here either; deadlines are a matter of layers.
 //!

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
 mod adapters;
+mod frames;
+mod http2_rules;
 mod limits;
 mod peers;
 mod problems;
