@@ -12,6 +12,7 @@ use crate::error::BoxError;
 use crate::link::{InFlight, Link};
 use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
+use crate::target;
 
 /// The user's service as hyper calls it, for one connection.
 #[derive(Debug)]
@@ -31,6 +32,9 @@ impl<S> Entry<S> {
         if request.headers().len() > limits.headers {
             // Over HTTP/1 hyper has refused it already.
             return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
+        if let Some(status) = target::refusal(request) {
+            return Some(status);
         }
         let limit = u64::try_from(limits.body_bytes?).unwrap_or(u64::MAX);
         (request.body().size_hint().lower() > limit).then_some(StatusCode::PAYLOAD_TOO_LARGE)
@@ -56,6 +60,7 @@ where
         }
         let limit = self.link.shared.limits.body_bytes;
         let mut request = request.map(|incoming| RequestBody::new(incoming, limit));
+        target::settle_host(&mut request);
         request.extensions_mut().insert(self.link.peer.clone());
         Answer::new(self.service.clone(), request, in_flight)
     }

@@ -117,6 +117,7 @@ mod signal;
 mod stats;
 mod stopped;
 mod streams;
+mod target;
 mod watched;
 
 pub use error::{BindError, Problem};

@@ -4,6 +4,7 @@
 
 mod adapters;
 mod frames;
+mod hostile;
 mod http2_rules;
 mod limits;
 mod peers;

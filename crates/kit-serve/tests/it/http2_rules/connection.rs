@@ -15,7 +15,12 @@ async fn the_preface_and_the_frame_layer_are_as_in_rfc_9113_sections_3_to_5() {
         case("3.4", "a preface and empty SETTINGS begin a connection", get(1), Answer(1, 200)),
         case_raw("3.4", "a preface that goes wrong is no HTTP/2", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", Http1(400)),
         case_raw("3.4", "a frame without a preface is no HTTP/2", settings.clone(), Http1(400)),
-        case_raw("3.4", "frames may follow the preface at once", [PREFACE, &settings, &get(1)].concat(), Answer(1, 200)),
+        case_raw(
+            "3.4",
+            "frames may follow the preface at once",
+            [PREFACE, &settings, &get(1)].concat(),
+            Answer(1, 200),
+        ),
         case("4.1", "a frame of an unknown type is ignored", frame(0x16, 0, 0, [0; 8]), Nothing),
         case("4.1", "so is one on a stream that was never opened", frame(0x16, 0xff, 99, [0; 8]), Nothing),
         case("4.1", "flags without meaning are ignored", frame(PING, 0xfe, 0, [0; 8]), Nothing),
@@ -27,7 +32,12 @@ async fn the_preface_and_the_frame_layer_are_as_in_rfc_9113_sections_3_to_5() {
             Answer(1, 200),
         ),
         case("4.2", "DATA of 2^14 bytes is taken", [post(1), data(END_STREAM, 1, [0; 16384])].concat(), Answer(1, 200)),
-        case("4.2", "DATA over 2^14 bytes is not", [post(1), data(0, 1, [0; 16385])].concat(), GoAway(FRAME_SIZE_ERROR)),
+        case(
+            "4.2",
+            "DATA over 2^14 bytes is not",
+            [post(1), data(0, 1, [0; 16385])].concat(),
+            GoAway(FRAME_SIZE_ERROR),
+        ),
         case(
             "4.2",
             "HEADERS over 2^14 bytes are not",

@@ -6,9 +6,7 @@ use http::Request;
 use kit_serve::RequestBody;
 use tower::service_fn;
 
-use crate::frames::{
-    ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, Frames, GOAWAY, PING, Sent, data, frame, get, post, setting, window_update,
-};
+use crate::frames::{FLOW_CONTROL_ERROR, Frames, GOAWAY, PING, Sent, data, frame, get, post, setting, window_update};
 use crate::support::{bind, hello, start, text};
 
 /// The lengths of the DATA frames on stream 1 that arrive before the answer to the next PING.
@@ -97,10 +95,7 @@ async fn after_a_goaway_of_the_client_its_running_requests_are_answered_and_the_
     let mut frames = Frames::connect(server.addr).await;
     frames.send([post(1), frame(GOAWAY, 0, 0, [0; 8])].concat()).await;
     frames.send(data(1, 1, "the end")).await;
-    assert_eq!(
-        frames.until(|sent| matches!(sent, Sent::Head { .. })).await,
-        Sent::Head { stream: 1, status: 200 }
-    );
+    assert_eq!(frames.until(|sent| matches!(sent, Sent::Head { .. })).await, Sent::Head { stream: 1, status: 200 });
     assert_eq!(frames.until(|sent| matches!(sent, Sent::Data { .. })).await, Sent::Data { stream: 1, length: 7 });
-    let _ = ENHANCE_YOUR_CALM;
+    assert_eq!(frames.until(|sent| *sent == Sent::End).await, Sent::End);
 }

@@ -71,7 +71,12 @@ async fn names_and_values_of_fields_are_as_in_rfc_9113_section_8_2() {
         case("8.2.2", "te: trailers", with("te", b"trailers"), Answer(1, 200)),
         case("8.2.2", "te: gzip", with("te", b"gzip"), MALFORMED),
         case("8.2.2", "te: trailers and more", with("te", b"trailers, gzip"), MALFORMED),
-        case("8.2.3", "cookies in pieces", request(&[GET, &field("cookie", "a=1"), &field("cookie", "b=2")]), Answer(1, 200)),
+        case(
+            "8.2.3",
+            "cookies in pieces",
+            request(&[GET, &field("cookie", "a=1"), &field("cookie", "b=2")]),
+            Answer(1, 200),
+        ),
     ];
     for (name, value) in [
         ("connection", "keep-alive"),
@@ -113,9 +118,19 @@ async fn pseudo_fields_are_as_in_rfc_9113_section_8_3() {
         case("8.3.1", "an empty method", request(&[&field(":method", ""), SCHEME, PATH, AUTHORITY]), MALFORMED),
         case("8.3.1", "a method with a space", request(&[&field(":method", "G T"), SCHEME, PATH]), MALFORMED),
         case("8.3.1", "a host that is the authority", request(&[GET, &field("host", "t")]), Answer(1, 200)),
-        case("8.3.1", "a host instead of the authority", request(&[METHOD, SCHEME, PATH, &field("host", "t")]), Answer(1, 200)),
+        case(
+            "8.3.1",
+            "a host instead of the authority",
+            request(&[METHOD, SCHEME, PATH, &field("host", "t")]),
+            Answer(1, 200),
+        ),
         case("8.3.1", "a host that is not the authority", request(&[GET, &field("host", "other")]), Answer(1, 400)),
-        case("8.3.1", "two hosts", request(&[METHOD, SCHEME, PATH, &field("host", "t"), &field("host", "t")]), Answer(1, 400)),
+        case(
+            "8.3.1",
+            "two hosts",
+            request(&[METHOD, SCHEME, PATH, &field("host", "t"), &field("host", "t")]),
+            Answer(1, 400),
+        ),
         case("8.5", "CONNECT with a path", request(&[&connect, SCHEME, PATH, AUTHORITY]), MALFORMED),
         case("8.5", "CONNECT without an authority", request(&[&connect]), MALFORMED),
     ];

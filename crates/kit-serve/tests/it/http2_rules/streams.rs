@@ -32,8 +32,13 @@ async fn the_states_of_streams_are_as_in_rfc_9113_section_5_1() {
         case_then("5.1", "closed: DATA", get(1), data(END_STREAM, 1, "x"), GoAway(STREAM_CLOSED)),
         case("5.1", "half closed: DATA", [get(1), data(END_STREAM, 1, "x")].concat(), Reset(1, STREAM_CLOSED)),
         case_then("5.1", "closed: HEADERS", get(1), get(1), GoAway(STREAM_CLOSED)),
-        case("5.1", "reset by the client: HEADERS", [post(1), reset(1), get(1)].concat(), GoAway(STREAM_CLOSED)),
-        case("5.1", "reset by the client: DATA", [post(1), reset(1), data(1, 1, "x")].concat(), GoAway(STREAM_CLOSED)),
+        case("5.1", "reset by the client: HEADERS", [post(1), reset(1), get(1)].concat(), Reset(1, STREAM_CLOSED)),
+        case(
+            "5.1",
+            "reset by the client: DATA",
+            [post(1), reset(1), data(1, 1, "x")].concat(),
+            Reset(1, STREAM_CLOSED),
+        ),
     ];
     all(bind().await, cases).await;
 }
@@ -63,11 +68,26 @@ async fn ids_and_numbers_of_streams_are_as_in_rfc_9113_section_5_1() {
         ),
         case("5.3", "a priority in HEADERS is read over", prior(1, 0), Answer(1, 200)),
         case("5.3", "on any stream", prior(3, 99), Answer(3, 200)),
-        case("6.3", "PRIORITY has 5 bytes", [post(1), frame(PRIORITY, 0, 1, [0; 4])].concat(), Reset(1, FRAME_SIZE_ERROR)),
+        case(
+            "6.3",
+            "PRIORITY has 5 bytes",
+            [post(1), frame(PRIORITY, 0, 1, [0; 4])].concat(),
+            Reset(1, FRAME_SIZE_ERROR),
+        ),
         case("6.3", "PRIORITY on stream 0", frame(PRIORITY, 0, 0, [0, 0, 0, 1, 1]), GoAway(PROTOCOL_ERROR)),
         case("6.4", "RST_STREAM on stream 0", reset(0), GoAway(PROTOCOL_ERROR)),
-        case("6.4", "RST_STREAM has 4 bytes", [post(1), frame(RST_STREAM, 0, 1, [0; 3])].concat(), GoAway(FRAME_SIZE_ERROR)),
-        case("7", "an unknown code in RST_STREAM means nothing", [post(1), frame(RST_STREAM, 0, 1, [0xff; 4])].concat(), Nothing),
+        case(
+            "6.4",
+            "RST_STREAM has 4 bytes",
+            [post(1), frame(RST_STREAM, 0, 1, [0; 3])].concat(),
+            GoAway(FRAME_SIZE_ERROR),
+        ),
+        case(
+            "7",
+            "an unknown code in RST_STREAM means nothing",
+            [post(1), frame(RST_STREAM, 0, 1, [0xff; 4])].concat(),
+            Nothing,
+        ),
     ];
     all(bind().await.streams(NonZeroU32::new(2).unwrap()), cases).await;
 }
