@@ -152,7 +152,7 @@ async fn drive(mut connection: Pin<&mut impl Connection>, link: &Link, mut stop:
 fn builder(limits: &Limits, spawner: Spawner) -> auto::Builder<Spawner> {
     let mut builder = auto::Builder::new(spawner);
     // Without hyper's timer for heads: it would also end idle connections, and costs an allocation per request.
-    builder.http1().max_buf_size(limits.head_bytes).header_read_timeout(None);
+    builder.http1().max_buf_size(limits.head_bytes).header_read_timeout(None).half_close(limits.half_close);
     if limits.headers != USUAL_HEADERS {
         builder.http1().max_headers(limits.headers);
     }

@@ -35,6 +35,7 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) streams: u32,
     pub(crate) stop_within: Duration,
+    pub(crate) half_close: bool,
 }
 
 impl Default for Limits {
@@ -50,6 +51,7 @@ impl Default for Limits {
             connections: usize::MAX,
             streams: 200,
             stop_within: Duration::from_secs(10),
+            half_close: false,
         }
     }
 }

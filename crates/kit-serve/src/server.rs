@@ -132,6 +132,18 @@ impl Server {
         self
     }
 
+    /// Whether an HTTP/1 client that ends its own side after its requests is still answered, as TCP allows; `false`
+    /// unless set.
+    ///
+    /// A server cannot tell such a client from one that has left. Nearly all are the latter, so by default they drop
+    /// their request, as with other servers: an answer that is not ready by then is lost to the few that only ended
+    /// their side (`nc -N`). With `true`, a client that leaves is noticed only when an answer is written to it, and
+    /// its request runs on until then.
+    pub fn half_close(mut self, answered: bool) -> Self {
+        self.limits.half_close = answered;
+        self
+    }
+
     /// How long running requests, and upgraded connections, may take to end after the stop; then they are cut. 10 s
     /// unless set.
     pub fn stop_within(mut self, limit: Duration) -> Self {

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tower::service_fn;
 
 use crate::frames::{END_HEADERS, END_STREAM, Frames, HEADERS, PING, PREFACE, SETTINGS, Sent, frame, get};
-use crate::support::{bind, echo, start};
+use crate::support::{echo, start};
 
 /// What comes of the bytes of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,6 +68,14 @@ async fn ids_and_numbers_of_streams_are_as_in_rfc_9113_section_5_1() {
         ),
         case("5.3", "a priority in HEADERS is read over", prior(1, 0), Answer(1, 200)),
         case("5.3", "on any stream", prior(3, 99), Answer(3, 200)),
+        // RFC 7540, 5.3.1; RFC 9113 has no priorities left.
+        case("5.3", "a stream that depends on itself", prior(1, 1), Reset(1, PROTOCOL_ERROR)),
+        case(
+            "5.3",
+            "PRIORITY of a stream that depends on itself",
+            frame(PRIORITY, 0, 1, [0, 0, 0, 1, 16]),
+            Reset(1, PROTOCOL_ERROR),
+        ),
         case(
             "6.3",
             "PRIORITY has 5 bytes",
