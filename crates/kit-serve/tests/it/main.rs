@@ -7,6 +7,7 @@ mod frames;
 mod hostile;
 mod http2_rules;
 mod limits;
+mod load;
 mod peers;
 mod problems;
 #[cfg(feature = "signal")]
