@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use http::{Request, Response};
 use http_body::Body;
@@ -100,6 +100,8 @@ enum Stage {
     /// The server stops. What the operating system holds for this connection is read first, so that a request which
     /// was here before the stop is answered, even if the runtime has not heard of it yet.
     LastLook,
+    /// The server stops, and this client has connected just now: its first request is on its way.
+    FirstWord,
     Closing(End),
 }
 
@@ -122,8 +124,14 @@ async fn drive(mut connection: Pin<&mut impl Connection>, link: &Link, mut stop:
                 link.set_probing(true);
                 continue;
             }
-            if stage == Stage::LastLook {
+            if matches!(stage, Stage::LastLook | Stage::FirstWord) {
                 link.set_probing(false);
+                if let Some(until) = link.activity.awaited_until(Instant::now(), limits) {
+                    stage = Stage::FirstWord;
+                    timer.as_mut().reset(until);
+                    ready!(timer.as_mut().poll(cx));
+                    continue;
+                }
                 stage = Stage::Closing(if link.activity.is_quiet() { End::Silent } else { End::Spoken });
                 connection.as_mut().graceful_shutdown();
                 let now = Instant::now();

@@ -42,7 +42,8 @@
 //!   tasks end at their next `.await`.
 //! - **The stop.** When the future given to [`serve`](Server::serve) is ready, connections and requests that
 //!   have reached the machine by then are still taken, and the port is closed. Idle connections are closed at
-//!   once, those with half a head after a second; the others are told (`connection: close`, GOAWAY) and end with
+//!   once, those with half a head after a second, and those that are younger than a second and have not sent anything
+//!   when they reach that age, since their first request is probably on its way; the others are told (`connection: close`, GOAWAY) and end with
 //!   their running requests, bodies included. Upgraded connections (WebSocket) end when the service drops their
 //!   streams. What is left after [`stop_within`](Server::stop_within) is cut, and [`Stopped`] says how much
 //!   that was.

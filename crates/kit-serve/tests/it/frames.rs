@@ -124,6 +124,7 @@ pub(crate) enum Sent {
     Settings {
         ack: bool,
     },
+    Ping,
     Pong(Vec<u8>),
     GoAway {
         code: u32,
@@ -213,10 +214,8 @@ impl Reader {
                 HEADERS => Sent::Head { stream, status: status(&payload) },
                 RST_STREAM => Sent::Reset { stream, code: number(&payload) },
                 SETTINGS => Sent::Settings { ack: flags & ACK != 0 },
-                PING => {
-                    assert_eq!(flags & ACK, ACK, "the server pings");
-                    Sent::Pong(payload)
-                }
+                PING if flags & ACK == 0 => Sent::Ping,
+                PING => Sent::Pong(payload),
                 GOAWAY => Sent::GoAway { code: number(&payload[4..8]) },
                 WINDOW_UPDATE => Sent::Window,
                 kind => panic!("the server sends a frame of type {kind}"),
