@@ -4,12 +4,16 @@
 
 mod adapters;
 mod limits;
+mod listeners;
 mod peers;
 mod problems;
+mod proxies;
 #[cfg(feature = "signal")]
 mod signals;
 mod stops;
 mod support;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 mod upgrades;
 mod wire;
