@@ -27,6 +27,10 @@ pub(crate) struct Activity {
     unsent: AtomicUsize,
     /// Whether enough has arrived to know the protocol.
     spoken: AtomicBool,
+    /// Whether all parts had been written at some time since this was last asked.
+    emptied: AtomicBool,
+    /// Bytes of parts written so far.
+    taken: AtomicU64,
     /// Set for good by an upgrade or a tunnel, whose bytes hyper does not look at.
     upgraded: AtomicBool,
     eof: AtomicBool,
@@ -53,6 +57,8 @@ impl Activity {
             in_flight: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
             spoken: AtomicBool::new(false),
+            emptied: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
             upgraded: AtomicBool::new(false),
             eof: AtomicBool::new(false),
         }
@@ -117,13 +123,31 @@ impl Activity {
     }
 
     /// Some bytes of a part were written.
-    pub(crate) fn part_advanced(&self) {
+    pub(crate) fn part_advanced(&self, bytes: usize) {
+        self.taken.fetch_add(bytes as u64, Relaxed);
         self.touch();
     }
 
     /// A part was written, or dropped.
     pub(crate) fn part_ended(&self) {
-        self.unsent.fetch_sub(1, Relaxed);
+        if self.unsent.fetch_sub(1, Relaxed) == 1 {
+            self.emptied.store(true, Relaxed);
+        }
+    }
+
+    /// Whether parts wait for the client, and have waited without a break since this was last asked.
+    pub(crate) fn has_unsent(&self) -> (bool, bool) {
+        let waits = self.unsent.load(Relaxed) > 0;
+        (waits, waits && !self.emptied.swap(false, Relaxed))
+    }
+
+    /// Bytes of answers' bodies written so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
+    }
+
+    pub(crate) fn opened(&self) -> Instant {
+        self.opened
     }
 
     /// The service has taken the connection over, or (HTTP/2) a stream of it as a tunnel.
@@ -144,7 +168,7 @@ impl Activity {
     pub(crate) fn next(&self, now: Instant, limits: &Limits, closing: Option<Instant>) -> Next {
         // What is judged here can change right after, so never look away for longer than the shortest limit.
         let soon = CLOSING.min(limits.head_timeout);
-        let next_look = now + if closing.is_some() { soon } else { limits.head_timeout.min(limits.idle_timeout) };
+        let next_look = now + if closing.is_some() { soon } else { limits.look() };
         if !self.is_quiet() {
             return Next::Wait(next_look);
         }

@@ -103,31 +103,56 @@ mod activity;
 mod answer;
 mod backoff;
 mod connection;
+mod door;
+mod drive;
 mod entry;
 mod error;
+mod events;
+mod forwarded;
+#[cfg(feature = "tls")]
+mod handshake;
 mod limits;
 mod linger;
 mod link;
+mod listener;
+mod networks;
+mod open;
+mod own;
+mod pace;
 mod part;
+mod proxy_header;
 mod request_body;
 mod response_body;
 mod server;
 mod shared;
 #[cfg(feature = "signal")]
 mod signal;
+mod socket;
 mod stats;
 mod stopped;
+mod stream;
 mod streams;
 mod target;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod unix;
+mod waiting;
 mod watched;
 
-pub use error::{BindError, Problem};
+pub use error::{BindError, BodyTooSlow, Problem};
+pub use forwarded::ForwardedHeader;
+pub use listener::Listener;
+pub use networks::{InvalidNetwork, TrustedProxies};
+pub use pace::MinRate;
 pub use request_body::RequestBody;
 pub use server::Server;
 #[cfg(feature = "signal")]
 pub use signal::signal;
 pub use stats::Stats;
 pub use stopped::Stopped;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::pace::MinRate;
+
 /// The smallest head that every server must take; hyper's buffer cannot be smaller either.
 pub(crate) const LEAST_HEAD: usize = 8 * 1024;
 
@@ -32,8 +34,13 @@ pub(crate) struct Limits {
     pub(crate) head_bytes: usize,
     pub(crate) headers: usize,
     pub(crate) body_bytes: Option<usize>,
+    pub(crate) body_rate: Option<MinRate>,
+    pub(crate) answer_rate: Option<MinRate>,
+    pub(crate) request_timeout: Option<Duration>,
     pub(crate) connections: usize,
     pub(crate) streams: u32,
+    pub(crate) connection_age: Option<Duration>,
+    pub(crate) age_grace: Option<Duration>,
     pub(crate) stop_within: Duration,
     pub(crate) half_close: bool,
 }
@@ -48,11 +55,24 @@ impl Default for Limits {
             head_bytes: 64 * 1024,
             headers: USUAL_HEADERS,
             body_bytes: None,
-            connections: usize::MAX,
             streams: 200,
+            body_rate: Some(MinRate::default()),
+            answer_rate: Some(MinRate::default()),
+            request_timeout: Some(Duration::from_secs(5 * 60)),
+            connections: 10_000,
+            connection_age: None,
+            age_grace: None,
             stop_within: Duration::from_secs(10),
             half_close: false,
         }
+    }
+}
+
+impl Limits {
+    /// How often to look at a connection, so that no limit is missed by more than the shortest of them.
+    pub(crate) fn look(&self) -> Duration {
+        let graces = self.answer_rate.map_or(Duration::MAX, MinRate::grace);
+        self.head_timeout.min(self.idle_timeout).min(graces)
     }
 }
 

@@ -4,17 +4,19 @@
 //! or the one can be made to pass on what the other was to refuse ("request smuggling"; RFC 9112, 11.2).
 
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Version, header};
 use http_body::Body;
 
-/// The status for a request whose target, host or body's end are not clear, or not what this server can do.
-pub(crate) fn refusal<B: Body>(request: &Request<B>) -> Option<StatusCode> {
+use crate::own::Own;
+
+/// The answer to a request whose target, host or body's end are not clear, or not what this server can do.
+pub(crate) fn refusal<B: Body>(request: &Request<B>) -> Option<Own> {
     if !has_target(request) || !has_host(request) {
-        return Some(StatusCode::BAD_REQUEST);
+        return Some(Own::Unclear);
     }
     // Only a body in chunks has no upper bound; hyper has made sure that chunks are the last coding, if there are any.
     let in_chunks = request.version() < Version::HTTP_2 && request.body().size_hint().upper().is_none();
-    (in_chunks && !only_chunked(request)).then_some(StatusCode::NOT_IMPLEMENTED)
+    (in_chunks && !only_chunked(request)).then_some(Own::UnknownCoding)
 }
 
 /// Makes `Host` say what the target says, if that is a whole URI: "an origin server MUST ignore the received Host header

@@ -7,13 +7,17 @@ mod frames;
 mod hostile;
 mod http2_rules;
 mod limits;
+mod listeners;
 mod load;
 mod peers;
 mod problems;
+mod proxies;
 #[cfg(feature = "signal")]
 mod signals;
 mod stops;
 mod support;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 mod upgrades;
 mod wire;

@@ -115,7 +115,8 @@ async fn two_hundred_uploads_that_nobody_reads_stay_within_the_stated_bound() {
     }
     frames.send(frame(PING, 0, 0, b"is alive")).await;
     assert!(matches!(frames.until(|sent| matches!(sent, Sent::Pong(_))).await, Sent::Pong(_)));
-    assert!(growth.most() < 8 * MIB, "{} KiB", growth.most());
+    // The window of 1 MiB, and what the streams themselves need.
+    assert!(growth.most() < 16 * MIB, "{} KiB", growth.most());
 }
 
 #[tokio::test]
