@@ -8,6 +8,7 @@ mod listeners;
 mod peers;
 mod problems;
 mod proxies;
+mod rates;
 #[cfg(feature = "signal")]
 mod signals;
 mod stops;
