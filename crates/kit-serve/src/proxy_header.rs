@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use proxy_header::{Error, ParseConfig, Protocol, ProxyHeader};
+use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 
 use crate::socket::Socket;
 
@@ -41,27 +41,28 @@ fn parse(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, &'static s
     if ![V1, V2].iter().any(|begin| begin.starts_with(bytes) || bytes.starts_with(begin)) {
         return Err("missing");
     }
-    let header = if bytes.starts_with(V1) {
-        &bytes[..bytes.len().min(LONGEST_V1)]
-    } else if let Some(&[.., high, low]) = bytes.get(..V2_FIXED) {
-        let length = V2_FIXED + usize::from(u16::from_be_bytes([high, low]));
-        if length > LONGEST {
-            return Err("too_long");
-        }
-        let Some(whole) = bytes.get(..length) else { return Ok(None) };
-        whole
-    } else {
-        return Ok(None);
-    };
+    let length = if bytes.starts_with(V1) { line(bytes)? } else { v2_length(bytes)? };
+    let Some(header) = length.and_then(|length| bytes.get(..length)) else { return Ok(None) };
     let config = ParseConfig { include_tlvs: false, allow_v1: true, allow_v2: true };
-    match ProxyHeader::parse(header, config) {
-        Ok((header, length)) => {
-            let source = header.proxied_address().filter(|proxied| proxied.protocol == Protocol::Stream);
-            Ok(Some((source.map(|proxied| proxied.source), length)))
-        }
-        Err(Error::BufferTooShort) if bytes.starts_with(V1) && bytes.len() < LONGEST_V1 => Ok(None),
-        Err(_) => Err("malformed"),
+    let (header, length) = ProxyHeader::parse(header, config).map_err(|_| "malformed")?;
+    let source = header.proxied_address().filter(|proxied| proxied.protocol == Protocol::Stream);
+    Ok(Some((source.map(|proxied| proxied.source), length)))
+}
+
+/// The length of a header of version 1, as soon as its end is here.
+fn line(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
+    match bytes.iter().take(LONGEST_V1).position(|byte| *byte == b'\r') {
+        Some(end) => Ok(Some(end + 2)),
+        None if bytes.len() < LONGEST_V1 => Ok(None),
+        None => Err("too_long"),
     }
+}
+
+/// The length of a header of version 2, as soon as it is told.
+fn v2_length(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
+    let Some(&[.., high, low]) = bytes.get(..V2_FIXED) else { return Ok(None) };
+    let length = V2_FIXED + usize::from(u16::from_be_bytes([high, low]));
+    if length <= LONGEST { Ok(Some(length)) } else { Err("too_long") }
 }
 
 #[cfg(test)]

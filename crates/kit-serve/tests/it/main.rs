@@ -12,6 +12,7 @@ mod load;
 mod peers;
 mod problems;
 mod proxies;
+mod rates;
 #[cfg(feature = "signal")]
 mod signals;
 mod stops;
