@@ -8,4 +8,5 @@ mod memory;
 mod pipelines;
 mod resets;
 mod running;
+mod slow;
 mod wellbehaved;
