@@ -5,42 +5,63 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
-use kit_base::Peer;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
 use crate::connection;
+use crate::door::Door;
 use crate::error::{BoxError, Problem};
+use crate::listener::Listener;
 use crate::request_body::RequestBody;
 use crate::shared::Shared;
+use crate::socket::Socket;
 use crate::stopped::Stopped;
-
-/// How many connections that waited in the operating system's queue are still taken at the stop; as many as the queue
-/// of tokio's listener holds.
-const LAST_CALL: usize = 1024;
 
 /// How long to wait for cut tasks to be gone. A handler that blocks its thread cannot be cut, and must not hold up the
 /// program's end.
 const CUT_WAIT: Duration = Duration::from_millis(50);
 
+/// A socket, and the address at its other end if it has one.
+type Accepted = (Socket, Option<SocketAddr>);
+
 /// What happened next.
 enum Step {
     Stop,
-    Accepted(TcpStream, SocketAddr),
+    Accepted(Accepted, Arc<Door>),
     Failed(io::Error),
+}
+
+/// The listeners, which take turns.
+struct Ports {
+    ports: Vec<(Listener, Arc<Door>)>,
+    turn: usize,
+}
+
+impl Ports {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        for _ in 0..self.ports.len() {
+            let (listener, door) = &self.ports[self.turn];
+            self.turn = (self.turn + 1) % self.ports.len();
+            match listener.poll_accept(cx) {
+                Poll::Ready(Ok(accepted)) => return Poll::Ready(Step::Accepted(accepted, Arc::clone(door))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Step::Failed(error)),
+                Poll::Pending => {}
+            }
+        }
+        Poll::Pending
+    }
 }
 
 /// Runs a server to its end. All connections belong to this future.
 pub(crate) async fn run<S, B>(
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     service: S,
     shutdown: impl Future<Output = ()>,
     shared: Arc<Shared>,
@@ -54,19 +75,24 @@ where
     B::Error: Into<BoxError>,
 {
     let (stop, _) = watch::channel(false);
-    let mut tasks = Tasks { set: JoinSet::new(), shared };
+    let ports = listeners.into_iter().map(|listener| {
+        let door = Arc::new(listener.door.clone());
+        (listener, door)
+    });
+    let mut ports = Ports { ports: ports.collect(), turn: 0 };
+    let mut tasks = Tasks { set: JoinSet::new(), shared, is_full: false };
     let mut backoff = Backoff::default();
     let mut shutdown = pin!(shutdown);
-    let accept = |tasks: &mut Tasks, stream: TcpStream, addr: SocketAddr| {
+    let accept = |tasks: &mut Tasks, accepted: Accepted, door: Arc<Door>| {
         let shared = Arc::clone(&tasks.shared);
-        tasks.set.spawn(connection::run(stream, Peer::from(addr), service.clone(), shared, stop.subscribe()));
+        tasks.set.spawn(connection::run(accepted, door, service.clone(), shared, stop.subscribe()));
     };
     loop {
-        match next(&listener, shutdown.as_mut(), &mut tasks, &mut backoff).await {
+        match next(&mut ports, shutdown.as_mut(), &mut tasks, &mut backoff).await {
             Step::Stop => break,
-            Step::Accepted(stream, addr) => {
+            Step::Accepted(accepted, door) => {
                 backoff.succeeded();
-                accept(&mut tasks, stream, addr);
+                accept(&mut tasks, accepted, door);
             }
             Step::Failed(error) => {
                 backoff.failed(&error);
@@ -75,18 +101,18 @@ where
         }
     }
     // A client that has connected has reason to believe that it will be served.
-    for (stream, addr) in waiting(listener) {
-        if !tasks.has_room() {
-            break;
+    for (listener, door) in ports.ports {
+        let mut waiting = listener.into_waiting();
+        while let Some(accepted) = tasks.has_room().then(|| waiting.next()).flatten() {
+            accept(&mut tasks, accepted, Arc::clone(&door));
         }
-        accept(&mut tasks, stream, addr);
     }
     stop.send_replace(true);
     tasks.end().await
 }
 
 async fn next(
-    listener: &TcpListener,
+    ports: &mut Ports,
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
     tasks: &mut Tasks,
     backoff: &mut Backoff,
@@ -101,35 +127,26 @@ async fn next(
         if !tasks.has_room() || backoff.poll_over(cx).is_pending() {
             return Poll::Pending;
         }
-        listener.poll_accept(cx).map(|accepted| match accepted {
-            Ok((stream, addr)) => Step::Accepted(stream, addr),
-            Err(error) => Step::Failed(error),
-        })
+        ports.poll_accept(cx)
     })
     .await
-}
-
-/// Takes the connections that wait in the operating system's queue, then closes the port. The runtime may not
-/// have heard of all of them, so this does not ask it.
-fn waiting(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
-    let listener = listener.into_std();
-    let next = move || {
-        let (stream, addr) = listener.as_ref().ok()?.accept().ok()?;
-        stream.set_nonblocking(true).ok()?;
-        Some((TcpStream::from_std(stream).ok()?, addr))
-    };
-    std::iter::from_fn(next).take(LAST_CALL)
 }
 
 /// The tasks of the connections.
 struct Tasks {
     set: JoinSet<()>,
     shared: Arc<Shared>,
+    is_full: bool,
 }
 
 impl Tasks {
-    fn has_room(&self) -> bool {
-        self.set.len() < self.shared.limits.connections
+    fn has_room(&mut self) -> bool {
+        let is_full = self.set.len() >= self.shared.limits.connections;
+        if is_full && !self.is_full {
+            self.shared.events.tell("connections_full", "");
+        }
+        self.is_full = is_full;
+        !is_full
     }
 
     fn note(&self, ended: &Result<(), JoinError>) {

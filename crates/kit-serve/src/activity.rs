@@ -25,6 +25,12 @@ pub(crate) struct Activity {
     in_flight: AtomicUsize,
     /// Parts of bodies that hyper has taken and not yet written.
     unsent: AtomicUsize,
+    /// Whether enough has arrived to know the protocol.
+    spoken: AtomicBool,
+    /// Whether all parts had been written at some time since this was last asked.
+    emptied: AtomicBool,
+    /// Bytes of parts written so far.
+    taken: AtomicU64,
     /// Set for good by an upgrade or a tunnel, whose bytes hyper does not look at.
     upgraded: AtomicBool,
     eof: AtomicBool,
@@ -50,6 +56,9 @@ impl Activity {
             head_since: AtomicU64::new(1),
             in_flight: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
+            spoken: AtomicBool::new(false),
+            emptied: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
             upgraded: AtomicBool::new(false),
             eof: AtomicBool::new(false),
         }
@@ -68,6 +77,18 @@ impl Activity {
         if self.is_upgraded() {
             self.touch();
         }
+    }
+
+    /// The client has said which protocol it speaks.
+    pub(crate) fn set_spoken(&self) {
+        self.spoken.store(true, Relaxed);
+    }
+
+    /// Until when the first word of a client that has just connected is awaited although the server stops: as it has
+    /// connected, it is about to send a request. `None` if it has spoken, or had its time.
+    pub(crate) fn awaited_until(&self, now: Instant, limits: &Limits) -> Option<Instant> {
+        let until = self.opened + CLOSING.min(limits.head_timeout).min(limits.stop_within / 2);
+        (!self.spoken.load(Relaxed) && !self.is_ended() && now < until).then_some(until)
     }
 
     /// The client has begun to speak HTTP/2. From here on an idle connection is one without streams.
@@ -102,13 +123,31 @@ impl Activity {
     }
 
     /// Some bytes of a part were written.
-    pub(crate) fn part_advanced(&self) {
+    pub(crate) fn part_advanced(&self, bytes: usize) {
+        self.taken.fetch_add(bytes as u64, Relaxed);
         self.touch();
     }
 
     /// A part was written, or dropped.
     pub(crate) fn part_ended(&self) {
-        self.unsent.fetch_sub(1, Relaxed);
+        if self.unsent.fetch_sub(1, Relaxed) == 1 {
+            self.emptied.store(true, Relaxed);
+        }
+    }
+
+    /// Whether parts wait for the client, and have waited without a break since this was last asked.
+    pub(crate) fn has_unsent(&self) -> (bool, bool) {
+        let waits = self.unsent.load(Relaxed) > 0;
+        (waits, waits && !self.emptied.swap(false, Relaxed))
+    }
+
+    /// Bytes of answers' bodies written so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
+    }
+
+    pub(crate) fn opened(&self) -> Instant {
+        self.opened
     }
 
     /// The service has taken the connection over, or (HTTP/2) a stream of it as a tunnel.
@@ -129,7 +168,7 @@ impl Activity {
     pub(crate) fn next(&self, now: Instant, limits: &Limits, closing: Option<Instant>) -> Next {
         // What is judged here can change right after, so never look away for longer than the shortest limit.
         let soon = CLOSING.min(limits.head_timeout);
-        let next_look = now + if closing.is_some() { soon } else { limits.head_timeout.min(limits.idle_timeout) };
+        let next_look = now + if closing.is_some() { soon } else { limits.look() };
         if !self.is_quiet() {
             return Next::Wait(next_look);
         }

@@ -3,19 +3,24 @@
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, header};
 use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
 
 use crate::error::{BoxError, Problem};
 use crate::link::InFlight;
+use crate::own::{Asked, Own};
 use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
+use crate::waiting::Wait;
 
 pin_project! {
-    /// Waits until the service is ready, calls it, and turns an error or a panic into an empty 500.
+    /// Waits until the service is ready, calls it, and turns an error, a panic or lateness into an answer.
     pub(crate) struct Answer<S>
     where
         S: Service<Request<RequestBody>>,
@@ -23,14 +28,21 @@ pin_project! {
         #[pin]
         state: State<S, S::Future>,
         in_flight: Option<InFlight>,
-        connect: bool,
+        asked: Asked,
+        // For a request with a body.
+        wait: Option<Arc<Wait>>,
+        // Made when the service does not answer at once.
+        #[pin]
+        timer: Option<Sleep>,
+        // The wait for the body by which the timer was put off already.
+        put_off: Duration,
     }
 }
 
 pin_project! {
     #[project = StateProj]
     enum State<S, F> {
-        Refused { status: StatusCode, close: bool },
+        Refused { own: Own },
         Readying { service: S, request: Option<Request<RequestBody>> },
         Running { #[pin] future: F },
         Done,
@@ -41,13 +53,43 @@ impl<S> Answer<S>
 where
     S: Service<Request<RequestBody>>,
 {
-    pub(crate) fn new(service: S, request: Request<RequestBody>, in_flight: InFlight) -> Self {
-        let connect = request.method() == Method::CONNECT;
-        Self { state: State::Readying { service, request: Some(request) }, in_flight: Some(in_flight), connect }
+    pub(crate) fn new(
+        service: S,
+        request: Request<RequestBody>,
+        in_flight: InFlight,
+        asked: Asked,
+        wait: Option<Arc<Wait>>,
+    ) -> Self {
+        Self::with(State::Readying { service, request: Some(request) }, in_flight, asked, wait)
     }
 
-    pub(crate) fn refused(status: StatusCode, close: bool, in_flight: InFlight) -> Self {
-        Self { state: State::Refused { status, close }, in_flight: Some(in_flight), connect: false }
+    pub(crate) fn refused(own: Own, in_flight: InFlight, asked: Asked) -> Self {
+        Self::with(State::Refused { own }, in_flight, asked, None)
+    }
+
+    fn with(state: State<S, S::Future>, in_flight: InFlight, asked: Asked, wait: Option<Arc<Wait>>) -> Self {
+        Self { state, in_flight: Some(in_flight), asked, wait, timer: None, put_off: Duration::ZERO }
+    }
+
+    /// Ready when the answer should have come.
+    fn poll_late(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let limit = this.in_flight.as_ref().and_then(|in_flight| in_flight.shared().limits.request_timeout);
+        let Some(limit) = limit else { return Poll::Pending };
+        if this.timer.is_none() {
+            this.timer.set(Some(sleep(limit)));
+        }
+        while let Some(mut timer) = this.timer.as_mut().as_pin_mut() {
+            std::task::ready!(timer.as_mut().poll(cx));
+            let waited = this.wait.as_ref().map_or(Duration::ZERO, |wait| wait.waited());
+            let more = waited.saturating_sub(*this.put_off);
+            if more.is_zero() {
+                break;
+            }
+            *this.put_off = waited;
+            timer.as_mut().reset(Instant::now() + more);
+        }
+        Poll::Ready(())
     }
 }
 
@@ -61,7 +103,7 @@ where
             let future = match self.as_mut().project() {
                 StateProj::Running { future } => return future.poll(cx),
                 StateProj::Readying { service, request } => {
-                    ready!(service.poll_ready(cx))?;
+                    std::task::ready!(service.poll_ready(cx))?;
                     service.call(request.take().expect("the state changes when the request is taken"))
                 }
                 StateProj::Refused { .. } | StateProj::Done => return Poll::Pending,
@@ -78,52 +120,58 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let State::Refused { status, close } = *this.state {
-            this.state.set(State::Done);
-            *this.in_flight = None;
-            return Poll::Ready(Ok(own_answer(status, close)));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Refused { own } = self.state {
+            let this = self.project();
+            let in_flight = this.in_flight.take();
+            if let Some(in_flight) = &in_flight {
+                in_flight.shared().events.tell("refused", own.key());
+            }
+            return Poll::Ready(Ok(own.answer(*this.asked, in_flight)));
         }
         // Unwind safe, because after a panic the service and its future are dropped without being polled again.
-        let polled = catch_unwind(AssertUnwindSafe(|| this.state.as_mut().poll_service(cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| self.as_mut().project().state.poll_service(cx)));
         let outcome = match polled {
-            Ok(poll) => Ok(ready!(poll)),
-            Err(payload) => Err(payload),
+            Ok(Poll::Ready(outcome)) => Some(Ok(outcome)),
+            Ok(Poll::Pending) if self.as_mut().poll_late(cx).is_pending() => return Poll::Pending,
+            Ok(Poll::Pending) => None,
+            Err(payload) => Some(Err(payload)),
         };
+        let mut this = self.project();
+        // Here the service's future is dropped.
         this.state.set(State::Done);
+        this.timer.set(None);
         let in_flight = this.in_flight.take();
-        let response = match outcome {
-            Ok(Ok(response)) => {
-                let status = response.status();
-                if status == StatusCode::SWITCHING_PROTOCOLS || (*this.connect && status.is_success()) {
+        let mut response = match outcome {
+            Some(Ok(Ok(response))) => {
+                if this.asked.is_granted(response.status()) {
                     in_flight.iter().for_each(InFlight::upgrades);
                 }
-                return Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, in_flight))));
+                response.map(|body| ResponseBody::new(body, in_flight))
             }
-            Ok(Err(error)) => {
-                if let Some(in_flight) = in_flight {
+            Some(Ok(Err(error))) => {
+                if let Some(in_flight) = &in_flight {
                     in_flight.shared().report(&Problem::Service(error.into()));
                 }
-                own_answer(StatusCode::INTERNAL_SERVER_ERROR, false)
+                Own::Failed.answer(*this.asked, in_flight)
             }
-            Err(payload) => {
-                if let Some(in_flight) = in_flight {
+            Some(Err(payload)) => {
+                if let Some(in_flight) = &in_flight {
                     in_flight.shared().report_panic(payload.as_ref());
                 }
-                own_answer(StatusCode::INTERNAL_SERVER_ERROR, false)
+                Own::Failed.answer(*this.asked, in_flight)
+            }
+            None => {
+                if let Some(in_flight) = &in_flight {
+                    in_flight.shared().events.tell("request_late", "");
+                }
+                Own::Late.answer(*this.asked, in_flight)
             }
         };
+        // The rest of a body that was given up is not waited for either.
+        if this.asked.may_close() && this.wait.as_ref().is_some_and(|wait| wait.is_too_slow()) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         Poll::Ready(Ok(response))
     }
-}
-
-/// An answer of the server itself: a status without a body.
-fn own_answer<B>(status: StatusCode, close: bool) -> Response<ResponseBody<B>> {
-    let mut response = Response::new(ResponseBody::empty());
-    *response.status_mut() = status;
-    if close {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }

@@ -3,37 +3,53 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 
 use crate::answer::Answer;
 use crate::error::BoxError;
 use crate::link::{InFlight, Link};
+use crate::own::{Asked, Own};
+use crate::pace::Pace;
 use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
+use crate::target;
+use crate::waiting::{Patience, Wait};
 
 /// The user's service as hyper calls it, for one connection.
 #[derive(Debug)]
 pub(crate) struct Entry<S> {
     service: S,
     link: Arc<Link>,
+    spare: Arc<Wait>,
 }
 
 impl<S> Entry<S> {
     pub(crate) fn new(service: S, link: Arc<Link>) -> Self {
-        Self { service, link }
+        let spare = Wait::new(&link.shared);
+        Self { service, link, spare }
     }
 
-    /// The status for a request that the service shall not see.
-    fn refusal(&self, request: &Request<Incoming>) -> Option<StatusCode> {
+    /// Why the service shall not see a request.
+    fn refusal(&self, request: &Request<Incoming>) -> Option<Own> {
         let limits = &self.link.shared.limits;
         if request.headers().len() > limits.headers {
             // Over HTTP/1 hyper has refused it already.
-            return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            return Some(Own::TooManyHeaders);
+        }
+        if let Some(own) = target::refusal(request) {
+            return Some(own);
         }
         let limit = u64::try_from(limits.body_bytes?).unwrap_or(u64::MAX);
-        (request.body().size_hint().lower() > limit).then_some(StatusCode::PAYLOAD_TOO_LARGE)
+        (request.body().size_hint().lower() > limit).then_some(Own::TooLarge)
+    }
+
+    /// Who measures how long the service waits for a body, if anybody wants to know.
+    fn wait(&self, asked: Asked) -> Option<Arc<Wait>> {
+        let limits = &self.link.shared.limits;
+        let measured = limits.body_rate.is_some() || limits.request_timeout.is_some();
+        (asked.has_body && measured).then(|| Wait::take(&self.spare))
     }
 }
 
@@ -50,13 +66,19 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = InFlight::begin(&self.link);
-        if let Some(status) = self.refusal(&request) {
-            // Over HTTP/2 only the stream ends, and `connection` is not allowed there.
-            return Answer::refused(status, request.version() < Version::HTTP_2, in_flight);
+        let asked = Asked::by(&request);
+        if let Some(own) = self.refusal(&request) {
+            return Answer::refused(own, in_flight, asked);
         }
-        let limit = self.link.shared.limits.body_bytes;
-        let mut request = request.map(|incoming| RequestBody::new(incoming, limit));
-        request.extensions_mut().insert(self.link.peer.clone());
-        Answer::new(self.service.clone(), request, in_flight)
+        let limits = &self.link.shared.limits;
+        let wait = self.wait(asked);
+        let patience = wait
+            .clone()
+            .map(|wait| Patience::new(wait, limits.body_rate.filter(|_| asked.must_hurry()).map(Pace::new)));
+        let mut request = request.map(|incoming| RequestBody::new(incoming, limits.body_bytes, patience));
+        target::settle_host(&mut request);
+        let peer = self.link.peer_of(request.headers());
+        request.extensions_mut().insert(peer);
+        Answer::new(self.service.clone(), request, in_flight, asked, wait)
     }
 }

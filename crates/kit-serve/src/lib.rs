@@ -42,7 +42,8 @@
 //!   tasks end at their next `.await`.
 //! - **The stop.** When the future given to [`serve`](Server::serve) is ready, connections and requests that
 //!   have reached the machine by then are still taken, and the port is closed. Idle connections are closed at
-//!   once, those with half a head after a second; the others are told (`connection: close`, GOAWAY) and end with
+//!   once, those with half a head after a second, and those that are younger than a second and have not sent anything
+//!   when they reach that age, since their first request is probably on its way; the others are told (`connection: close`, GOAWAY) and end with
 //!   their running requests, bodies included. Upgraded connections (WebSocket) end when the service drops their
 //!   streams. What is left after [`stop_within`](Server::stop_within) is cut, and [`Stopped`] says how much
 //!   that was.
@@ -61,13 +62,14 @@
 //! | [`head_limit`](Server::head_limit) | 64 KiB | 431 |
 //! | [`max_headers`](Server::max_headers) | 100 | 431 |
 //! | [`body_limit`](Server::body_limit) | none | 413 if announced, else an error for who reads the body |
+//! | [`streams`](Server::streams) | 200 an HTTP/2 connection | the stream is refused |
 //! | [`connections`](Server::connections) | none | wait in the operating system's queue |
 //! | [`stop_within`](Server::stop_within) | 10 s | cut |
 //!
 //! Over HTTP/2, [`head_timeout`](Server::head_timeout) ends only clients that do not begin to speak it. A head that
 //! never ends is not noticed as long as other requests run on its connection.
 //!
-//! An HTTP/2 connection may have 200 streams at once, which is hyper's limit. A body has no limit by default,
+//! A body has no limit by default,
 //! because the server never buffers one: limits belong to those who do. The time of a whole request is not
 //! limited here either; deadlines are a matter of layers.
 //!
@@ -101,30 +103,56 @@ mod activity;
 mod answer;
 mod backoff;
 mod connection;
+mod door;
+mod drive;
 mod entry;
 mod error;
+mod events;
+mod forwarded;
+#[cfg(feature = "tls")]
+mod handshake;
 mod limits;
 mod linger;
 mod link;
+mod listener;
+mod networks;
+mod open;
+mod own;
+mod pace;
 mod part;
+mod proxy_header;
 mod request_body;
 mod response_body;
 mod server;
 mod shared;
 #[cfg(feature = "signal")]
 mod signal;
+mod socket;
 mod stats;
 mod stopped;
+mod stream;
 mod streams;
+mod target;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod unix;
+mod waiting;
 mod watched;
 
-pub use error::{BindError, Problem};
+pub use error::{BindError, BodyTooSlow, Problem};
+pub use forwarded::ForwardedHeader;
+pub use listener::Listener;
+pub use networks::{InvalidNetwork, TrustedProxies};
+pub use pace::MinRate;
 pub use request_body::RequestBody;
 pub use server::Server;
 #[cfg(feature = "signal")]
 pub use signal::signal;
 pub use stats::Stats;
 pub use stopped::Stopped;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

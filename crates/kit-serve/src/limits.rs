@@ -2,11 +2,29 @@
 
 use std::time::Duration;
 
+use crate::pace::MinRate;
+
 /// The smallest head that every server must take; hyper's buffer cannot be smaller either.
 pub(crate) const LEAST_HEAD: usize = 8 * 1024;
 
 /// The number of headers for which hyper parses on the stack; another number costs an allocation per request.
 pub(crate) const USUAL_HEADERS: usize = 100;
+
+/// HTTP/2: bytes of requests' bodies that a connection, and a stream, may send before the service reads them. Both the
+/// same, so that the bound for the connection is also one for all of its streams, and a single upload is as fast.
+pub(crate) const RECEIVE_WINDOW: u32 = 1024 * 1024;
+
+/// HTTP/2: bytes of an answer's body that a stream takes from the service before they are written. hyper's default of
+/// 400 KiB would let one client hold 80 MiB by not reading 200 answers; four frames are enough to keep a socket busy.
+pub(crate) const SEND_BUFFER: usize = 64 * 1024;
+
+/// HTTP/2: streams of one connection that were opened and reset again before the server even looked at them. One more
+/// ends the connection (rapid reset, CVE-2023-44487).
+pub(crate) const UNSEEN_RESETS: usize = 20;
+
+/// HTTP/2: streams of one connection that the server had to reset because of what the client sent. One more ends the
+/// connection (CVE-2025-8671, "MadeYouReset": such streams no longer count as open, but their requests may still run).
+pub(crate) const FORCED_RESETS: usize = 1024;
 
 /// What a client may use of the server.
 #[derive(Clone, Debug)]
@@ -16,8 +34,15 @@ pub(crate) struct Limits {
     pub(crate) head_bytes: usize,
     pub(crate) headers: usize,
     pub(crate) body_bytes: Option<usize>,
+    pub(crate) body_rate: Option<MinRate>,
+    pub(crate) answer_rate: Option<MinRate>,
+    pub(crate) request_timeout: Option<Duration>,
     pub(crate) connections: usize,
+    pub(crate) streams: u32,
+    pub(crate) connection_age: Option<Duration>,
+    pub(crate) age_grace: Option<Duration>,
     pub(crate) stop_within: Duration,
+    pub(crate) half_close: bool,
 }
 
 impl Default for Limits {
@@ -30,9 +55,24 @@ impl Default for Limits {
             head_bytes: 64 * 1024,
             headers: USUAL_HEADERS,
             body_bytes: None,
-            connections: usize::MAX,
+            streams: 200,
+            body_rate: Some(MinRate::default()),
+            answer_rate: Some(MinRate::default()),
+            request_timeout: Some(Duration::from_secs(5 * 60)),
+            connections: 10_000,
+            connection_age: None,
+            age_grace: None,
             stop_within: Duration::from_secs(10),
+            half_close: false,
         }
+    }
+}
+
+impl Limits {
+    /// How often to look at a connection, so that no limit is missed by more than the shortest of them.
+    pub(crate) fn look(&self) -> Duration {
+        let graces = self.answer_rate.map_or(Duration::MAX, MinRate::grace);
+        self.head_timeout.min(self.idle_timeout).min(graces)
     }
 }
 

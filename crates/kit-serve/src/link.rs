@@ -5,41 +5,55 @@ use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::HeaderMap;
 use kit_base::Peer;
-use socket2::{SockRef, Socket};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::activity::Activity;
 use crate::shared::Shared;
+use crate::stream::Stream;
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Peer,
+    /// Whether the peer's word is taken for the addresses of the clients behind it.
+    pub(crate) is_proxy: bool,
     pub(crate) activity: Activity,
     /// Whether the stream asks the operating system itself for bytes of which the runtime does not know yet.
     probing: AtomicBool,
     /// The stream, once hyper or who took it over is done with it and drops it: a connection that is to end well
     /// outlives that.
-    left_over: Mutex<Option<TcpStream>>,
+    left_over: Mutex<Option<Stream>>,
     left: Notify,
     /// A second handle on a socket that was upgraded and so is somebody else's, to cut it by.
-    handle: Mutex<Option<Socket>>,
+    handle: Mutex<Option<socket2::Socket>>,
 }
 
 impl Link {
     pub(crate) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
+        let is_proxy = shared.forwarding.as_ref().is_some_and(|forwarding| forwarding.proxies.trusts_peer(peer.addr));
         Self {
             shared,
             peer,
+            is_proxy,
             activity: Activity::new(),
             probing: AtomicBool::new(false),
             left_over: Mutex::new(None),
             left: Notify::new(),
             handle: Mutex::new(None),
         }
+    }
+
+    /// The peer of a request: the client, where a trusted proxy tells of one.
+    pub(crate) fn peer_of(&self, headers: &HeaderMap) -> Peer {
+        let mut peer = self.peer.clone();
+        if self.is_proxy {
+            let forwarding = self.shared.forwarding.as_ref();
+            peer.addr = forwarding.and_then(|forwarding| forwarding.client(headers)).or(peer.addr);
+        }
+        peer
     }
 
     pub(crate) fn set_probing(&self, probing: bool) {
@@ -50,12 +64,12 @@ impl Link {
         self.probing.load(Relaxed)
     }
 
-    pub(crate) fn leave(&self, stream: TcpStream) {
+    pub(crate) fn leave(&self, stream: Stream) {
         *lock(&self.left_over) = Some(stream);
         self.left.notify_one();
     }
 
-    pub(crate) fn take_stream(&self) -> Option<TcpStream> {
+    pub(crate) fn take_stream(&self) -> Option<Stream> {
         lock(&self.left_over).take()
     }
 
@@ -67,10 +81,10 @@ impl Link {
     }
 
     /// Keeps a way to cut the connection once its stream is somebody else's.
-    pub(crate) fn keep_handle(&self, stream: &TcpStream) -> io::Result<()> {
+    pub(crate) fn keep_handle(&self, stream: &Stream) -> io::Result<()> {
         let mut handle = lock(&self.handle);
         if handle.is_none() {
-            *handle = Some(SockRef::from(stream).try_clone()?);
+            *handle = Some(stream.socket().try_clone()?);
         }
         Ok(())
     }
@@ -131,8 +145,8 @@ impl Drop for InFlight {
 pub(crate) struct Unsent(Arc<Link>);
 
 impl Unsent {
-    pub(crate) fn advanced(&self) {
-        self.0.activity.part_advanced();
+    pub(crate) fn advanced(&self, bytes: usize) {
+        self.0.activity.part_advanced(bytes);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 
 use crate::link::Unsent;
 
@@ -10,40 +10,62 @@ use crate::link::Unsent;
 /// read the answer, and a connection that is still sending one is not idle.
 #[derive(Debug)]
 pub(crate) struct Part<D> {
-    data: D,
+    data: Data<D>,
     unsent: Option<Unsent>,
+}
+
+/// Whose body it is.
+#[derive(Debug)]
+enum Data<D> {
+    Service(D),
+    /// The server's own.
+    Own(Bytes),
+}
+
+/// Evaluates an expression for whatever the data are.
+macro_rules! each {
+    ($part:expr, $data:ident => $expression:expr) => {
+        match $part {
+            Data::Service($data) => $expression,
+            Data::Own($data) => $expression,
+        }
+    };
 }
 
 impl<D> Part<D> {
     pub(crate) fn new(data: D, unsent: Option<Unsent>) -> Self {
-        Self { data, unsent }
+        Self { data: Data::Service(data), unsent }
+    }
+
+    pub(crate) fn own(data: Bytes, unsent: Option<Unsent>) -> Self {
+        Self { data: Data::Own(data), unsent }
     }
 }
 
 impl<D: Buf> Buf for Part<D> {
     fn remaining(&self) -> usize {
-        self.data.remaining()
+        each!(&self.data, data => data.remaining())
     }
 
     fn chunk(&self) -> &[u8] {
-        self.data.chunk()
+        each!(&self.data, data => data.chunk())
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        self.data.chunks_vectored(slices)
+        each!(&self.data, data => data.chunks_vectored(slices))
     }
 
     fn advance(&mut self, count: usize) {
-        self.data.advance(count);
+        each!(&mut self.data, data => data.advance(count));
         if let Some(unsent) = &self.unsent {
-            unsent.advanced();
+            unsent.advanced(count);
         }
     }
 
-    fn copy_to_bytes(&mut self, length: usize) -> bytes::Bytes {
+    fn copy_to_bytes(&mut self, length: usize) -> Bytes {
         if let Some(unsent) = &self.unsent {
-            unsent.advanced();
+            unsent.advanced(length);
         }
-        self.data.copy_to_bytes(length)
+        each!(&mut self.data, data => data.copy_to_bytes(length))
     }
 }

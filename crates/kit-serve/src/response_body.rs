@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -12,23 +13,23 @@ use crate::link::InFlight;
 use crate::part::Part;
 
 pin_project! {
-    /// The service's body, or none for the server's own answers. Its request counts as running until the body ends or
-    /// is dropped.
+    /// The service's body, or the server's own. Its request counts as running until the body ends or is dropped.
     #[derive(Debug)]
     pub(crate) struct ResponseBody<B> {
         #[pin]
         body: Option<B>,
+        own: Bytes,
         in_flight: Option<InFlight>,
     }
 }
 
 impl<B> ResponseBody<B> {
     pub(crate) fn new(body: B, in_flight: Option<InFlight>) -> Self {
-        Self { body: Some(body), in_flight }
+        Self { body: Some(body), own: Bytes::new(), in_flight }
     }
 
-    pub(crate) fn empty() -> Self {
-        Self { body: None, in_flight: None }
+    pub(crate) fn own(own: Bytes, in_flight: Option<InFlight>) -> Self {
+        Self { body: None, own, in_flight }
     }
 }
 
@@ -43,7 +44,10 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         let Some(body) = this.body.as_mut().as_pin_mut() else {
-            return Poll::Ready(None);
+            let in_flight = this.in_flight.take();
+            let own = std::mem::take(this.own);
+            let unsent = in_flight.as_ref().map(InFlight::unsent);
+            return Poll::Ready((!own.is_empty()).then(|| Ok(Frame::data(Part::own(own, unsent)))));
         };
         // Unwind safe, because after a panic the body is dropped without being polled again.
         let failure: BoxError = match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
@@ -77,10 +81,10 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(B::is_end_stream)
+        self.body.as_ref().map_or(self.own.is_empty(), B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), B::size_hint)
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(self.own.len() as u64), B::size_hint)
     }
 }

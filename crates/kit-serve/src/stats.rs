@@ -72,10 +72,13 @@ impl Stats {
         self.0.accept_errors.load(Relaxed)
     }
 
-    pub(crate) fn connection_opened(&self) -> OpenConnection {
+    pub(crate) fn connection_opened(&self) {
         self.0.connections_open.fetch_add(1, Relaxed);
         self.0.connections_total.fetch_add(1, Relaxed);
-        OpenConnection(self.clone())
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.0.connections_open.fetch_sub(1, Relaxed);
     }
 
     pub(crate) fn request_began(&self) {
@@ -97,15 +100,5 @@ impl Stats {
 
     pub(crate) fn accept_failed(&self) {
         self.0.accept_errors.fetch_add(1, Relaxed);
-    }
-}
-
-/// Counts a connection as open until it is dropped.
-#[derive(Debug)]
-pub(crate) struct OpenConnection(Stats);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.0.connections_open.fetch_sub(1, Relaxed);
     }
 }

@@ -1,15 +1,15 @@
 //! The stream of a connection, noting when bytes pass.
 
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
+use crate::door::Agreed;
 use crate::link::Link;
+use crate::stream::Stream;
 
 /// What an HTTP/2 client sends first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -20,8 +20,9 @@ const HTTP2_BEGUN: usize = PREFACE.len() + 9;
 /// A stream that notes its activity, and goes back to its connection instead of being closed when hyper drops it.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     link: Arc<Link>,
+    agreed: Agreed,
     speaks: Speaks,
 }
 
@@ -35,26 +36,12 @@ enum Speaks {
 }
 
 impl Watched {
-    pub(crate) fn new(stream: TcpStream, link: Arc<Link>) -> Self {
-        Self { stream: Some(stream), link, speaks: Speaks::MaybeHttp2(0) }
+    pub(crate) fn new(stream: Stream, link: Arc<Link>, agreed: Agreed) -> Self {
+        Self { stream: Some(stream), link, agreed, speaks: Speaks::MaybeHttp2(0) }
     }
 
-    fn stream(&mut self) -> Pin<&mut TcpStream> {
+    fn stream(&mut self) -> Pin<&mut Stream> {
         Pin::new(self.stream.as_mut().expect("the stream leaves only when this is dropped"))
-    }
-
-    /// Reads what the runtime has not been told of; whether there was anything.
-    fn probe(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        let stream = self.stream();
-        // The socket does not block, and the runtime's waker stays in place for what comes later.
-        match (&*SockRef::from(&*stream)).read(buf.initialize_unfilled()) {
-            Ok(read @ 1..) => {
-                buf.advance(read);
-                true
-            }
-            // The end, and errors, are left for the runtime to find.
-            Ok(0) | Err(_) => false,
-        }
     }
 
     /// Before anything is written: an upgrade is never granted (by the head of a 101) without a way to cut it.
@@ -65,7 +52,7 @@ impl Watched {
         }
     }
 
-    fn note_read(&mut self, bytes: &[u8]) {
+    fn note_read(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Speaks::MaybeHttp2(seen) = self.speaks {
             let all = seen + bytes.len();
             let expected = PREFACE.get(seen..all.min(PREFACE.len())).unwrap_or_default();
@@ -77,8 +64,28 @@ impl Watched {
                 self.link.activity.http2_began();
                 Speaks::Http2
             };
+            if !matches!(self.speaks, Speaks::MaybeHttp2(_)) {
+                self.link.activity.set_spoken();
+            }
+            self.keeps_word(all)?;
         }
         self.link.activity.read(matches!(self.speaks, Speaks::Http1));
+        Ok(())
+    }
+
+    /// An error if a client speaks another protocol than the one that TLS has agreed on, after so many bytes.
+    fn keeps_word(&self, bytes: usize) -> io::Result<()> {
+        let is_http2 = !matches!(self.speaks, Speaks::Http1);
+        match self.agreed {
+            #[cfg(feature = "tls")]
+            Agreed::Http1 if is_http2 && bytes >= PREFACE.len() => Err(io::ErrorKind::InvalidData.into()),
+            #[cfg(feature = "tls")]
+            Agreed::Http2 if !is_http2 => Err(io::ErrorKind::InvalidData.into()),
+            _ => {
+                let _ = (is_http2, bytes);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -94,14 +101,14 @@ impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let room = buf.remaining();
-        match self.stream().poll_read(cx, buf) {
-            Poll::Ready(read) => read?,
-            Poll::Pending if self.link.is_probing() && self.probe(buf) => {}
-            Poll::Pending => return Poll::Pending,
+        if self.link.is_probing() {
+            ready!(self.stream().poll_probe(cx, buf))?;
+        } else {
+            ready!(self.stream().poll_read(cx, buf))?;
         }
         let bytes = &buf.filled()[before..];
         if !bytes.is_empty() {
-            self.note_read(bytes);
+            self.note_read(bytes)?;
         } else if room > 0 {
             self.link.activity.ended();
         }
@@ -129,7 +136,7 @@ impl AsyncWrite for Watched {
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.stream.as_ref().is_some_and(Stream::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,13 +3,22 @@
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
 mod adapters;
+mod frames;
+mod hostile;
+mod http2_rules;
 mod limits;
+mod listeners;
+mod load;
 mod peers;
 mod problems;
+mod proxies;
+mod rates;
 #[cfg(feature = "signal")]
 mod signals;
 mod stops;
 mod support;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 mod upgrades;
 mod wire;
