@@ -24,4 +24,8 @@ mod params;
 #[cfg(feature = "protobuf")]
 mod protobuf;
 mod routes;
+mod stream_client;
+mod stream_ends;
+mod stream_requests;
+mod streams;
 mod support;
