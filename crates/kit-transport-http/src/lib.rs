@@ -93,7 +93,7 @@
 //! # The client
 //!
 //! [`HttpClient`] makes a typed endpoint for each operation, over one pool of connections. A call takes nothing from the
-//! context that it is given but the deadline, outbound metadata, trace, baggage and what is to be
+//! context that it is given but the deadline, outbound metadata, trace, baggage, request id and what is to be
 //! [passed on](HttpClient::pass_on): a handler may hand its own context to a client, and no credentials leak.
 //! Of outbound metadata, `host`, `content-length` and `transfer-encoding` are not sent: they come from URL and body.
 //! [`before`](HttpClient::before) hooks (which may set `host`), sending, [`after`](HttpClient::after) hooks (at the head),
@@ -207,7 +207,7 @@ pub use error::{BuildError, InvalidRoute};
 pub use pieces::Pieces;
 pub use route::Route;
 #[cfg(feature = "server")]
-pub use server::{Body, FinishedRequest, HttpServer, HttpService, Routes};
+pub use server::{Body, FinishedRequest, HttpServer, HttpService, RequestId, Routes};
 
 #[cfg(all(doctest, feature = "client", feature = "server"))]
 #[doc = include_str!("../README.md")]

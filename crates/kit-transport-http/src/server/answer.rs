@@ -15,6 +15,7 @@ use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, catch_
 use super::body::{self, Body, TOO_SLOW};
 use super::handler::{Call, Takes};
 use super::hooks::Finalizing;
+use super::request_id::{RequestId, X_REQUEST_ID};
 use super::routes::Found;
 use super::{Routes, Settings};
 use crate::RequestInfo;
@@ -66,7 +67,12 @@ impl Routes {
         let settings = self.settings();
         let started = now();
         let (head, body) = request.into_parts();
-        let http::request::Parts { method, uri, version, headers, extensions, .. } = head;
+        let http::request::Parts { method, uri, version, mut headers, mut extensions, .. } = head;
+        let id = settings.request_id.then(|| RequestId::of(&headers));
+        if let Some(id) = &id {
+            headers.insert(X_REQUEST_ID, id.header());
+            extensions.insert(id.clone());
+        }
         let info = RequestInfo { method, uri, version };
         let found = self.find(&info);
         let operation = found.as_ref().map_or(Operation::UNMATCHED, |found| found.bound.operation.clone());
@@ -81,6 +87,9 @@ impl Routes {
             Err(panic) => settings.answer_panic(&finalizing.context, panic),
         };
         let mut answer = tidy(answer, &info.method);
+        if let Some(id) = id {
+            answer.headers_mut().insert(X_REQUEST_ID, id.header());
+        }
         finalizing.finish(&mut answer, self);
         answer
     }

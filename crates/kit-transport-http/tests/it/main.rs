@@ -23,6 +23,7 @@ mod panics;
 mod params;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+mod request_id;
 mod routes;
 mod stream_client;
 mod stream_ends;
