@@ -13,6 +13,7 @@ mod client_hooks;
 mod client_limits;
 mod client_urls;
 mod codecs;
+mod compression;
 mod context;
 mod deadlines;
 mod hooks;

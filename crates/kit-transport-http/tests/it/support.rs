@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use kit_base::{Endpoint, Error, Operation, Request, Response, Shape, Streaming};
-use kit_transport_http::{HttpClient, HttpServer, HttpService, Routes};
+use kit_transport_http::{HttpClient, HttpServer, Routes};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -169,6 +169,8 @@ pub(crate) fn failing(make: impl Fn() -> Error + Send + Sync + 'static) -> HttpS
     HttpServer::new().endpoint(op("fail"), fail)
 }
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A server on a free port; dropped, it ends with its connections.
 pub(crate) struct Served {
     pub(crate) addr: SocketAddr,
@@ -191,7 +193,14 @@ impl Drop for Served {
     }
 }
 
-pub(crate) async fn serve(service: HttpService) -> Served {
+/// What a connection asks of a service.
+pub(crate) async fn serve<S, B>(service: S) -> Served
+where
+    S: tower::Service<http::Request<hyper::body::Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let task = tokio::spawn(async move {
