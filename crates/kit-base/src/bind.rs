@@ -19,7 +19,7 @@ pub trait Bind<S: Shape, Req, Res> {
 /// A client transport that makes an endpoint of this shape, request and answer.
 ///
 /// The endpoint derives the child of the context that it is called with ([`Context::child`](crate::Context::child)):
-/// deadline, trace, baggage and the names to pass on go with the call, credentials do not.
+/// deadline, trace, baggage, request id and the names to pass on go with the call, credentials do not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot call `{Req}` -> `{Res}`",
     label = "this transport cannot carry a method with the request `{Req}` and the answer `{Res}`",

@@ -114,7 +114,8 @@ impl Context {
     }
 
     /// The context of a call made while this one is served: it keeps the deadline and the outbound metadata, and takes
-    /// over trace, baggage and the names of `pass_on` from the inbound metadata. Connected clients do this themselves.
+    /// over trace, baggage, `x-request-id` and the names of `pass_on` from the inbound metadata. Connected clients do this
+    /// themselves.
     ///
     /// Extensions, and all other inbound metadata, stay behind.
     pub fn child(&self, pass_on: &PassOn) -> Self {
@@ -144,7 +145,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The names of inbound metadata that a client passes on, beside trace and baggage: a tenant, a request id.
+/// The names of inbound metadata that a client passes on, beside trace, baggage and `x-request-id`: a tenant, a locale.
 ///
 /// Credentials are refused: what a caller has proved to this service, it has not proved to the next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,11 +154,12 @@ pub struct PassOn {
 }
 
 impl PassOn {
-    /// What is always passed on: W3C trace context and baggage.
-    pub const ALWAYS: [HeaderName; 3] = [
+    /// What is always passed on: W3C trace context and baggage, and the id of the request.
+    pub const ALWAYS: [HeaderName; 4] = [
         HeaderName::from_static("traceparent"),
         HeaderName::from_static("tracestate"),
         HeaderName::from_static("baggage"),
+        HeaderName::from_static("x-request-id"),
     ];
 
     /// Credentials, and what belongs to one message or connection.

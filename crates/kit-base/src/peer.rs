@@ -13,8 +13,6 @@ pub struct Peer {
     pub tls: Option<Arc<TlsIdentity>>,
 }
 
-impl Peer {}
-
 impl From<SocketAddr> for Peer {
     fn from(addr: SocketAddr) -> Self {
         Self { addr: Some(addr), tls: None }

@@ -23,8 +23,8 @@ use hooks::Hooks;
 
 /// Calls a service over HTTP: makes typed endpoints, one by one or for a whole service by its `connect`.
 ///
-/// Each call derives the child of its context: deadline, trace, baggage and the names to [pass on](Self::pass_on) go with
-/// it; Authorization, Cookie and all else that arrived do not. The deadline is sent as `grpc-timeout` and kept: a call
+/// Each call derives the child of its context: deadline, trace, baggage, request id and the names to
+/// [pass on](Self::pass_on) go with it; Authorization, Cookie and all else that arrived do not. The deadline is sent as `grpc-timeout` and kept: a call
 /// ends as [`Kind::DeadlineExceeded`](kit_base::Kind::DeadlineExceeded) when it passes.
 ///
 /// An answer that is no 2xx becomes the error that a kit service sent, or one made from its status. Redirects are not
@@ -114,7 +114,7 @@ impl<C> HttpClient<C> {
         self
     }
 
-    /// Passes these names of inbound metadata on, beside trace and baggage.
+    /// Passes these names of inbound metadata on, beside trace, baggage and `x-request-id`.
     #[must_use]
     pub fn pass_on(mut self, names: PassOn) -> Self {
         self.settings.pass_on = names;

@@ -1,8 +1,8 @@
 //! HTTP for kit endpoints: a server as a plain service or an axum router, and a typed client over reqwest.
 //!
 //! For services whose methods are called with JSON, protobuf or bytes of their own over HTTP, and for calling such. With
-//! kit-endpoint's `#[service]` a whole service is bound to [`HttpServer`] or connected by [`HttpClient`] in one line. Not
-//! for pages and streams, which axum does, nor for listening on a port, which kit-serve does.
+//! kit-endpoint's `#[service]` a whole service is bound to [`HttpServer`] or connected by [`HttpClient`] in one line. Both
+//! sides may stream. Not for pages, which axum does, nor for listening on a port, which kit-serve does.
 //!
 //! ```
 //! use kit_base::{Endpoint, Error, Kind, Operation, Request, Response};
@@ -81,19 +81,23 @@
 //! | 9 | [`finalizer`](HttpServer::finalizer)s, in order, exactly once, also when the caller left | |
 //!
 //! A panic at any step, hooks included, is 500 with a neutral text, and an event. A `HEAD` is answered as the `GET` of
-//! its path, without the body.
+//! its path, without the body. Where an answer streams, step 9 is at its end: its last item, its error, or its drop.
 //!
 //! | setting | default | unit and meaning |
 //! |---|---|---|
 //! | [`body_limit`](HttpServer::body_limit) | 2 MiB | bytes of a body; one that announces more is not read at all |
-//! | [`body_timeout`](HttpServer::body_timeout) | 30 s | from the first read of a body to its end |
+//! | [`body_timeout`](HttpServer::body_timeout) | 30 s | from the first read of a body to its end; of a stream, for each item |
+//! | [`item_limit`](HttpServer::item_limit) | as `body_limit` | bytes of one item of a request that streams |
+//! | [`stream_limit`](HttpServer::stream_limit) | none | bytes of the whole of it |
+//! | [`keep_alive`](HttpServer::keep_alive) | 15 s | from one sign of life of an answer that streams to the next |
+//! | [`request_id`](HttpServer::request_id) | off | each request has a [`RequestId`], which comes back and is passed on |
 //! | [`prefix`](HttpServer::prefix) | none | stands before the paths of all that is bound after it |
 //! | [`observer`](HttpServer::observer) | none | is told the events below |
 //!
 //! # The client
 //!
 //! [`HttpClient`] makes a typed endpoint for each operation, over one pool of connections. A call takes nothing from the
-//! context that it is given but the deadline, outbound metadata, trace, baggage and what is to be
+//! context that it is given but the deadline, outbound metadata, trace, baggage, request id and what is to be
 //! [passed on](HttpClient::pass_on): a handler may hand its own context to a client, and no credentials leak.
 //! Of outbound metadata, `host`, `content-length` and `transfer-encoding` are not sent: they come from URL and body.
 //! [`before`](HttpClient::before) hooks (which may set `host`), sending, [`after`](HttpClient::after) hooks (at the head),
@@ -102,16 +106,103 @@
 //! | setting | default | unit and meaning |
 //! |---|---|---|
 //! | [`head_timeout`](HttpClient::head_timeout) | 30 s | from the call to the head of the answer, connecting included |
-//! | [`body_timeout`](HttpClient::body_timeout) | 30 s | from the head to the end of the body |
-//! | [`response_limit`](HttpClient::response_limit) | 16 MiB | bytes of an answer's body |
+//! | [`body_timeout`](HttpClient::body_timeout) | 30 s | from the head to the end of the body; of a stream, from piece to piece |
+//! | [`response_limit`](HttpClient::response_limit) | 16 MiB | bytes of an answer's body; of a stream, of one item |
 //! | connect | 5 s | of the client that [`new`](HttpClient::new) makes |
 //! | redirects | not followed | of the same client |
 //! | TLS | none | turn on a TLS feature of reqwest, or bring a client by [`with_client`](HttpClient::with_client) |
 //!
+//! # Streams
+//!
+//! | shape | endpoint | request | answer |
+//! |---|---|---|---|
+//! | `Unary` | `Request<Req>` to `Response<Res>` | a body | a body |
+//! | `ServerStream` | `Request<Req, ServerStream>` to `Response<Streaming<Res>>` | a body | items |
+//! | `ClientStream` | `Request<Streaming<Req>, ClientStream>` to `Response<Res>` | items | a body |
+//! | `Bidi` | `Request<Streaming<Req>, Bidi>` to `Response<Streaming<Res>>` | items | items, at the same time |
+//!
+//! ```
+//! # use std::pin::Pin;
+//! # use std::task::{Context, Poll};
+//! # use kit_base::{Context as Cx, Endpoint, Error, Kind, Operation, Request, Response, ServerStream, Streaming};
+//! # use kit_transport_http::{HttpClient, HttpServer};
+//! /// Counts down from a number; a stream of your own, of a channel, or of `futures_util::stream`.
+//! struct Down(u32);
+//!
+//! impl futures_core::Stream for Down {
+//!     type Item = Result<u32, Error>;
+//!
+//!     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+//!         let next = self.0.checked_sub(1);
+//!         self.0 = next.unwrap_or_default();
+//!         Poll::Ready(Some(next.ok_or_else(|| Error::out_of_range("below zero"))))
+//!     }
+//! }
+//!
+//! struct CountDown;
+//!
+//! impl Endpoint<Request<u32, ServerStream>> for CountDown {
+//!     type Response = Response<Streaming<u32>>;
+//!     type Error = Error;
+//!
+//!     async fn call(&self, request: Request<u32, ServerStream>) -> Result<Self::Response, Error> {
+//!         Ok(Response::new(Streaming::new(Down(request.into_message()))))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let operation = Operation::new("demo", "countdown");
+//! let routes = HttpServer::new().endpoint(operation.clone(), CountDown).routes()?;
+//!
+//! // Whoever asks gets a line for each item, or an event for each if that is what it accepts.
+//! let Ok(answer) = routes.call(http::Request::post("/countdown").body("2".to_owned())?).await;
+//! assert_eq!(answer.headers()["content-type"], "application/x-ndjson");
+//! let lines = http_body_util::BodyExt::collect(answer.into_body()).await?.to_bytes();
+//! assert!(lines.starts_with(b"1\n0\n{\"$error\":{"));
+//!
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let url = format!("http://{}", listener.local_addr()?);
+//! # let app = axum::Router::new().fallback_service(kit_base::IntoService::new(routes));
+//! # tokio::spawn(async move { axum::serve(listener, app).await });
+//! // A client gets the items as they come, and the very error.
+//! let countdown = HttpClient::new(url)?.endpoint::<u32, Streaming<u32>>(operation);
+//! let answer = countdown.call(Request::<_, ServerStream>::from_parts(Cx::new(), 2)).await?;
+//! let mut numbers = answer.into_message();
+//! assert_eq!(numbers.message().await?, Some(1));
+//! assert_eq!(numbers.message().await?, Some(0));
+//! let error = numbers.message().await.err().ok_or("no error")?;
+//! assert_eq!((error.kind(), error.message()), (Kind::OutOfRange, "below zero"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | wire form | type | an item | an error after the first item | where nothing comes |
+//! |---|---|---|---|---|
+//! | [`Json`], both ways | `application/x-ndjson` | a line | the last line, `{"$error": …}` | |
+//! | [`Json`], to a client that prefers it | `text/event-stream` | an event; [`Sse`] for names and ids | the event `problem` | a comment |
+//! | [`Raw`], both ways | `application/octet-stream` | a piece, cut anew on the way | the transfer breaks off | |
+//! | a [`Form`] of your own | its own | its own | its own, or the transfer breaks off | its own |
+//!
+//! - **The head** of a server stream waits for the first item, so that an error in its place is an answer of its own, with
+//!   its status; but no longer than [`keep_alive`](HttpServer::keep_alive), after which an error is in the stream. That of a
+//!   `Bidi` call waits for nothing but the endpoint, since its caller may wait for the head before it sends an item.
+//! - **Errors** in a stream have the members of problem details, and `retry_after_ms`. A client makes the very error of
+//!   them, the last item of its stream; a stream that broke off ends with `Unavailable`. What breaks a request's stream off,
+//!   an error or a panic of its own, is the error of the call.
+//! - **The deadline** ends a stream as any other call: `DeadlineExceeded`, in it or before its head.
+//! - **Nothing is gathered.** At most one item and what the connection buffers are in memory; a side that does not read
+//!   holds the other up.
+//! - **Events.** A browser's `EventSource` needs a `GET` route. The `Last-Event-ID` with which it comes back is in the
+//!   inbound metadata of the context. Proxies are told not to buffer (`x-accel-buffering`) nor to store.
+//! - **Parameters** of a route are no part of a request that streams: the endpoint finds [`Params`] in the extensions of
+//!   its context. A client does not fill them there.
+//!
 //! # Codecs
 //!
 //! [`Json`] by default, [`Protobuf`] with its feature, [`Raw`] for bytes, a closure, or a pair of any two: the first for
-//! requests, the second for answers. [`EncodeOutcome`] sees the whole `Result`, for wires whose errors travel inside the
+//! requests, the second for answers. What streams has traits of its own: [`DecodeRequestStream`],
+//! [`EncodeResponseStream`], [`EncodeRequestStream`], [`DecodeResponseStream`]. [`EncodeOutcome`] sees the whole `Result`, for wires whose errors travel inside the
 //! answer. A response that carries an [`http::StatusCode`] or headers has them put over those of its encoding; not so one
 //! that a client received: a gateway that answers with it sends the message alone. What is to be passed on is set on a
 //! `Response` of one's own.
@@ -119,11 +210,23 @@
 //! # Behaviour
 //!
 //! - **Clones** of [`Routes`], [`HttpService`], [`HttpClient`] and [`Connected`] share all they have.
-//! - **Cancellation.** A caller that leaves, or a deadline that passes, drops the future of the endpoint. Dropping the
-//!   future of a call closes its connection (over HTTP/2, resets its stream).
+//! - **Cancellation.** A caller that leaves, or a deadline that passes, drops the future of the endpoint, or the stream
+//!   that it answered with, and with it the permits that ride there. Dropping the future of a call or the stream of its
+//!   answer closes its connection (over HTTP/2, resets its stream) and ends the stream of its request.
 //! - **Runtime.** Both sides need tokio with its timer; the server only where a request has to wait.
-//! - **Limits.** Bodies are whole in memory on both sides, up to their limits. Trailers are not sent.
-//!   Bodies are not compressed; for requests that are, put tower-http's `RequestDecompressionLayer` over the server.
+//! - **Limits.** Bodies are whole in memory on both sides, up to their limits, unless they stream. Trailers are not sent.
+//!
+//! # Compression
+//!
+//! It is left to tower-http on a server and to reqwest's features (`gzip`, `brotli`, `zstd`) on a client:
+//!
+//! ```text
+//! let service = CompressionLayer::new().layer(service);            // answers, for whoever accepts it
+//! let service = RequestDecompressionLayer::new().layer(service);   // requests; others than it knows are 415
+//! ```
+//!
+//! Limits count what was decompressed, so a bomb ends at them. Events are not compressed, lines are, each flushed as it
+//! comes. Without the second layer a compressed request is 415.
 //!
 //! # Errors
 //!
@@ -139,20 +242,21 @@
 //! | the deadline had passed before the call | `DeadlineExceeded` | `NotSent` |
 //! | a field lacks that the path needs, or has no place in the route | `InvalidArgument` | `NotSent` |
 //! | the message cannot be encoded, the route is none, TLS is missing | `Internal` | `NotSent` |
-//! | the answer cannot be decoded, or is too long | `Internal` | `Remote` |
+//! | the answer or an item of it cannot be decoded, or is too long | `Internal` | `Remote` |
+//! | the stream of the request failed or panicked | that of its error, `Internal` | `Remote` |
 //!
 //! Of what a peer says, texts are cut at 2 KiB, longer reasons left out, and retry-after is ten years at most.
 //!
 //! On the server, errors of its own have these reasons: `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `MALFORMED_REQUEST`,
-//! `UNSUPPORTED_MEDIA_TYPE`, `UNSUPPORTED_CODING`, `BODY_TOO_LARGE`, `PANIC`.
+//! `UNSUPPORTED_MEDIA_TYPE`, `UNSUPPORTED_CODING`, `BODY_TOO_LARGE`, `BODY_TIMEOUT`, `PANIC`.
 //!
 //! # Events and log fields
 //!
 //! | source | what | key | when |
 //! |---|---|---|---|
-//! | `http_server` | `panicked` | the operation | user code panicked: handler, codec or hook |
+//! | `http_server` | `panicked` | the operation | user code panicked: handler, stream, codec or hook |
 //!
-//! Nothing is logged; [`HttpServer::error_handler`] sees each error with its source.
+//! Nothing is logged; [`HttpServer::error_handler`] sees each error with its source, also one that ends a stream.
 //!
 //! # Features
 //!
@@ -169,8 +273,10 @@
 //! - Requests are checked: type, size, time, verb (405) and what follows the JSON. [`Json::lenient`] reads as Go does.
 //! - After hooks run when the answer is encoded, so a failed encoding cannot leave half an answer.
 //! - A context cannot be changed by after hooks; to hand things on, before hooks put a shared value into it.
-//! - A client looks at the status; has limits; sends the deadline; and sends bodies with their length, not in chunks.
-//! - `BufferedStream` and `ResponseWriter`'s optional interfaces have no counterpart: bodies are whole.
+//! - A client looks at the status; has limits; sends the deadline; and sends bodies with their length, not in chunks,
+//!   unless they stream.
+//! - Go kit's client hands out a body to be read (`BufferedStream`) and its server writes whole answers; here both sides
+//!   stream typed items, and an error, the deadline and the finalizers are kept to the end of the stream.
 
 #[cfg(feature = "client")]
 mod client;
@@ -207,7 +313,7 @@ pub use error::{BuildError, InvalidRoute};
 pub use pieces::Pieces;
 pub use route::Route;
 #[cfg(feature = "server")]
-pub use server::{Body, FinishedRequest, HttpServer, HttpService, Routes};
+pub use server::{Body, FinishedRequest, HttpServer, HttpService, RequestId, Routes};
 
 #[cfg(all(doctest, feature = "client", feature = "server"))]
 #[doc = include_str!("../README.md")]

@@ -6,6 +6,7 @@ mod axum;
 mod body;
 mod handler;
 mod hooks;
+mod request_id;
 mod routes;
 mod stream;
 mod streamed;
@@ -20,6 +21,7 @@ use kit_base::{Bind, Context, Endpoint, Error, IntoService, Observer, Operation,
 
 pub use body::Body;
 pub use hooks::FinishedRequest;
+pub use request_id::RequestId;
 pub use routes::Routes;
 
 use crate::route::names;
@@ -84,6 +86,7 @@ pub(crate) struct Settings {
     pub(crate) item_limit: Option<usize>,
     pub(crate) stream_limit: Option<usize>,
     pub(crate) keep_alive: Duration,
+    pub(crate) request_id: bool,
     pub(crate) hooks: Hooks,
     pub(crate) observer: Arc<dyn Observer>,
 }
@@ -112,6 +115,7 @@ impl<C> HttpServer<C> {
             item_limit: None,
             stream_limit: None,
             keep_alive: Duration::from_secs(15),
+            request_id: false,
             hooks: Hooks::default(),
             observer: Arc::new(()),
         };
@@ -225,6 +229,16 @@ impl<C> HttpServer<C> {
         self.before(|context, info| {
             context.extensions_mut().insert(info.clone());
         })
+    }
+
+    /// Gives each request an id: the caller's own `x-request-id` if it is 1 to 128 bytes of visible ASCII, else a new one, a
+    /// UUID of version 7. It is a [`RequestId`] in the extensions of the context and `x-request-id` in its inbound metadata,
+    /// so that clients pass it on, and comes back in the head of every answer. Off by default, for servers behind a host
+    /// that gives ids.
+    #[must_use]
+    pub fn request_id(mut self) -> Self {
+        self.settings.request_id = true;
+        self
     }
 
     /// Tells events to this observer: `http_server` `panicked`, with the operation as key.

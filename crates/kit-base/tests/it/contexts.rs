@@ -71,7 +71,7 @@ fn a_deadline_only_ever_shrinks() {
 }
 
 #[test]
-fn a_child_keeps_operation_deadline_outbound_trace_and_baggage() {
+fn a_child_keeps_operation_deadline_outbound_trace_baggage_and_request_id() {
     let operation = Operation::new("addsvc", "sum");
     let deadline = Deadline::at(Instant::now());
     let parent = received()
@@ -79,7 +79,7 @@ fn a_child_keeps_operation_deadline_outbound_trace_and_baggage() {
         .with_deadline(deadline)
         .with_outbound(HeaderName::from_static("x-mine"), HeaderValue::from_static("1"));
     let child = parent.child(&PassOn::default());
-    assert_eq!(names(child.outbound()), ["baggage", "traceparent", "tracestate", "x-mine"]);
+    assert_eq!(names(child.outbound()), ["baggage", "traceparent", "tracestate", "x-mine", "x-request-id"]);
     assert_eq!(child.outbound()["traceparent"], "00-1-2-01");
     assert_eq!((child.operation(), child.deadline()), (&operation, Some(deadline)));
 }
@@ -93,7 +93,8 @@ fn a_child_leaves_credentials_extensions_and_all_else_behind() {
         assert!(!child.outbound().contains_key(&name), "{name}");
     }
     // Nor does a grandchild find any.
-    assert_eq!(names(child.child(&PassOn::default()).outbound()), ["baggage", "traceparent", "tracestate"]);
+    let want = ["baggage", "traceparent", "tracestate", "x-request-id"];
+    assert_eq!(names(child.child(&PassOn::default()).outbound()), want);
 }
 
 #[test]
@@ -102,6 +103,8 @@ fn a_child_takes_the_names_to_pass_on() {
     let child = received().child(&pass_on);
     let want = ["baggage", "traceparent", "tracestate", "x-request-id", "x-tenant"];
     assert_eq!(names(child.outbound()), want);
+    // What is passed on anyway is not sent twice.
+    assert_eq!(child.outbound().get_all("x-request-id").iter().count(), 1);
 }
 
 #[test]

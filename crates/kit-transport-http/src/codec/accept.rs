@@ -6,7 +6,8 @@ use http::header::ACCEPT;
 /// Whether the caller wants the one type rather than the other. It has to say so: at a draw it gets the other.
 /// Source: RFC 9110, section 12.5.1.
 pub(super) fn prefers(headers: &HeaderMap, one: &str, other: &str) -> bool {
-    headers.contains_key(ACCEPT) && rank(headers, one) > rank(headers, other)
+    let (one, other) = (rank(headers, one), rank(headers, other));
+    one.0 > 0 && one > other
 }
 
 /// How welcome a type is, in thousandths, and how closely it is named; the closest range counts.

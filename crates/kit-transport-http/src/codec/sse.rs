@@ -108,7 +108,7 @@ impl Reader {
         let text = || String::from_utf8_lossy(value).into_owned();
         match name {
             b"data" => {
-                if self.event.data.len() + value.len() > limit {
+                if self.event.data.len() + usize::from(self.has_data) + value.len() > limit {
                     return Err(TooLong);
                 }
                 if std::mem::replace(&mut self.has_data, true) {

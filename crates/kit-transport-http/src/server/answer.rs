@@ -17,6 +17,7 @@ use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout};
 use super::body::{self, Body, TOO_SLOW};
 use super::handler::{Call, Takes};
 use super::hooks::Exchange;
+use super::request_id::{RequestId, X_REQUEST_ID};
 use super::routes::Found;
 use super::{Routes, Settings};
 use crate::RequestInfo;
@@ -71,7 +72,12 @@ impl Routes {
     {
         let started = now();
         let (head, body) = request.into_parts();
-        let http::request::Parts { method, uri, version, headers, extensions, .. } = head;
+        let http::request::Parts { method, uri, version, mut headers, mut extensions, .. } = head;
+        if self.settings().request_id {
+            let id = RequestId::of(&headers);
+            headers.insert(X_REQUEST_ID, id.header());
+            extensions.insert(id);
+        }
         let info = RequestInfo { method, uri, version };
         let found = self.find(&info);
         let operation = found.as_ref().map_or(Operation::UNMATCHED, |found| found.bound.operation.clone());
@@ -85,6 +91,9 @@ impl Routes {
             };
             let answer = answer.unwrap_or_else(|refused| settings.refuse(&exchange.context, refused));
             let mut answer = tidy(answer, &exchange.info.method);
+            if let Some(id) = settings.request_id.then(|| exchange.context.extensions().get::<RequestId>()).flatten() {
+                answer.headers_mut().insert(X_REQUEST_ID, id.header());
+            }
             exchange.finish(&mut answer);
             Ok(answer)
         }

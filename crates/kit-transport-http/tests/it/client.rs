@@ -37,7 +37,9 @@ async fn a_request_has_type_length_and_what_it_wants_and_nothing_of_the_clients_
     assert_eq!(sent.body(), r#"{"a":1,"b":2}"#);
     let mut names: Vec<_> = sent.headers().keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["accept", "content-length", "content-type", "host"]);
+    assert_eq!(names, ["accept", "accept-encoding", "content-length", "content-type", "host"]);
+    // Of reqwest, with its feature gzip.
+    assert_eq!(sent.headers()["accept-encoding"], "gzip");
     assert_eq!(sent.headers()["content-length"], "13");
     assert_eq!(sent.headers()["content-type"], "application/json");
     assert_eq!(sent.headers()["accept"], "application/json");

@@ -13,6 +13,7 @@ mod client_hooks;
 mod client_limits;
 mod client_urls;
 mod codecs;
+mod compression;
 mod context;
 mod deadlines;
 mod hooks;
@@ -23,5 +24,10 @@ mod panics;
 mod params;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+mod request_id;
 mod routes;
+mod stream_client;
+mod stream_ends;
+mod stream_requests;
+mod streams;
 mod support;

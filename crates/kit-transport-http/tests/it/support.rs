@@ -2,23 +2,25 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_core::Stream;
 use http::{Method, StatusCode};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use kit_base::{Endpoint, Error, Operation, Request, Response};
-use kit_transport_http::{HttpClient, HttpServer, HttpService, Routes};
+use kit_base::{Endpoint, Error, Operation, Request, Response, Shape, Streaming};
+use kit_transport_http::{HttpClient, HttpServer, Routes};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// No step of a test takes longer, unless something hangs.
@@ -40,6 +42,95 @@ where
 
     fn call(&self, request: Request<Req>) -> impl Future<Output = Result<Response<Res>, E>> + Send {
         (self.0)(request)
+    }
+}
+
+/// An async closure as an endpoint of this shape.
+pub(crate) struct Shaped<S, F>(F, PhantomData<S>);
+
+pub(crate) fn shaped<S, F>(call: F) -> Shaped<S, F> {
+    Shaped(call, PhantomData)
+}
+
+impl<S, F, Fut, Req, Res, E> Endpoint<Request<Req, S>> for Shaped<S, F>
+where
+    S: Shape,
+    F: Fn(Request<Req, S>) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Response<Res>, E>> + Send,
+    Req: Send,
+    Res: Send,
+    E: Send,
+{
+    type Response = Response<Res>;
+    type Error = E;
+
+    fn call(&self, request: Request<Req, S>) -> impl Future<Output = Result<Response<Res>, E>> + Send {
+        (self.0)(request)
+    }
+}
+
+/// A request of a shape that streams.
+pub(crate) fn calling<S, Req>(message: Req) -> Request<Req, S> {
+    Request::from_parts(kit_base::Context::new(), message)
+}
+
+/// A stream of these items.
+pub(crate) fn items<T, I>(items: I) -> Streaming<T>
+where
+    I: IntoIterator<Item = Result<T, Error>, IntoIter: Send + Unpin + 'static>,
+    T: 'static,
+{
+    Streaming::new(Each(items.into_iter()))
+}
+
+struct Each<I>(I);
+
+impl<I: Iterator + Unpin> Stream for Each<I> {
+    type Item = I::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
+    }
+}
+
+/// A stream of what is fed.
+pub(crate) struct Fed<T>(mpsc::UnboundedReceiver<Result<T, Error>>);
+
+pub(crate) type Feed<T> = mpsc::UnboundedSender<Result<T, Error>>;
+
+impl<T> Stream for Fed<T> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+pub(crate) fn feed<T: Send + 'static>() -> (Feed<T>, Streaming<T>) {
+    let (feed, fed) = mpsc::unbounded_channel();
+    (feed, Streaming::new(Fed(fed)))
+}
+
+/// A stream with something that rides in it.
+pub(crate) struct With<T, D>(pub(crate) Streaming<T>, pub(crate) D);
+
+impl<T, D: Unpin> Stream for With<T, D> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.0).poll_next(cx)
+    }
+}
+
+/// All messages of a stream, and its error.
+pub(crate) async fn drain<T>(mut stream: Streaming<T>) -> (Vec<T>, Option<Error>) {
+    let mut all = Vec::new();
+    loop {
+        match tokio::time::timeout(HANGS, stream.message()).await.unwrap() {
+            Ok(Some(item)) => all.push(item),
+            Ok(None) => return (all, None),
+            Err(error) => return (all, Some(error)),
+        }
     }
 }
 
@@ -78,6 +169,8 @@ pub(crate) fn failing(make: impl Fn() -> Error + Send + Sync + 'static) -> HttpS
     HttpServer::new().endpoint(op("fail"), fail)
 }
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A server on a free port; dropped, it ends with its connections.
 pub(crate) struct Served {
     pub(crate) addr: SocketAddr,
@@ -100,7 +193,14 @@ impl Drop for Served {
     }
 }
 
-pub(crate) async fn serve(service: HttpService) -> Served {
+/// What a connection asks of a service.
+pub(crate) async fn serve<S, B>(service: S) -> Served
+where
+    S: tower::Service<http::Request<hyper::body::Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let task = tokio::spawn(async move {
