@@ -10,13 +10,19 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use kit_base::{Context, Error, Response};
+#[cfg(feature = "openapi")]
+use schemars::SchemaGenerator;
 
+#[cfg(feature = "openapi")]
+pub use json::DescribedJson;
 pub use json::Json;
 pub(crate) use json::{Lenient, fold};
 #[cfg(feature = "protobuf")]
 pub use protobuf::Protobuf;
 pub use raw::Raw;
 
+#[cfg(feature = "openapi")]
+use crate::Description;
 use crate::Route;
 
 /// The parameters of a request by name, decoded: those in the path first, then those in the query.
@@ -81,6 +87,13 @@ pub trait DecodeRequest<T>: Send + Sync + 'static {
     /// # Errors
     /// What is wrong with the request; it is answered with the status of its kind, 400 as a rule.
     fn decode_request(&self, request: &Received<'_>) -> Result<T, Error>;
+
+    /// What it reads, for the OpenAPI document. Unless told, anything may be in the body.
+    #[cfg(feature = "openapi")]
+    fn describe_request(&self, schemas: &mut SchemaGenerator) -> Description {
+        let _ = schemas;
+        Description::unknown()
+    }
 }
 
 impl<T, F: Fn(&Received<'_>) -> Result<T, Error> + Send + Sync + 'static> DecodeRequest<T> for F {
@@ -109,6 +122,13 @@ pub trait EncodeOutcome<T>: Send + Sync + 'static {
         request: &Received<'_>,
         outcome: Result<Response<T>, Error>,
     ) -> Result<http::Response<Bytes>, Error>;
+
+    /// What it writes when the outcome is a success, for the OpenAPI document. Unless told, anything.
+    #[cfg(feature = "openapi")]
+    fn describe_answer(&self, schemas: &mut SchemaGenerator) -> Description {
+        let _ = schemas;
+        Description::unknown()
+    }
 }
 
 impl<T, F> EncodeOutcome<T> for F

@@ -181,6 +181,8 @@ mod error;
 mod foreign;
 #[cfg(any(feature = "client", feature = "server"))]
 mod gathered;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod params;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod route;
@@ -191,6 +193,8 @@ mod within;
 
 #[cfg(feature = "client")]
 pub use client::{Connected, FinishedCall, HttpClient};
+#[cfg(feature = "openapi")]
+pub use codec::DescribedJson;
 #[cfg(feature = "protobuf")]
 pub use codec::Protobuf;
 pub use codec::{
@@ -198,6 +202,8 @@ pub use codec::{
     RequestInfo,
 };
 pub use error::{BuildError, InvalidRoute};
+#[cfg(feature = "openapi")]
+pub use openapi::{Description, OpenApi};
 pub use route::Route;
 #[cfg(feature = "server")]
 pub use server::{Body, FinishedRequest, HttpServer, HttpService, Routes};

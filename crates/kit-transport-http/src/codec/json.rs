@@ -1,5 +1,7 @@
 //! JSON by serde, the default.
 
+#[cfg(feature = "openapi")]
+mod described;
 mod lenient;
 mod strict;
 mod target;
@@ -19,6 +21,8 @@ use crate::Route;
 use crate::params;
 use crate::route::is_bodiless;
 
+#[cfg(feature = "openapi")]
+pub use described::DescribedJson;
 pub(crate) use lenient::{Lenient, fold};
 use strict::Strict;
 
@@ -59,6 +63,27 @@ impl Json {
     pub const fn body_only(mut self) -> Self {
         self.body_only = true;
         self
+    }
+
+    /// The same, which also tells the OpenAPI document what the messages are: each needs [`schemars::JsonSchema`], which
+    /// is derived.
+    #[cfg(feature = "openapi")]
+    #[must_use]
+    pub const fn described(self) -> DescribedJson {
+        DescribedJson(self)
+    }
+
+    /// What is known of a request without a schema of its message.
+    #[cfg(feature = "openapi")]
+    fn describe<T: DeserializeOwned>(self) -> crate::Description {
+        let mut description = crate::Description::of("application/json");
+        if self.message::<T>(b"null").is_ok() {
+            description = description.optional();
+        }
+        match self.body_only {
+            true => description,
+            false => description.fields(),
+        }
     }
 
     fn message<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, serde_json::Error> {
@@ -105,6 +130,11 @@ impl<T: DeserializeOwned> DecodeRequest<T> for Json {
         }
         self.message(body).map_err(malformed)
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe_request(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        self.describe::<T>()
+    }
 }
 
 impl<T: Serialize> EncodeOutcome<T> for Json {
@@ -118,6 +148,11 @@ impl<T: Serialize> EncodeOutcome<T> for Json {
         let mut answer = http::Response::new(Bytes::from(body));
         answer.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
         Ok(answer)
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe_answer(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        crate::Description::of("application/json")
     }
 }
 

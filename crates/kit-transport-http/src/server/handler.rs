@@ -27,6 +27,12 @@ type Answering<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse<Bytes>, Err
 /// Whatever answers the calls of one route.
 pub(super) trait Handler: Send + Sync {
     fn handle<'a>(&'a self, call: Call<'a>) -> Answering<'a>;
+
+    /// What it takes and what it gives, for the OpenAPI document.
+    #[cfg(feature = "openapi")]
+    fn describe(&self, _: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description) {
+        (crate::Description::unknown(), crate::Description::unknown())
+    }
 }
 
 /// An endpoint of the unary shape, with its decoder and encoder.
@@ -70,6 +76,11 @@ where
 {
     fn handle<'a>(&'a self, call: Call<'a>) -> Answering<'a> {
         Box::pin(catch_panic(move || self.run(call)))
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe(&self, schemas: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description) {
+        (self.decode.describe_request(&mut schemas.read), self.encode.describe_answer(&mut schemas.written))
     }
 }
 
