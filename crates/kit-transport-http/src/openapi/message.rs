@@ -40,10 +40,8 @@ pub(super) fn taken(route: &Route, verb: &Method, message: &Description, schemas
     }
     let known = fields.keys().map(String::as_str);
     let unknown = route.query_names().filter(|name| !fields.contains_key(*name));
-    let in_query: Vec<&str> = known
-        .chain(unknown)
-        .filter(|name| !in_path.contains(name) && route.takes_from_query(verb, name))
-        .collect();
+    let in_query: Vec<&str> =
+        known.chain(unknown).filter(|name| !in_path.contains(name) && route.takes_from_query(verb, name)).collect();
     let anything = json!({});
     let mut needs_query = false;
     for name in &in_query {
@@ -59,7 +57,8 @@ pub(super) fn taken(route: &Route, verb: &Method, message: &Description, schemas
         if open && route.query_names().next().is_none() {
             // All of the query, under names that nobody knows beforehand.
             let schema = bounded(Value::Object(object));
-            parameters.push(json!({"name": "fields", "in": "query", "style": "form", "explode": true, "schema": schema}));
+            parameters
+                .push(json!({"name": "fields", "in": "query", "style": "form", "explode": true, "schema": schema}));
         }
         return Taken { parameters, body: None };
     }
@@ -93,7 +92,8 @@ fn take_fields(object: &mut Map<String, Value>, name: &str) -> Map<String, Value
 
 /// The message as the schema of an object. Where it is not known, it may have any fields.
 fn object(message: &Description, schemas: &Schemas) -> Map<String, Value> {
-    let unknown = || Map::from_iter([("type".to_owned(), json!("object")), ("additionalProperties".to_owned(), json!(true))]);
+    let unknown =
+        || Map::from_iter([("type".to_owned(), json!("object")), ("additionalProperties".to_owned(), json!(true))]);
     let Some(schema) = &message.schema else { return unknown() };
     let schema = without_null(schemas.resolved(schema.as_value()));
     let schema = schemas.resolved(&schema);

@@ -67,10 +67,7 @@ fn read_nothing(_: &Received<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn write_json(
-    _: &Received<'_>,
-    outcome: Result<Response<Bytes>, Error>,
-) -> Result<http::Response<Bytes>, Error> {
+fn write_json(_: &Received<'_>, outcome: Result<Response<Bytes>, Error>) -> Result<http::Response<Bytes>, Error> {
     let mut answer = http::Response::new(outcome?.into_message());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(answer)
