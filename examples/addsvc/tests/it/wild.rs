@@ -88,19 +88,6 @@ async fn a_browser_is_answered_and_its_preflight_refused_cleanly() {
     answers_a_browser(&format!("http://{}", addsvc.http), &["--http1.1", "--http2-prior-knowledge"]).await;
 }
 
-#[tokio::test]
-async fn a_body_that_is_too_long_is_413_over_http_2_too() {
-    let addsvc = start().await;
-    let url = format!("http://{}/concat", addsvc.http);
-    let dir = temp_dir().unwrap();
-    let file = dir.path().join("body");
-    std::fs::write(&file, " ".repeat(20 << 20)).unwrap();
-    let data = format!("@{}", file.display());
-    let answer = curl(["--http2-prior-knowledge", "-H", JSON, "--data-binary", &data, &url]).await.unwrap();
-    assert_eq!(answer.status(), 413);
-    assert_eq!(answer.headers()["content-type"], "application/problem+json");
-}
-
 /// nginx before the service.
 struct Nginx {
     child: Child,
