@@ -47,7 +47,8 @@ pub(super) fn taken(route: &Route, verb: &Method, message: &Description, schemas
     for name in &in_query {
         let schema = fields.get(*name).unwrap_or(&anything);
         // No text is an object: such a field can be left out, or else the operation cannot be called.
-        if is_required(name) || schemas.resolved(schema).get("type").is_none_or(|kind| kind != "object") {
+        let is_object = schemas.resolved(&without_null(schema)).get("type").is_some_and(|kind| kind == "object");
+        if is_required(name) || !is_object {
             needs_query |= is_required(name);
             parameters.push(parameter("query", name, schema, is_required(name), schemas));
         }
