@@ -79,7 +79,8 @@ impl RequestInfo {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode a request into `{T}`",
     label = "this codec does not read `{T}`",
-    note = "`Json` reads what implements `serde::Deserialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`"
+    note = "`Json` reads what implements `serde::Deserialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`",
+    note = "`DescribedJson` wants `schemars::JsonSchema` besides: derive it for the message"
 )]
 pub trait DecodeRequest<T>: Send + Sync + 'static {
     /// Makes the message.
@@ -110,7 +111,8 @@ impl<T, F: Fn(&Received<'_>) -> Result<T, Error> + Send + Sync + 'static> Decode
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot encode an answer of `{T}`",
     label = "this codec does not write `{T}`",
-    note = "`Json` writes what implements `serde::Serialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`"
+    note = "`Json` writes what implements `serde::Serialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`",
+    note = "`DescribedJson` wants `schemars::JsonSchema` besides: derive it for the message"
 )]
 pub trait EncodeOutcome<T>: Send + Sync + 'static {
     /// Makes the answer. Its status and headers are kept; those that the response brings are put over them.

@@ -66,7 +66,27 @@ impl Json {
     }
 
     /// The same, which also tells the OpenAPI document what the messages are: each needs [`schemars::JsonSchema`], which
-    /// is derived.
+    /// is derived. The compiler names a message that lacks it:
+    ///
+    /// ```compile_fail,E0277
+    /// # use kit_base::{Endpoint, Error, Operation, Request, Response};
+    /// # use kit_transport_http::{HttpServer, Json};
+    /// #[derive(serde::Deserialize)] // and schemars::JsonSchema
+    /// struct Ask {
+    ///     name: String,
+    /// }
+    /// # struct Length;
+    /// # impl Endpoint<Request<Ask>> for Length {
+    /// #     type Response = Response<usize>;
+    /// #     type Error = Error;
+    /// #     async fn call(&self, request: Request<Ask>) -> Result<Response<usize>, Error> {
+    /// #         Ok(Response::new(request.into_message().name.len()))
+    /// #     }
+    /// # }
+    ///
+    /// // the trait bound `Ask: JsonSchema` is not satisfied
+    /// HttpServer::with_codec(Json::new().described()).endpoint(Operation::new("demo", "length"), Length);
+    /// ```
     #[cfg(feature = "openapi")]
     #[must_use]
     pub const fn described(self) -> DescribedJson {

@@ -16,6 +16,53 @@ use crate::{BuildError, OpenApi, Received, Route};
 impl<C> HttpServer<C> {
     /// Serves an OpenAPI document of all that is bound, at `GET /openapi.json` unless [`OpenApi::path`] says otherwise. It
     /// is made once, by [`build`](Self::build).
+    ///
+    /// ```
+    /// use kit_base::{Endpoint, Error, Operation, Request, Response};
+    /// use kit_transport_http::{HttpServer, Json, OpenApi};
+    ///
+    /// /// Which user.
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Which {
+    ///     /// The number of the user.
+    ///     id: u32,
+    ///     #[serde(default)]
+    ///     fields: Vec<String>,
+    /// }
+    ///
+    /// #[derive(serde::Serialize, schemars::JsonSchema)]
+    /// struct User {
+    ///     name: String,
+    /// }
+    ///
+    /// struct Look;
+    ///
+    /// impl Endpoint<Request<Which>> for Look {
+    ///     type Response = Response<User>;
+    ///     type Error = Error;
+    ///
+    ///     async fn call(&self, request: Request<Which>) -> Result<Response<User>, Error> {
+    ///         Ok(Response::new(User { name: format!("user {}", request.message().id) }))
+    ///     }
+    /// }
+    ///
+    /// let server = HttpServer::with_codec(Json::new().described())
+    ///     .route("look", "GET /users/{id}")
+    ///     .endpoint(Operation::new("users", "look"), Look);
+    ///
+    /// let openapi = OpenApi::new("users", "1.0.0");
+    /// let document = server.openapi_document(&openapi)?;
+    /// let look = &document["paths"]["/users/{id}"]["get"];
+    /// assert_eq!(look["operationId"], "users.look");
+    /// assert_eq!(look["parameters"][0]["description"], "The number of the user.");
+    /// assert_eq!(look["parameters"][1]["schema"]["type"], "array");
+    /// let user = &look["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];
+    /// assert_eq!(user, "#/components/schemas/User");
+    ///
+    /// let service = server.openapi(openapi).build()?; // GET /openapi.json
+    /// # let _ = service;
+    /// # Ok::<(), kit_transport_http::BuildError>(())
+    /// ```
     #[must_use]
     pub fn openapi(mut self, openapi: OpenApi) -> Self {
         self.openapi = Some(openapi);

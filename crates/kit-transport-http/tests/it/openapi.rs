@@ -29,6 +29,10 @@ fn described() -> HttpServer<DescribedJson> {
     HttpServer::with_codec(Json::new().described())
 }
 
+async fn nothing(_: Request<()>) -> Result<Response<()>, Error> {
+    Ok(Response::new(()))
+}
+
 /// Binds a method that takes `Req` and answers `Res`, which nobody calls.
 fn takes<Req, Res>(server: HttpServer<DescribedJson>, method: &'static str, route: &str) -> HttpServer<DescribedJson>
 where
