@@ -4,7 +4,7 @@ import schemathesis
 
 
 def whole(value):
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     if isinstance(value, list):
         return [whole(item) for item in value]
