@@ -16,12 +16,16 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use kit_base::{Context, Error, Response};
+#[cfg(feature = "openapi")]
+use schemars::SchemaGenerator;
 
 #[cfg(feature = "server")]
 pub(crate) use form::EncodeError;
 #[cfg(any(feature = "client", feature = "server"))]
 pub(crate) use form::Encoded;
 pub use form::Form;
+#[cfg(feature = "openapi")]
+pub use json::DescribedJson;
 pub use json::Json;
 pub(crate) use json::{Lenient, fold};
 #[cfg(feature = "protobuf")]
@@ -30,6 +34,8 @@ pub use raw::Raw;
 pub use sse::Sse;
 pub use stream::{DecodeRequestStream, DecodeResponseStream, EncodeRequestStream, EncodeResponseStream};
 
+#[cfg(feature = "openapi")]
+use crate::Description;
 use crate::Route;
 
 /// The parameters of a request by name, decoded: those in the path first, then those in the query.
@@ -86,7 +92,8 @@ impl RequestInfo {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode a request into `{T}`",
     label = "this codec does not read `{T}`",
-    note = "`Json` reads what implements `serde::Deserialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`"
+    note = "`Json` reads what implements `serde::Deserialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`",
+    note = "`DescribedJson` wants `schemars::JsonSchema` besides: derive it for the message"
 )]
 pub trait DecodeRequest<T>: Send + Sync + 'static {
     /// Makes the message.
@@ -94,6 +101,13 @@ pub trait DecodeRequest<T>: Send + Sync + 'static {
     /// # Errors
     /// What is wrong with the request; it is answered with the status of its kind, 400 as a rule.
     fn decode_request(&self, request: &Received<'_>) -> Result<T, Error>;
+
+    /// What it reads, for the OpenAPI document. Unless told, anything may be in the body.
+    #[cfg(feature = "openapi")]
+    fn describe_request(&self, schemas: &mut SchemaGenerator) -> Description {
+        let _ = schemas;
+        Description::unknown()
+    }
 }
 
 impl<T, F: Fn(&Received<'_>) -> Result<T, Error> + Send + Sync + 'static> DecodeRequest<T> for F {
@@ -110,7 +124,8 @@ impl<T, F: Fn(&Received<'_>) -> Result<T, Error> + Send + Sync + 'static> Decode
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot encode an answer of `{T}`",
     label = "this codec does not write `{T}`",
-    note = "`Json` writes what implements `serde::Serialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`"
+    note = "`Json` writes what implements `serde::Serialize`, `Protobuf` a `prost::Message`, `Raw` only `bytes::Bytes`",
+    note = "`DescribedJson` wants `schemars::JsonSchema` besides: derive it for the message"
 )]
 pub trait EncodeOutcome<T>: Send + Sync + 'static {
     /// Makes the answer. Its status and headers are kept; those that the response brings are put over them.
@@ -122,6 +137,13 @@ pub trait EncodeOutcome<T>: Send + Sync + 'static {
         request: &Received<'_>,
         outcome: Result<Response<T>, Error>,
     ) -> Result<http::Response<Bytes>, Error>;
+
+    /// What it writes when the outcome is a success, for the OpenAPI document. Unless told, anything.
+    #[cfg(feature = "openapi")]
+    fn describe_answer(&self, schemas: &mut SchemaGenerator) -> Description {
+        let _ = schemas;
+        Description::unknown()
+    }
 }
 
 impl<T, F> EncodeOutcome<T> for F

@@ -207,6 +207,26 @@
 //! that a client received: a gateway that answers with it sends the message alone. What is to be passed on is set on a
 //! `Response` of one's own.
 //!
+//! # OpenAPI
+//!
+//! With the feature `openapi`, `HttpServer::openapi` serves an OpenAPI 3.1 document of all that is bound, at
+//! `GET /openapi.json`, and `HttpServer::openapi_document` gives it out: for a file, or a check in CI. Paths, verbs and
+//! parameters come from the routes, media types from the codecs. `Json::described` knows the schemas too: each message
+//! derives `schemars::JsonSchema`, by serde's attributes, and the documentation of types and fields becomes descriptions.
+//!
+//! | part | where it comes from |
+//! |---|---|
+//! | operation | one for each verb of a route that OpenAPI knows, all eight for `ANY`; its id is `service.method`, with the verb behind it where there are several |
+//! | parameters | the fields of the message that path and query give, without `null`; lists are given more than once |
+//! | body | what is left of the message; required where the codec refuses a request without one |
+//! | errors | problem details under the server's own statuses and any other; what an error encoder makes is told by `OpenApi::error` |
+//! | schemas | of what is read and what is written, one where they are the same; integers with the bounds of their types |
+//!
+//! Whatever else a document shall say (servers, security, another success than 200) is put into it by `OpenApi::amend`. A
+//! codec of one's own describes itself by `describe_request` and `describe_answer`; closures are said to take and give
+//! anything. Two things JSON Schema cannot say: to it 1.0 is an integer, which serde does not take for one; and
+//! [`Json::lenient`] takes more than its document says.
+//!
 //! # Behaviour
 //!
 //! - **Clones** of [`Routes`], [`HttpService`], [`HttpClient`] and [`Connected`] share all they have.
@@ -266,6 +286,7 @@
 //! | `server` | [`HttpServer`] | yes |
 //! | `axum` | `HttpServer::into_axum` | |
 //! | `protobuf` | `Protobuf` | |
+//! | `openapi` | `OpenApi`, `DescribedJson`; schemars, without its derive | |
 //!
 //! # Differences from Go kit
 //!
@@ -289,6 +310,8 @@ mod exclusive;
 mod foreign;
 #[cfg(any(feature = "client", feature = "server"))]
 mod gathered;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod params;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod pieces;
@@ -303,6 +326,8 @@ mod within;
 
 #[cfg(feature = "client")]
 pub use client::{Connected, FinishedCall, HttpClient};
+#[cfg(feature = "openapi")]
+pub use codec::DescribedJson;
 #[cfg(feature = "protobuf")]
 pub use codec::Protobuf;
 pub use codec::{
@@ -310,6 +335,8 @@ pub use codec::{
     EncodeRequestStream, EncodeResponseStream, Form, Json, Outgoing, Params, Raw, Received, Reply, RequestInfo, Sse,
 };
 pub use error::{BuildError, InvalidRoute};
+#[cfg(feature = "openapi")]
+pub use openapi::{Description, OpenApi};
 pub use pieces::Pieces;
 pub use route::Route;
 #[cfg(feature = "server")]

@@ -125,6 +125,17 @@ fn parse<T: FromStr>(name: &str, texts: &[&str], want: &str) -> Result<T, FieldE
     text.parse().map_err(|_| FieldError::custom(format_args!("parameter {name:?} is {text:?}, want {want}")))
 }
 
+/// A number as JSON has them. Rust also parses `NaN` and `inf`, which no answer could bring back.
+struct Finite(f64);
+
+impl FromStr for Finite {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.parse().ok().filter(|number: &f64| number.is_finite()).map(Self).ok_or(())
+    }
+}
+
 fn in_field(name: &str) -> impl Fn(serde_json::Error) -> FieldError {
     move |error| FieldError::custom(format_args!("field {name:?}: {error}"))
 }
@@ -172,8 +183,18 @@ impl<'de> Deserializer<'de> for Field<'_> {
         deserialize_i32 visit_i32 "a whole number", deserialize_i64 visit_i64 "a whole number",
         deserialize_i128 visit_i128 "a whole number", deserialize_u8 visit_u8 "a whole number",
         deserialize_u16 visit_u16 "a whole number", deserialize_u32 visit_u32 "a whole number",
-        deserialize_u64 visit_u64 "a whole number", deserialize_u128 visit_u128 "a whole number",
-        deserialize_f32 visit_f32 "a number", deserialize_f64 visit_f64 "a number"
+        deserialize_u64 visit_u64 "a whole number", deserialize_u128 visit_u128 "a whole number"
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        json!(self, deserialize_f64(visitor), Self::Texts(name, texts) => {
+            let Finite(number) = parse(name, &texts, "a number")?;
+            visitor.visit_f64(number)
+        })
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        self.deserialize_f64(visitor)
     }
 
     as_text! {

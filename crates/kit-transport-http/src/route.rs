@@ -77,6 +77,12 @@ impl Route {
         }
     }
 
+    /// The names of query parameters that it gives.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn query_names(&self) -> impl Iterator<Item = &str> {
+        self.query.iter().flatten().map(String::as_str)
+    }
+
     /// Whether all of the message is in the body.
     pub(crate) fn is_all_in_body(&self, verb: &Method) -> bool {
         self.query.is_none() && !self.path.contains('{') && !is_bodiless(verb)

@@ -6,6 +6,8 @@ mod axum;
 mod body;
 mod handler;
 mod hooks;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod request_id;
 mod routes;
 mod stream;
@@ -76,6 +78,8 @@ pub struct HttpServer<C = Json> {
     entries: Vec<Entry>,
     prefix: String,
     renamed: Vec<(String, String)>,
+    #[cfg(feature = "openapi")]
+    openapi: Option<crate::OpenApi>,
     settings: Settings,
 }
 
@@ -119,7 +123,15 @@ impl<C> HttpServer<C> {
             hooks: Hooks::default(),
             observer: Arc::new(()),
         };
-        Self { codec: Arc::new(codec), entries: Vec::new(), prefix: String::new(), renamed: Vec::new(), settings }
+        Self {
+            codec: Arc::new(codec),
+            entries: Vec::new(),
+            prefix: String::new(),
+            renamed: Vec::new(),
+            #[cfg(feature = "openapi")]
+            openapi: None,
+            settings,
+        }
     }
 
     /// Puts this before the paths of all routes that are bound from here on: `/addsvc`. A slash at its end does not count.
@@ -297,20 +309,29 @@ impl<C> HttpServer<C> {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn routes(self) -> Result<Routes, BuildError> {
-        let Self { entries, renamed, settings, .. } = self;
-        for (method, route) in &renamed {
-            if !entries.iter().any(|entry| names(method, &entry.operation)) {
+        let chosen = self.chosen_routes()?;
+        #[cfg(feature = "openapi")]
+        let document = self.served_document(&chosen)?;
+        let routed = chosen.into_iter().zip(self.entries);
+        #[cfg(feature = "openapi")]
+        let routed = routed.chain(document);
+        Routes::new(routed, self.settings)
+    }
+
+    /// The route of each operation that is bound.
+    fn chosen_routes(&self) -> Result<Vec<Route>, BuildError> {
+        for (method, route) in &self.renamed {
+            if !self.entries.iter().any(|entry| names(method, &entry.operation)) {
                 let what = format!("route {route:?} is given for the method {method:?}, which is not bound");
                 return Err(BuildError::new(what));
             }
         }
-        let mut routed = Vec::new();
-        for entry in entries {
-            let route = Route::chosen(&renamed, &entry.operation).and_then(|route| route.prefixed(&entry.prefix));
+        let route_of = |entry: &Entry| {
+            let route = Route::chosen(&self.renamed, &entry.operation).and_then(|route| route.prefixed(&entry.prefix));
             let wrong = |error| BuildError::new(format!("{} has no valid route", entry.operation)).because(error);
-            routed.push((route.map_err(wrong)?, entry));
-        }
-        Routes::new(routed, settings)
+            route.map_err(wrong)
+        };
+        self.entries.iter().map(route_of).collect()
     }
 }
 

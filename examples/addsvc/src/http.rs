@@ -4,16 +4,22 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use kit_base::{Error, Observer};
-use kit_transport_http::{BuildError, HttpClient, HttpServer, HttpService, Reply};
+use kit_transport_http::{BuildError, HttpClient, HttpServer, HttpService, Json, OpenApi, Reply};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{Add, AddEndpoints, AddError};
 
-/// Serves addsvc over HTTP: `POST /sum`, `POST /concat`. The observer is told of panics.
+/// Serves addsvc over HTTP: `POST /sum`, `POST /concat`, and `GET /openapi.json`. The observer is told of panics.
 ///
 /// # Errors
 /// None that a user could cause: the routes are fixed.
 pub fn http_service(service: impl Add, observer: impl Observer + 'static) -> Result<HttpService, BuildError> {
-    AddEndpoints::new(service).bind(HttpServer::new().error_encoder(encode_error).observer(observer)).build()
+    let server = HttpServer::with_codec(Json::new().described()).error_encoder(encode_error).observer(observer);
+    let openapi = OpenApi::new("addsvc", env!("CARGO_PKG_VERSION"))
+        .description(env!("CARGO_PKG_DESCRIPTION"))
+        .error::<Failure>(StatusCode::BAD_REQUEST, "application/json");
+    AddEndpoints::new(service).bind(server.openapi(openapi)).build()
 }
 
 /// Calls the addsvc at this URL.
@@ -24,9 +30,16 @@ pub fn http_client(url: &str) -> Result<impl Add + use<>, BuildError> {
     Ok(AddEndpoints::connect(&HttpClient::new(url)?.error_decoder(decode_error)))
 }
 
+/// An error of the service's own.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Failure {
+    /// What Go kit's addsvc says.
+    error: String,
+}
+
 fn encode_error(error: &Error) -> Option<Response<Bytes>> {
     let own = AddError::from_text(error.message())?;
-    let body = serde_json::json!({ "error": own.to_string() }).to_string();
+    let body = serde_json::to_vec(&Failure { error: own.to_string() }).ok()?;
     let mut answer = Response::new(Bytes::from(body));
     *answer.status_mut() = StatusCode::BAD_REQUEST;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -34,6 +47,6 @@ fn encode_error(error: &Error) -> Option<Response<Bytes>> {
 }
 
 fn decode_error(reply: &Reply) -> Option<Error> {
-    let body: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;
-    AddError::from_text(body.get("error")?.as_str()?).map(Error::from)
+    let Failure { error } = serde_json::from_slice(&reply.body).ok()?;
+    AddError::from_text(&error).map(Error::from)
 }

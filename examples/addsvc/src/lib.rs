@@ -3,6 +3,7 @@
 mod http;
 
 use kit_endpoint::{Context, Error, service};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use http::{http_client, http_service};
@@ -19,35 +20,40 @@ pub trait Add {
     async fn concat(&self, cx: &Context, req: ConcatRequest) -> Result<ConcatReply, AddError>;
 }
 
-/// Two numbers.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+/// Two numbers, not both zero, whose sum is within 32 bits.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("not" = { "properties": { "a": { "const": 0 }, "b": { "const": 0 } } }))]
 pub struct SumRequest {
-    /// The first.
+    /// The first, of 32 bits.
+    #[schemars(range(min = i32::MIN, max = i32::MAX))]
     pub a: i64,
-    /// The second.
+    /// The second, of 32 bits.
+    #[schemars(range(min = i32::MIN, max = i32::MAX))]
     pub b: i64,
 }
 
 /// A sum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SumReply {
     /// It.
     pub v: i64,
 }
 
-/// Two texts.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Two texts, of ten bytes at most between them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConcatRequest {
     /// The first.
+    #[schemars(length(max = MAX_SIZE))]
     pub a: String,
     /// The second.
+    #[schemars(length(max = MAX_SIZE))]
     pub b: String,
 }
 
 /// A text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConcatReply {
     /// It.
     pub v: String,

@@ -4,10 +4,12 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use clap::Parser;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use kit_endpoint::{Context, Error, Kind, service};
 use kit_serve::Server;
-use kit_transport_http::{BuildError, HttpServer, HttpService, Json};
+use kit_transport_http::{BuildError, HttpServer, HttpService, Json, OpenApi};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Two operations on strings.
@@ -24,20 +26,20 @@ trait StringService {
     async fn count(&self, cx: &Context, req: StringRequest) -> Result<CountReply, Error>;
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct StringRequest {
     s: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct UppercaseReply {
     v: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     err: Option<&'static str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CountReply {
     v: usize,
 }
@@ -58,10 +60,13 @@ impl StringService for Strings {
 /// The service over HTTP; as strict as one should be, or as lenient as the original.
 fn http_service(go_compat: bool) -> Result<HttpService, BuildError> {
     let endpoints = StringServiceEndpoints::new(Strings);
+    let openapi = OpenApi::new("stringsvc1", env!("CARGO_PKG_VERSION"));
     if !go_compat {
-        return endpoints.bind(HttpServer::with_codec(Json::new().body_only())).build();
+        return endpoints.bind(HttpServer::with_codec(Json::new().body_only().described()).openapi(openapi)).build();
     }
-    let server = HttpServer::with_codec(Json::lenient().body_only())
+    let openapi = openapi.without_problem_details().error::<String>(StatusCode::INTERNAL_SERVER_ERROR, "text/plain");
+    let server = HttpServer::with_codec(Json::lenient().body_only().described())
+        .openapi(openapi)
         .route("uppercase", "ANY /uppercase")
         .route("count", "ANY /count")
         .error_encoder(go_error);
@@ -75,6 +80,7 @@ fn go_error(error: &Error) -> Option<Response<Bytes>> {
         Kind::NotFound => StatusCode::NOT_FOUND,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     Some(answer)
 }
 

@@ -45,7 +45,7 @@ fn report(root: &Path, chosen: &[&Server]) -> Result {
     let mut missing = Vec::new();
     for server in chosen {
         let here = is_here(server, root);
-        println!("{:<8} {:<10} {}", if here { "present" } else { "MISSING" }, server.name, server.purpose);
+        println!("{:<8} {:<22} {}", if here { "present" } else { "MISSING" }, server.name, server.purpose);
         if !here {
             missing.push(server.name);
         }

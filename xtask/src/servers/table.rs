@@ -72,9 +72,30 @@ pub(super) const SERVERS: &[Server] = &[
     Server {
         name: "httpx",
         purpose: "an HTTP/2 client in Python",
-        ci: false,
+        ci: true,
         probe: Probe::Imports("httpx, h2"),
         source: Source::Pip("httpx[http2]"),
+    },
+    Server {
+        name: "openapi-spec-validator",
+        purpose: "checks OpenAPI documents",
+        ci: true,
+        probe: Probe::Imports("openapi_spec_validator"),
+        source: Source::Pip("openapi-spec-validator==0.9.0"),
+    },
+    Server {
+        name: "schemathesis",
+        purpose: "fuzzes services by their OpenAPI documents",
+        ci: true,
+        probe: Probe::Imports("schemathesis"),
+        source: Source::Pip("schemathesis==4.32.5"),
+    },
+    Server {
+        name: "nginx",
+        purpose: "a proxy in front of services",
+        ci: true,
+        probe: Probe::Program("nginx"),
+        source: Source::Debian(&["nginx-light"]),
     },
     Server {
         name: "wrk",

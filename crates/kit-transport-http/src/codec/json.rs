@@ -1,5 +1,7 @@
 //! JSON by serde, the default.
 
+#[cfg(feature = "openapi")]
+mod described;
 mod lenient;
 mod stream;
 mod strict;
@@ -20,6 +22,8 @@ use crate::Route;
 use crate::params;
 use crate::route::is_bodiless;
 
+#[cfg(feature = "openapi")]
+pub use described::DescribedJson;
 pub(crate) use lenient::{Lenient, fold};
 use strict::Strict;
 
@@ -69,6 +73,48 @@ impl Json {
         self
     }
 
+    /// The same, which also tells the OpenAPI document what the messages are: each needs [`schemars::JsonSchema`], which
+    /// is derived. The compiler names a message that lacks it:
+    ///
+    /// ```compile_fail,E0277
+    /// # use kit_base::{Endpoint, Error, Operation, Request, Response};
+    /// # use kit_transport_http::{HttpServer, Json};
+    /// #[derive(serde::Deserialize)] // and schemars::JsonSchema
+    /// struct Ask {
+    ///     name: String,
+    /// }
+    /// # struct Length;
+    /// # impl Endpoint<Request<Ask>> for Length {
+    /// #     type Response = Response<usize>;
+    /// #     type Error = Error;
+    /// #     async fn call(&self, request: Request<Ask>) -> Result<Response<usize>, Error> {
+    /// #         Ok(Response::new(request.into_message().name.len()))
+    /// #     }
+    /// # }
+    ///
+    /// // the trait bound `Ask: JsonSchema` is not satisfied
+    /// HttpServer::with_codec(Json::new().described()).endpoint(Operation::new("demo", "length"), Length);
+    /// ```
+    #[cfg(feature = "openapi")]
+    #[must_use]
+    pub const fn described(self) -> DescribedJson {
+        DescribedJson(self)
+    }
+
+    /// What is known of a request without a schema of its message.
+    #[cfg(feature = "openapi")]
+    fn describe<T: DeserializeOwned>(self) -> crate::Description {
+        let mut description = crate::Description::of("application/json");
+        // As an empty body is read, in either mode.
+        if serde_json::from_str::<T>("null").is_ok() {
+            description = description.optional();
+        }
+        match self.body_only {
+            true => description,
+            false => description.fields(),
+        }
+    }
+
     fn message<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, serde_json::Error> {
         if self.lenient {
             return T::deserialize(Lenient(first_value(body)?));
@@ -113,6 +159,11 @@ impl<T: DeserializeOwned> DecodeRequest<T> for Json {
         }
         self.message(body).map_err(malformed)
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe_request(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        self.describe::<T>()
+    }
 }
 
 impl<T: Serialize> EncodeOutcome<T> for Json {
@@ -126,6 +177,11 @@ impl<T: Serialize> EncodeOutcome<T> for Json {
         let mut answer = http::Response::new(Bytes::from(body));
         answer.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
         Ok(answer)
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe_answer(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        crate::Description::of("application/json")
     }
 }
 

@@ -14,6 +14,11 @@ impl<T, A: DecodeRequest<T>, B: Send + Sync + 'static> DecodeRequest<T> for (A, 
     fn decode_request(&self, request: &Received<'_>) -> Result<T, Error> {
         self.0.decode_request(request)
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe_request(&self, schemas: &mut schemars::SchemaGenerator) -> crate::Description {
+        self.0.describe_request(schemas)
+    }
 }
 
 impl<T, A: Send + Sync + 'static, B: EncodeOutcome<T>> EncodeOutcome<T> for (A, B) {
@@ -23,6 +28,11 @@ impl<T, A: Send + Sync + 'static, B: EncodeOutcome<T>> EncodeOutcome<T> for (A, 
         outcome: Result<Response<T>, Error>,
     ) -> Result<http::Response<Bytes>, Error> {
         self.1.encode_outcome(request, outcome)
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe_answer(&self, schemas: &mut schemars::SchemaGenerator) -> crate::Description {
+        self.1.describe_answer(schemas)
     }
 }
 

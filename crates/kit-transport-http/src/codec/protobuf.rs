@@ -28,6 +28,11 @@ impl<T: Message + Default> DecodeRequest<T> for Protobuf {
         })?;
         T::decode(request.body.clone()).map_err(malformed)
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe_request(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        crate::Description::of("application/x-protobuf").or("application/protobuf").optional()
+    }
 }
 
 impl<T: Message> EncodeOutcome<T> for Protobuf {
@@ -39,6 +44,11 @@ impl<T: Message> EncodeOutcome<T> for Protobuf {
         let mut answer = http::Response::new(Bytes::from(outcome?.message().encode_to_vec()));
         answer.headers_mut().insert(CONTENT_TYPE, X_PROTOBUF);
         Ok(answer)
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe_answer(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        crate::Description::of("application/x-protobuf")
     }
 }
 

@@ -27,6 +27,11 @@ impl DecodeRequest<Bytes> for Raw {
     fn decode_request(&self, request: &Received<'_>) -> Result<Bytes, Error> {
         Ok(request.body.clone())
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe_request(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        crate::Description::of("application/octet-stream").or("*/*").optional()
+    }
 }
 
 impl EncodeOutcome<Bytes> for Raw {
@@ -38,6 +43,11 @@ impl EncodeOutcome<Bytes> for Raw {
         let mut answer = http::Response::new(outcome?.into_message());
         answer.headers_mut().insert(CONTENT_TYPE, OCTETS);
         Ok(answer)
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe_answer(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        crate::Description::of("application/octet-stream")
     }
 }
 

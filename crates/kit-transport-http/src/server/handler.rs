@@ -29,6 +29,12 @@ pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse<
 /// Whatever answers the calls of one route: with its body whole, or as it comes.
 pub(super) trait Handler<B = Bytes>: Send + Sync {
     fn handle<'a>(&'a self, call: Call<'a, B>) -> Answering<'a>;
+
+    /// What it takes and what it gives, for the OpenAPI document.
+    #[cfg(feature = "openapi")]
+    fn describe(&self, _: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description) {
+        (crate::Description::unknown(), crate::Description::unknown())
+    }
 }
 
 /// A handler, by how it takes the body.
@@ -36,6 +42,16 @@ pub(super) trait Handler<B = Bytes>: Send + Sync {
 pub(super) enum Takes {
     Whole(Arc<dyn Handler>),
     Stream(Arc<dyn Handler<Pieces>>),
+}
+
+#[cfg(feature = "openapi")]
+impl Takes {
+    pub(super) fn describe(&self, schemas: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description) {
+        match self {
+            Self::Whole(handler) => handler.describe(schemas),
+            Self::Stream(handler) => handler.describe(schemas),
+        }
+    }
 }
 
 /// An endpoint of the unary shape, with its decoder and encoder.
@@ -79,6 +95,11 @@ where
 {
     fn handle<'a>(&'a self, call: Call<'a>) -> Answering<'a> {
         Box::pin(catch_panic(move || self.run(call)))
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe(&self, schemas: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description) {
+        (self.decode.describe_request(&mut schemas.read), self.encode.describe_answer(&mut schemas.written))
     }
 }
 

@@ -54,7 +54,10 @@ struct Shared {
 }
 
 impl Routes {
-    pub(super) fn new(routed: Vec<(Route, Entry)>, settings: Settings) -> Result<Self, BuildError> {
+    pub(super) fn new(
+        routed: impl IntoIterator<Item = (Route, Entry)>,
+        settings: Settings,
+    ) -> Result<Self, BuildError> {
         let mut paths: Vec<Vec<Bound>> = Vec::new();
         let mut index = HashMap::new();
         let mut router = matchit::Router::new();

@@ -19,6 +19,8 @@ mod deadlines;
 mod hooks;
 mod hosts;
 mod lenient;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod outcomes;
 mod panics;
 mod params;

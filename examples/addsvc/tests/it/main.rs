@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod openapi;
 mod panics;
 mod program;
 mod service;
 mod size;
+mod wild;
 
 use std::net::SocketAddr;
 use std::process::Command;
