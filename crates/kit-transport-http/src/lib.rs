@@ -182,11 +182,13 @@ mod foreign;
 #[cfg(any(feature = "client", feature = "server"))]
 mod gathered;
 mod params;
+#[cfg(feature = "proxy")]
+mod proxy;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod route;
 #[cfg(feature = "server")]
 mod server;
-#[cfg(any(feature = "client", feature = "server"))]
+#[cfg(any(feature = "client", feature = "proxy", feature = "server"))]
 mod within;
 
 #[cfg(feature = "client")]
@@ -198,6 +200,10 @@ pub use codec::{
     RequestInfo,
 };
 pub use error::{BuildError, InvalidRoute};
+#[cfg(all(feature = "client", feature = "proxy"))]
+pub use proxy::ReqwestBackend;
+#[cfg(feature = "proxy")]
+pub use proxy::{Backend, BackendError, FinishedProxy, ProxyBody, ReverseProxy};
 pub use route::Route;
 #[cfg(feature = "server")]
 pub use server::{Body, FinishedRequest, HttpServer, HttpService, Routes};

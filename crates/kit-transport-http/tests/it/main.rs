@@ -23,5 +23,15 @@ mod panics;
 mod params;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+#[cfg(feature = "proxy")]
+mod proxy;
+#[cfg(feature = "proxy")]
+mod proxy_failures;
+#[cfg(feature = "proxy")]
+mod proxy_headers;
+#[cfg(feature = "proxy")]
+mod proxy_streams;
+#[cfg(feature = "proxy")]
+mod proxy_support;
 mod routes;
 mod support;
