@@ -184,6 +184,7 @@ mod gathered;
 mod params;
 #[cfg(feature = "proxy")]
 mod proxy;
+mod replay;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod route;
 #[cfg(feature = "server")]
@@ -204,6 +205,7 @@ pub use error::{BuildError, InvalidRoute};
 pub use proxy::ReqwestBackend;
 #[cfg(feature = "proxy")]
 pub use proxy::{Backend, BackendError, FinishedProxy, ProxyBody, ReverseProxy};
+pub use replay::{Replay, ReplayError};
 pub use route::Route;
 #[cfg(feature = "server")]
 pub use server::{Body, FinishedRequest, HttpServer, HttpService, Routes};

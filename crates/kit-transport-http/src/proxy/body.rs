@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
 
 use super::failure::BoxError;
+use super::upload::UploadBody;
 
 /// A body on its way through a proxy, to the backend or to the client: frame by frame, trailers included, as fast as it
 /// is read and no faster.
@@ -36,8 +36,7 @@ impl ProxyBody {
         if body.is_end_stream() {
             return Self::default();
         }
-        let frames = body.map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())));
-        Self::streamed(frames.map_err(Into::into))
+        Self::streamed(UploadBody::new(body, None))
     }
 
     pub(super) fn streamed(body: impl HttpBody<Data = Bytes, Error = BoxError> + Send + 'static) -> Self {

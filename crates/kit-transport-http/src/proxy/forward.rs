@@ -120,7 +120,7 @@ impl<E> ReverseProxy<E> {
             false => {
                 let upload = Upload::new(started);
                 head.extensions.insert(upload.clone());
-                (Some(upload.clone()), ProxyBody::streamed(UploadBody::new(body, upload)))
+                (Some(upload.clone()), ProxyBody::streamed(UploadBody::new(body, Some(upload))))
             }
         };
         let call = self.endpoint.call(Request::from_parts(head, body));

@@ -1,10 +1,9 @@
 //! The body of a request on its way to the backend, and what is known of it meanwhile.
 
-use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
@@ -49,24 +48,31 @@ impl Upload {
         self.0.broken.get().copied()
     }
 
-    fn note_move(&self) {
+    fn note<T>(&self, polled: &Poll<Option<Result<T, BoxError>>>) {
+        self.0.waiting.store(polled.is_pending(), Ordering::Relaxed);
+        if let Poll::Ready(Some(Err(error))) = polled {
+            let _ = self.0.broken.set(reason_of_broken(&**error));
+        }
+        if polled.is_pending() {
+            return;
+        }
         let elapsed = now().saturating_duration_since(self.0.started).as_millis();
         self.0.moved.store(elapsed.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
 pin_project! {
-    /// The body itself: its frames pass unchanged, when they are asked for.
+    /// The body itself, whatever its types: its frames pass unchanged, when they are asked for.
     #[derive(Debug)]
     pub(super) struct UploadBody<B> {
         #[pin]
         body: B,
-        upload: Upload,
+        upload: Option<Upload>,
     }
 }
 
 impl<B> UploadBody<B> {
-    pub(super) fn new(body: B, upload: Upload) -> Self {
+    pub(super) fn new(body: B, upload: Option<Upload>) -> Self {
         Self { body, upload }
     }
 }
@@ -77,18 +83,11 @@ impl<B: HttpBody<Error: Into<BoxError>>> HttpBody for UploadBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
-        let polled = this.body.poll_frame(cx);
-        this.upload.0.waiting.store(polled.is_pending(), Ordering::Relaxed);
-        let frame = ready!(polled);
-        this.upload.note_move();
-        Poll::Ready(frame.map(|frame| match frame {
-            Ok(frame) => Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))),
-            Err(error) => {
-                let error: BoxError = error.into();
-                let _ = this.upload.0.broken.set(reason_of_broken(&*error as &(dyn StdError + 'static)));
-                Err(error)
-            }
-        }))
+        let polled = this.body.poll_frame(cx).map_err(Into::into);
+        if let Some(upload) = this.upload {
+            upload.note(&polled);
+        }
+        polled.map_ok(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -33,5 +33,8 @@ mod proxy_headers;
 mod proxy_streams;
 #[cfg(feature = "proxy")]
 mod proxy_support;
+mod replay;
+#[cfg(feature = "proxy")]
+mod replay_retries;
 mod routes;
 mod support;
