@@ -128,7 +128,16 @@ impl Remote {
         C: DecodeResponse<Res>,
     {
         let settings = &self.settings;
-        let head = within(settings.head_timeout, self.client.execute(request)).await;
+        // The place is given back when the answer has been read.
+        let (_place, head_timeout) = match &settings.limit {
+            None => (None, settings.head_timeout),
+            Some(limit) => {
+                let (place, left) = limit.enter(context.deadline(), settings.head_timeout).await?;
+                (Some(place), left)
+            }
+        };
+        let head = self.clients.get().execute(request);
+        let head = within(head_timeout, head).await;
         let head = head.ok_or_else(|| late("no answer", settings.head_timeout))?;
         let response = head.map_err(|error| reply::unsent(error, &self.base))?;
         let status = response.status();

@@ -8,6 +8,8 @@ mod axum_host;
 mod bad_input;
 mod binding;
 mod client;
+#[cfg(feature = "proxy")]
+mod client_connections;
 mod client_errors;
 mod client_hooks;
 mod client_limits;

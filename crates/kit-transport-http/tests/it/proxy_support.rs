@@ -18,13 +18,14 @@ use hyper_util::server::conn::auto::Builder;
 use kit_base::{Endpoint, Peer};
 use kit_transport_http::{ProxyBody, ReverseProxy};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// A server on a free port; dropped, it ends with its connections.
 pub(crate) struct Up {
     pub(crate) addr: SocketAddr,
     connections: Arc<AtomicUsize>,
+    open: watch::Sender<usize>,
     task: JoinHandle<()>,
 }
 
@@ -36,6 +37,13 @@ impl Up {
     /// How many connections were opened.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many connections are open.
+    pub(crate) async fn until_open(&self, count: usize) {
+        let mut open = self.open.subscribe();
+        let reached = open.wait_for(|open| *open == count);
+        tokio::time::timeout(crate::support::HANGS, reached).await.expect("connections open and close").unwrap();
     }
 }
 
@@ -56,6 +64,8 @@ where
     let addr = listener.local_addr().unwrap();
     let connections = Arc::new(AtomicUsize::new(0));
     let opened = Arc::clone(&connections);
+    let open = watch::Sender::new(0);
+    let opening = open.clone();
     let task = tokio::spawn(async move {
         let mut tasks = JoinSet::new();
         loop {
@@ -67,12 +77,15 @@ where
                 let answer = answer(request);
                 async move { Ok::<_, Infallible>(answer.await) }
             });
+            let open = opening.clone();
             tasks.spawn(async move {
+                open.send_modify(|open| *open += 1);
                 let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                open.send_modify(|open| *open -= 1);
             });
         }
     });
-    Up { addr, connections, task }
+    Up { addr, connections, open, task }
 }
 
 /// Serves a proxy.
