@@ -52,6 +52,46 @@ use target::Base;
 /// - **Deadline.** The earlier of `grpc-timeout` and a [`Deadline`](kit_base::Deadline) in the extensions is sent on as what
 ///   is left, and kept: 504 before the head; after it the body ends in an error, for gRPC with a status.
 ///
+/// ```
+/// use http_body_util::BodyExt;
+/// use kit_base::{Endpoint, Error, Operation, Request, Response};
+/// use kit_transport_http::{HttpServer, Raw, ReverseProxy};
+///
+/// struct Echo;
+///
+/// impl Endpoint<Request<bytes::Bytes>> for Echo {
+///     type Response = Response<bytes::Bytes>;
+///     type Error = Error;
+///
+///     async fn call(&self, request: Request<bytes::Bytes>) -> Result<Response<bytes::Bytes>, Error> {
+///         let client = request.context().inbound().get("x-client").cloned();
+///         assert_eq!(client, Some("example".parse().unwrap()));
+///         Ok(Response::new(request.into_message()))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// // A backend: any HTTP service.
+/// let backend = HttpServer::new().handle(Operation::new("demo", "echo"), Echo, Raw, Raw).build()?;
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let url = format!("http://{}", listener.local_addr()?);
+/// tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback_service(backend)).await });
+///
+/// let proxy = ReverseProxy::new(url)?
+///     .before(|_, head| {
+///         head.headers.insert("x-client", http::HeaderValue::from_static("example"));
+///     })
+///     .finalizer(|finished| assert_eq!((finished.bytes, finished.left), (5, false)));
+///
+/// // In process, as in a test; `proxy.build()` is the service for a port.
+/// let Ok(answer) = proxy.call(http::Request::post("/echo").body("hello".to_owned())?).await;
+/// assert_eq!(answer.status(), 200);
+/// assert_eq!(answer.into_body().collect().await?.to_bytes(), "hello");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// It never fails; these are its own answers, as problem details, or as a `grpc-status` to `application/grpc`:
 ///

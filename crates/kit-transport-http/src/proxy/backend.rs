@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kit_base::{Endpoint, Error, FromService, ServiceError};
 
@@ -17,7 +17,7 @@ use super::upload::Upload;
 /// The client that [`ReverseProxy::new`](crate::ReverseProxy::new) calls the backend by: hyper-util's, over plain TCP. It
 /// sends what it is given, byte for byte, and adds nothing; it follows no redirects and reads no environment.
 ///
-/// Connecting takes at most 5 s. Connections are kept for 30 s after their last use: less than the 60 to 75 s of common
+/// Connecting takes at most 5 s. Up to 100 connections are kept for 30 s after their last use: less than the 60 to 75 s of common
 /// load balancers and servers, since the side that sends should give up first. The client knows at once when a server has
 /// closed one; a request that meets the closing fails under the reason `BAD_GATEWAY`.
 ///
@@ -34,26 +34,27 @@ impl Backend {
     /// A client that speaks HTTP/1.1.
     #[must_use]
     pub fn new() -> Self {
-        Self::speaking(false)
+        Self::over(&Self::builder())
     }
 
     /// A client that speaks HTTP/2 without asking, as gRPC servers do: one connection for all.
     #[cfg(feature = "http2")]
     #[must_use]
     pub fn http2() -> Self {
-        Self::speaking(true)
+        Self::over(Self::builder().http2_only(true))
     }
 
-    fn speaking(http2: bool) -> Self {
+    fn builder() -> Builder {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(30)).pool_max_idle_per_host(100);
+        builder
+    }
+
+    fn over(builder: &Builder) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(5)));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .http2_only(http2)
-            .build(connector);
-        Self { client: FromService::new(client) }
+        Self { client: FromService::new(builder.build(connector)) }
     }
 }
 

@@ -211,8 +211,8 @@ async fn under_load(make: fn() -> reqwest::Result<reqwest::Client>) -> usize {
 async fn no_connection_gets_older_than_it_may_over_both_versions() {
     for make in [plain, http2] {
         let connections = under_load(make).await;
-        // A connection lives for 270 to 300 ms.
-        assert!((5..=6).contains(&connections), "{connections} connections");
+        // A connection lives for 270 to 300 ms, or longer only where nobody calls.
+        assert!((3..=6).contains(&connections), "{connections} connections");
     }
 }
 
