@@ -1,6 +1,7 @@
 //! The client: typed endpoints over reqwest.
 
 mod call;
+mod connections;
 mod hooks;
 mod reply;
 mod stream;
@@ -9,6 +10,7 @@ mod upload;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use reqwest::Url;
 pub use hooks::FinishedCall;
 
 use crate::{BuildError, DecodeResponse, EncodeRequest, InvalidRoute, Json, Reply, Route};
+use connections::{Clients, Limit};
 use hooks::Hooks;
 
 /// Calls a service over HTTP: makes typed endpoints, one by one or for a whole service by its `connect`.
@@ -33,7 +36,7 @@ use hooks::Hooks;
 /// Clones share connections.
 pub struct HttpClient<C = Json> {
     base: Url,
-    client: reqwest::Client,
+    clients: Clients,
     codec: Arc<C>,
     settings: Settings,
 }
@@ -47,21 +50,19 @@ struct Settings {
     response_limit: usize,
     head_timeout: Duration,
     body_timeout: Duration,
+    limit: Option<Arc<Limit>>,
     hooks: Hooks,
 }
 
 impl HttpClient {
     /// A client of the service at this URL, which may have a path to stand before all routes. It speaks JSON.
     ///
+    /// Its [pool](Self::pool) keeps up to 100 connections at rest, for 30 s each.
+    ///
     /// # Errors
     /// The URL is no `http` or `https` one, or has a user or a query; or reqwest cannot set up a client.
     pub fn new(base: impl AsRef<str>) -> Result<Self, BuildError> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            .build()
-            .map_err(|error| BuildError::new("the HTTP client cannot be set up").because(error))?;
-        Self::with_client(base, client)
+        Self::over(base, Clients::own(100, Duration::from_secs(30))?)
     }
 
     /// The same over a client of your own: its TLS, proxy, pool and connect time-out are used. Turn its redirects off.
@@ -69,6 +70,41 @@ impl HttpClient {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_client(base: impl AsRef<str>, client: reqwest::Client) -> Result<Self, BuildError> {
+        Self::over(base, Clients::Given(client))
+    }
+
+    /// The same over clients that are made anew, so that no connection that is used is older than `max_age`: one that lives
+    /// long pins its calls to the instances that were there when it began, over HTTP/2 all of them to one.
+    ///
+    /// The first call after `max_age`, less up to a tenth of it at random, has the closure make the next client, while others
+    /// go on with the present one. The old one's connections end with the calls on them, those at rest at once. There
+    /// is no task: without calls, connections at rest end by the idle time-out of their client. If the closure fails, the
+    /// present client stays, and after a second at most, or a tenth of the age, the next call tries again.
+    ///
+    /// The closure gives TLS, proxy, pool and connect time-out; it should turn redirects off. It runs within a call and should not
+    /// take long: read certificates before.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kit_transport_http::HttpClient;
+    ///
+    /// let make = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    /// let client = HttpClient::aged("http://addsvc:8081", make, Duration::from_secs(300))?;
+    /// # let _ = client;
+    /// # Ok::<(), kit_transport_http::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); or the closure fails, or the age is zero.
+    pub fn aged(
+        base: impl AsRef<str>,
+        make: impl Fn() -> reqwest::Result<reqwest::Client> + Send + Sync + 'static,
+        max_age: Duration,
+    ) -> Result<Self, BuildError> {
+        Self::over(base, Clients::aged(Box::new(make), max_age)?)
+    }
+
+    fn over(base: impl AsRef<str>, clients: Clients) -> Result<Self, BuildError> {
         let text = base.as_ref();
         let wrong =
             |why: &str| BuildError::new(format!("{:?} is not the base URL of a service: {why}", without_user(text)));
@@ -92,9 +128,10 @@ impl HttpClient {
             response_limit: 16 * 1024 * 1024,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            limit: None,
             hooks: Hooks::default(),
         };
-        Ok(Self { base, client, codec: Arc::new(Json::new()), settings })
+        Ok(Self { base, clients, codec: Arc::new(Json::new()), settings })
     }
 }
 
@@ -102,8 +139,8 @@ impl<C> HttpClient<C> {
     /// Speaks by another codec.
     #[must_use]
     pub fn codec<D>(self, codec: D) -> HttpClient<D> {
-        let Self { base, client, settings, .. } = self;
-        HttpClient { base, client, codec: Arc::new(codec), settings }
+        let Self { base, clients, settings, .. } = self;
+        HttpClient { base, clients, codec: Arc::new(codec), settings }
     }
 
     /// Gives the method of this name another route than its own: `("sum", "POST /v1/sum")`. The first verb is used. Where
@@ -139,6 +176,33 @@ impl<C> HttpClient<C> {
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.settings.body_timeout = timeout;
+        self
+    }
+
+    /// Keeps at most so many connections to a host at rest, each for so long; 100 and 30 s by default, of the client that
+    /// [`new`](Self::new) makes.
+    ///
+    /// The time is less than the 60 to 75 s after which common load balancers and servers close, since the side that sends
+    /// should give up first. Where a server closes earlier, that is seen at once; only a call that meets the closing fails.
+    ///
+    /// # Errors
+    /// The client was given: it has its own pool. Or reqwest cannot set up a client.
+    pub fn pool(mut self, max_idle_per_host: usize, idle_timeout: Duration) -> Result<Self, BuildError> {
+        if !matches!(self.clients, Clients::Own(_)) {
+            return Err(BuildError::new("a client that was given has its own pool: set it there"));
+        }
+        self.clients = Clients::own(max_idle_per_host, idle_timeout)?;
+        Ok(self)
+    }
+
+    /// Makes at most so many calls at once, of all endpoints together; over HTTP/1.1 that is as many connections. Up to
+    /// `queue` more wait in their order, until their deadline or the [`head_timeout`](Self::head_timeout), and fail as
+    /// `DeadlineExceeded` then; those beyond are refused as `ResourceExhausted`. No limit by default.
+    ///
+    /// A call has its place until its answer is read, or dropped. Clients and endpoints that were made before are not counted.
+    #[must_use]
+    pub fn connections(mut self, calls: NonZeroUsize, queue: usize) -> Self {
+        self.settings.limit = Some(Arc::new(Limit::new(calls, queue)));
         self
     }
 
@@ -196,7 +260,7 @@ impl<C> HttpClient<C> {
     fn connected<D, Req, Res>(&self, operation: Operation, codec: Arc<D>) -> Connected<D, Req, Res> {
         let remote = Remote {
             base: self.base.clone(),
-            client: self.client.clone(),
+            clients: self.clients.clone(),
             route: Route::chosen(&self.settings.renamed, &operation),
             settings: self.settings.clone(),
             operation,
@@ -207,9 +271,9 @@ impl<C> HttpClient<C> {
 
 impl<C> Clone for HttpClient<C> {
     fn clone(&self) -> Self {
-        let Self { base, client, codec, settings } = self;
-        let (base, client, settings) = (base.clone(), client.clone(), settings.clone());
-        Self { base, client, codec: Arc::clone(codec), settings }
+        let Self { base, clients, codec, settings } = self;
+        let (base, clients, settings) = (base.clone(), clients.clone(), settings.clone());
+        Self { base, clients, codec: Arc::clone(codec), settings }
     }
 }
 
@@ -231,7 +295,7 @@ fn without_user(url: &str) -> Cow<'_, str> {
 /// One operation of a remote service.
 struct Remote {
     base: Url,
-    client: reqwest::Client,
+    clients: Clients,
     settings: Settings,
     /// A route that is none is told at each call: `connect` of a whole service has no way to fail.
     route: Result<Route, InvalidRoute>,

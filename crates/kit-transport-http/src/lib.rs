@@ -1,4 +1,4 @@
-//! HTTP for kit endpoints: a server as a plain service or an axum router, and a typed client over reqwest.
+//! HTTP for kit endpoints: a server as a plain service or an axum router, a typed client over reqwest, a reverse proxy.
 //!
 //! For services whose methods are called with JSON, protobuf or bytes of their own over HTTP, and for calling such. With
 //! kit-endpoint's `#[service]` a whole service is bound to [`HttpServer`] or connected by [`HttpClient`] in one line. Both
@@ -110,6 +110,9 @@
 //! | [`response_limit`](HttpClient::response_limit) | 16 MiB | bytes of an answer's body; of a stream, of one item |
 //! | connect | 5 s | of the client that [`new`](HttpClient::new) makes |
 //! | redirects | not followed | of the same client |
+//! | [`pool`](HttpClient::pool) | 100, 30 s | connections to a host at rest, and how long each; of the same client |
+//! | [`connections`](HttpClient::connections) | no limit | calls at once, and how many wait for their turn |
+//! | [`aged`](HttpClient::aged) | no limit | the age of a connection, after which another one is made |
 //! | TLS | none | turn on a TLS feature of reqwest, or bring a client by [`with_client`](HttpClient::with_client) |
 //!
 //! # Streams
@@ -198,6 +201,30 @@
 //! - **Parameters** of a route are no part of a request that streams: the endpoint finds [`Params`] in the extensions of
 //!   its context. A client does not fill them there.
 //!
+//! # The reverse proxy
+//!
+//! `ReverseProxy` (feature `proxy`) passes requests of any kind on to a backend, and its answers back: streamed both ways,
+//! with trailers, so gRPC too (feature `http2`). It is an endpoint on `http` types over another one, the client of the backend,
+//! so that kit's layers go between. [`Replay`] is the body that a retry there needs: what was sent of it is kept, up to a cap.
+//!
+//! | step | what runs | on failure |
+//! |---|---|---|
+//! | 1 | the target is joined with the base's; headers of the connection are removed; `X-Forwarded-*` is written | 501, 414 |
+//! | 2 | `before` hooks, in order; they may change the context and what is sent | |
+//! | 3 | the deadline is sent on as what is left | 504 if it has passed |
+//! | 4 | the endpoint: layers, and the client of the backend | 502, 504, 408, 400; that of a layer's refusal |
+//! | 5 | `after` hooks, in order, on the head of the backend's answer | |
+//! | 6 | the body of the answer, until the deadline | it breaks off |
+//! | 7 | `finalizer`s, in order, exactly once, also when the client left | |
+//!
+//! | setting | default | unit and meaning |
+//! |---|---|---|
+//! | `head_timeout` | 30 s | without a move, before the head of the answer |
+//! | `backend_host` | the client's | whose `Host` is sent |
+//! | `forwarded`, `via` | not sent | `Forwarded` and `Via` beside `X-Forwarded-*` |
+//! | `replace_forwarded` | appended | drops what arrives of these, at the edge |
+//! | `https` | by the request | clients speak TLS |
+//!
 //! # Codecs
 //!
 //! [`Json`] by default, [`Protobuf`] with its feature, [`Raw`] for bytes, a closure, or a pair of any two: the first for
@@ -229,7 +256,7 @@
 //!
 //! # Behaviour
 //!
-//! - **Clones** of [`Routes`], [`HttpService`], [`HttpClient`] and [`Connected`] share all they have.
+//! - **Clones** of [`Routes`], [`HttpService`], [`HttpClient`], [`Connected`] and proxies share all they have.
 //! - **Cancellation.** A caller that leaves, or a deadline that passes, drops the future of the endpoint, or the stream
 //!   that it answered with, and with it the permits that ride there. Dropping the future of a call or the stream of its
 //!   answer closes its connection (over HTTP/2, resets its stream) and ends the stream of its request.
@@ -259,7 +286,8 @@
 //! | no connection | `Unavailable` | `NotSent` |
 //! | the connection broke, or what came is no HTTP | `Unavailable` | `Remote` |
 //! | the deadline or a limit of time passed | `DeadlineExceeded` | `Remote` |
-//! | the deadline had passed before the call | `DeadlineExceeded` | `NotSent` |
+//! | the deadline had passed before the call, or while it waited for its turn | `DeadlineExceeded` | `NotSent` |
+//! | too many calls wait for their turn | `ResourceExhausted` | `LocalRefusal` |
 //! | a field lacks that the path needs, or has no place in the route | `InvalidArgument` | `NotSent` |
 //! | the message cannot be encoded, the route is none, TLS is missing | `Internal` | `NotSent` |
 //! | the answer or an item of it cannot be decoded, or is too long | `Internal` | `Remote` |
@@ -268,7 +296,8 @@
 //! Of what a peer says, texts are cut at 2 KiB, longer reasons left out, and retry-after is ten years at most.
 //!
 //! On the server, errors of its own have these reasons: `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `MALFORMED_REQUEST`,
-//! `UNSUPPORTED_MEDIA_TYPE`, `UNSUPPORTED_CODING`, `BODY_TOO_LARGE`, `BODY_TIMEOUT`, `PANIC`.
+//! `UNSUPPORTED_MEDIA_TYPE`, `UNSUPPORTED_CODING`, `BODY_TOO_LARGE`, `BODY_TIMEOUT`, `PANIC`. Those of the proxy stand with
+//! it. A client that has too many calls waiting says `TOO_MANY_CALLS`.
 //!
 //! # Events and log fields
 //!
@@ -287,6 +316,8 @@
 //! | `axum` | `HttpServer::into_axum` | |
 //! | `protobuf` | `Protobuf` | |
 //! | `openapi` | `OpenApi`, `DescribedJson`; schemars, without its derive | |
+//! | `proxy` | `ReverseProxy`; hyper-util's client | |
+//! | `http2` | HTTP/2 without TLS for the proxy, HTTP/2 in reqwest | |
 //!
 //! # Differences from Go kit
 //!
@@ -298,6 +329,8 @@
 //!   unless they stream.
 //! - Go kit's client hands out a body to be read (`BufferedStream`) and its server writes whole answers; here both sides
 //!   stream typed items, and an error, the deadline and the finalizers are kept to the end of the stream.
+//! - A proxy keeps the context of its hooks to the end, answers failures as problem details, has a limit of time, and takes
+//!   layers; Go kit's throws the context away and answers with an empty 502.
 
 #[cfg(feature = "client")]
 mod client;
@@ -317,10 +350,14 @@ mod params;
 mod pieces;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod problem;
+#[cfg(feature = "proxy")]
+mod proxy;
+mod replay;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod route;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(any(feature = "client", feature = "proxy", feature = "server"))]
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod within;
 
@@ -338,6 +375,11 @@ pub use error::{BuildError, InvalidRoute};
 #[cfg(feature = "openapi")]
 pub use openapi::{Description, OpenApi};
 pub use pieces::Pieces;
+#[cfg(all(feature = "client", feature = "proxy"))]
+pub use proxy::ReqwestBackend;
+#[cfg(feature = "proxy")]
+pub use proxy::{Backend, BackendError, FinishedProxy, ProxyBody, ReverseProxy};
+pub use replay::{Replay, ReplayError};
 pub use route::Route;
 #[cfg(feature = "server")]
 pub use server::{Body, FinishedRequest, HttpServer, HttpService, RequestId, Routes};

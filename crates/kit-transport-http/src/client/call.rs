@@ -150,7 +150,13 @@ impl Remote {
         finalizing: &mut Finalizing,
     ) -> Result<reqwest::Response, Error> {
         let settings = &self.settings;
-        let head = within(settings.head_timeout, self.client.execute(request)).await;
+        let mut head_timeout = settings.head_timeout;
+        if let Some(limit) = &settings.limit {
+            let (place, left) = limit.enter(finalizing.context.deadline(), head_timeout).await?;
+            (finalizing.place, head_timeout) = (Some(place), left);
+        }
+        let head = self.clients.get().execute(request);
+        let head = within(head_timeout, head).await;
         let head = head.ok_or_else(|| late("no answer", settings.head_timeout))?;
         let response = head.map_err(|error| reply::unsent(error, &self.base))?;
         let status = response.status();

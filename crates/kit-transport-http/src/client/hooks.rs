@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use kit_base::{Context, Error};
 
 use super::Remote;
+use super::connections::Place;
 use crate::Reply;
 use crate::within::now;
 
@@ -46,12 +47,14 @@ pub(super) struct Finalizing {
     pub(super) context: Context,
     pub(super) started: Instant,
     pub(super) status: Option<StatusCode>,
+    /// Given back at the end of the answer, where calls are counted.
+    pub(super) place: Option<Place>,
     done: bool,
 }
 
 impl Finalizing {
     pub(super) fn new(remote: &Arc<Remote>, context: Context, started: Instant) -> Self {
-        Self { remote: Arc::clone(remote), context, started, status: None, done: false }
+        Self { remote: Arc::clone(remote), context, started, status: None, place: None, done: false }
     }
 
     pub(super) fn finish(mut self, error: Option<&Error>) {

@@ -8,6 +8,8 @@ mod axum_host;
 mod bad_input;
 mod binding;
 mod client;
+#[cfg(feature = "proxy")]
+mod client_connections;
 mod client_errors;
 mod client_hooks;
 mod client_limits;
@@ -26,6 +28,19 @@ mod panics;
 mod params;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+#[cfg(feature = "proxy")]
+mod proxy;
+#[cfg(feature = "proxy")]
+mod proxy_failures;
+#[cfg(feature = "proxy")]
+mod proxy_headers;
+#[cfg(feature = "proxy")]
+mod proxy_streams;
+#[cfg(feature = "proxy")]
+mod proxy_support;
+mod replay;
+#[cfg(feature = "proxy")]
+mod replay_retries;
 mod request_id;
 mod routes;
 mod stream_client;

@@ -13,7 +13,9 @@ use crate::service::BODY;
 
 fn request(addr: SocketAddr) -> Vec<u8> {
     let length = BODY.len();
-    let head = format!("POST /uppercase HTTP/1.1\r\nhost: {addr}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!(
+        "POST /uppercase HTTP/1.1\r\nhost: {addr}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
     (head + BODY).into_bytes()
 }
 

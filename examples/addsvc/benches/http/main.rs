@@ -66,7 +66,9 @@ fn counts() -> Result<ExitCode, Box<dyn Error>> {
     if !tools::skip_unless("valgrind") {
         return Ok(ExitCode::SUCCESS);
     }
-    println!("instructions of the process a request, on one connection\n\n| server | instructions | over hyper |\n|---|--:|--:|");
+    println!(
+        "instructions of the process a request, on one connection\n\n| server | instructions | over hyper |\n|---|--:|--:|"
+    );
     let mut hyper = None;
     let mut broken = false;
     for name in servers::NAMES {

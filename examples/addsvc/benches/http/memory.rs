@@ -12,7 +12,9 @@ const FEW: usize = 64;
 const MANY: usize = 900;
 
 pub(crate) fn print() -> Result<(), Box<dyn Error>> {
-    println!("resident memory\n\n| server | idle, KiB | {FEW} connections, KiB | each further one, KiB |\n|---|--:|--:|--:|");
+    println!(
+        "resident memory\n\n| server | idle, KiB | {FEW} connections, KiB | each further one, KiB |\n|---|--:|--:|--:|"
+    );
     for name in NAMES {
         let server = Serving::start(name, None)?;
         let idle = resident(server.pid())?;

@@ -35,7 +35,9 @@ pub(crate) fn print() -> Result<(), Box<dyn Error>> {
         rounds.push(samples.into_iter().flatten().collect::<Vec<_>>());
     }
     println!("{CONNECTIONS} connections, medians of {ROUNDS} rounds of {SAMPLE:?}; ratios within a round\n");
-    println!("| server | requests/s | over axum | over hyper | cpu us/request | over axum | over hyper |\n|---|--:|--:|--:|--:|--:|--:|");
+    println!(
+        "| server | requests/s | over axum | over hyper | cpu us/request | over axum | over hyper |\n|---|--:|--:|--:|--:|--:|--:|"
+    );
     let (hyper, axum) = (0, 1);
     for (at, name) in NAMES.iter().enumerate() {
         let figure = |of: &dyn Fn(&[Sample]) -> f64| median(rounds.iter().map(|round| of(round)));
