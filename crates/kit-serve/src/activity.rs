@@ -25,6 +25,8 @@ pub(crate) struct Activity {
     in_flight: AtomicUsize,
     /// Parts of bodies that hyper has taken and not yet written.
     unsent: AtomicUsize,
+    /// Whether enough has arrived to know the protocol.
+    spoken: AtomicBool,
     /// Whether all parts had been written at some time since this was last asked.
     emptied: AtomicBool,
     /// Bytes of parts written so far.
@@ -54,6 +56,7 @@ impl Activity {
             head_since: AtomicU64::new(1),
             in_flight: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
+            spoken: AtomicBool::new(false),
             emptied: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             upgraded: AtomicBool::new(false),
@@ -74,6 +77,18 @@ impl Activity {
         if self.is_upgraded() {
             self.touch();
         }
+    }
+
+    /// The client has said which protocol it speaks.
+    pub(crate) fn set_spoken(&self) {
+        self.spoken.store(true, Relaxed);
+    }
+
+    /// Until when the first word of a client that has just connected is awaited although the server stops: as it has
+    /// connected, it is about to send a request. `None` if it has spoken, or had its time.
+    pub(crate) fn awaited_until(&self, now: Instant, limits: &Limits) -> Option<Instant> {
+        let until = self.opened + CLOSING.min(limits.head_timeout).min(limits.stop_within / 2);
+        (!self.spoken.load(Relaxed) && !self.is_ended() && now < until).then_some(until)
     }
 
     /// The client has begun to speak HTTP/2. From here on an idle connection is one without streams.

@@ -18,7 +18,7 @@ use crate::drive::{Connection, How, drive};
 use crate::entry::Entry;
 use crate::error::BoxError;
 use crate::events::Why;
-use crate::limits::{Limits, USUAL_HEADERS};
+use crate::limits::{FORCED_RESETS, Limits, RECEIVE_WINDOW, SEND_BUFFER, UNSEEN_RESETS, USUAL_HEADERS};
 use crate::linger::linger;
 use crate::link::Link;
 use crate::open::Open;
@@ -127,13 +127,19 @@ where
 fn builder(limits: &Limits, spawner: Spawner) -> auto::Builder<Spawner> {
     let mut builder = auto::Builder::new(spawner);
     // Without hyper's timer for heads: it would also end idle connections, and costs an allocation per request.
-    builder.http1().max_buf_size(limits.head_bytes).header_read_timeout(None);
+    builder.http1().max_buf_size(limits.head_bytes).header_read_timeout(None).half_close(limits.half_close);
     if limits.headers != USUAL_HEADERS {
         builder.http1().max_headers(limits.headers);
     }
     builder
         .http2()
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(RECEIVE_WINDOW)
+        .initial_connection_window_size(RECEIVE_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(UNSEEN_RESETS)
+        .max_local_error_reset_streams(FORCED_RESETS)
         .enable_connect_protocol();
     builder
 }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -45,6 +45,8 @@ enum Stage {
     /// The connection is to end. What the operating system holds for it is read first, so that a request which was
     /// here before is answered, even if the runtime has not heard of it yet.
     LastLook(Why),
+    /// The connection is to end, but its client has connected just now: its first request is on its way.
+    FirstWord(Why),
     Closing(Why, How),
 }
 
@@ -75,8 +77,14 @@ pub(crate) async fn drive(
                 link.set_probing(true);
                 continue;
             }
-            if let Stage::LastLook(why) = stage {
+            if let Stage::LastLook(why) | Stage::FirstWord(why) = stage {
                 link.set_probing(false);
+                if let Some(until) = link.activity.awaited_until(Instant::now(), limits) {
+                    stage = Stage::FirstWord(why);
+                    timer.as_mut().reset(until);
+                    ready!(timer.as_mut().poll(cx));
+                    continue;
+                }
                 stage = Stage::Closing(why, if link.activity.is_quiet() { How::Silent } else { How::Spoken });
                 connection.as_mut().graceful_shutdown();
                 let now = Instant::now();

@@ -14,6 +14,7 @@ use crate::own::{Asked, Own};
 use crate::pace::Pace;
 use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
+use crate::target;
 use crate::waiting::{Patience, Wait};
 
 /// The user's service as hyper calls it, for one connection.
@@ -36,6 +37,9 @@ impl<S> Entry<S> {
         if request.headers().len() > limits.headers {
             // Over HTTP/1 hyper has refused it already.
             return Some(Own::TooManyHeaders);
+        }
+        if let Some(own) = target::refusal(request) {
+            return Some(own);
         }
         let limit = u64::try_from(limits.body_bytes?).unwrap_or(u64::MAX);
         (request.body().size_hint().lower() > limit).then_some(Own::TooLarge)
@@ -72,6 +76,7 @@ where
             .clone()
             .map(|wait| Patience::new(wait, limits.body_rate.filter(|_| asked.must_hurry()).map(Pace::new)));
         let mut request = request.map(|incoming| RequestBody::new(incoming, limits.body_bytes, patience));
+        target::settle_host(&mut request);
         let peer = self.link.peer_of(request.headers());
         request.extensions_mut().insert(peer);
         Answer::new(self.service.clone(), request, in_flight, asked, wait)

@@ -10,6 +10,22 @@ pub(crate) const LEAST_HEAD: usize = 8 * 1024;
 /// The number of headers for which hyper parses on the stack; another number costs an allocation per request.
 pub(crate) const USUAL_HEADERS: usize = 100;
 
+/// HTTP/2: bytes of requests' bodies that a connection, and a stream, may send before the service reads them. Both the
+/// same, so that the bound for the connection is also one for all of its streams, and a single upload is as fast.
+pub(crate) const RECEIVE_WINDOW: u32 = 1024 * 1024;
+
+/// HTTP/2: bytes of an answer's body that a stream takes from the service before they are written. hyper's default of
+/// 400 KiB would let one client hold 80 MiB by not reading 200 answers; four frames are enough to keep a socket busy.
+pub(crate) const SEND_BUFFER: usize = 64 * 1024;
+
+/// HTTP/2: streams of one connection that were opened and reset again before the server even looked at them. One more
+/// ends the connection (rapid reset, CVE-2023-44487).
+pub(crate) const UNSEEN_RESETS: usize = 20;
+
+/// HTTP/2: streams of one connection that the server had to reset because of what the client sent. One more ends the
+/// connection (CVE-2025-8671, "MadeYouReset": such streams no longer count as open, but their requests may still run).
+pub(crate) const FORCED_RESETS: usize = 1024;
+
 /// What a client may use of the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
@@ -22,9 +38,11 @@ pub(crate) struct Limits {
     pub(crate) answer_rate: Option<MinRate>,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) connections: usize,
+    pub(crate) streams: u32,
     pub(crate) connection_age: Option<Duration>,
     pub(crate) age_grace: Option<Duration>,
     pub(crate) stop_within: Duration,
+    pub(crate) half_close: bool,
 }
 
 impl Default for Limits {
@@ -37,6 +55,7 @@ impl Default for Limits {
             head_bytes: 64 * 1024,
             headers: USUAL_HEADERS,
             body_bytes: None,
+            streams: 200,
             body_rate: Some(MinRate::default()),
             answer_rate: Some(MinRate::default()),
             request_timeout: Some(Duration::from_secs(5 * 60)),
@@ -44,6 +63,7 @@ impl Default for Limits {
             connection_age: None,
             age_grace: None,
             stop_within: Duration::from_secs(10),
+            half_close: false,
         }
     }
 }

@@ -51,6 +51,8 @@ impl Asked {
 /// Why the server answers instead of the service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Own {
+    Unclear,
+    UnknownCoding,
     TooManyHeaders,
     TooLarge,
     Failed,
@@ -61,6 +63,8 @@ impl Own {
     /// The status, as the key of an event.
     pub(crate) fn key(self) -> &'static str {
         match self {
+            Self::Unclear => "400",
+            Self::UnknownCoding => "501",
             Self::TooManyHeaders => "431",
             Self::TooLarge => "413",
             Self::Failed => "500",
@@ -71,6 +75,13 @@ impl Own {
     /// A small answer: problem details (RFC 9457), or for a call of gRPC its status.
     pub(crate) fn answer<B>(self, asked: Asked, in_flight: Option<InFlight>) -> Response<ResponseBody<B>> {
         let (status, error) = match self {
+            Self::Unclear => {
+                (StatusCode::BAD_REQUEST, Error::invalid_argument("the target or host of the request is not clear"))
+            }
+            Self::UnknownCoding => (
+                StatusCode::NOT_IMPLEMENTED,
+                Error::unimplemented("the request has a transfer coding other than chunked alone"),
+            ),
             Self::TooManyHeaders => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Error::invalid_argument("the request has more header lines than the server takes"),
@@ -86,7 +97,7 @@ impl Own {
         };
         let answer = if asked.grpc { error.to_grpc_answer() } else { error.to_http_answer_as(status) };
         let mut answer = answer.map(|body| if asked.head { Default::default() } else { body });
-        if asked.http1 && matches!(self, Self::TooManyHeaders | Self::TooLarge) {
+        if asked.http1 && !matches!(self, Self::Failed | Self::Late) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         answer.map(|body| ResponseBody::own(body, in_flight))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -211,6 +211,35 @@ impl Server {
     #[doc(alias("Forwarded", "X-Forwarded-For"))]
     pub fn trusted_proxies(mut self, proxies: TrustedProxies, header: ForwardedHeader) -> Self {
         self.shared.forwarding = Some(Forwarding { proxies, header });
+        self
+    }
+
+    /// The number of requests that may run at once on one HTTP/2 connection; 200 unless set. Clients are told, and one
+    /// more is refused in a way that tells them that it has not begun (`REFUSED_STREAM`; RFC 9113, 5.1.2 and 8.7).
+    ///
+    /// It also bounds what one HTTP/2 client can make the server hold: for each stream a head of
+    /// [`head_limit`](Self::head_limit), and 64 KiB and a part of its answer's body that the client does not read; for
+    /// all of them together 1 MiB of requests' bodies that the service has not read. By default that is 26 MiB, and
+    /// the parts.
+    ///
+    /// A stream that is reset makes room for the next one at once, while its request may still be about to end. So
+    /// resets are counted too: a connection ends (`ENHANCE_YOUR_CALM`) when more than 20 streams were reset before the
+    /// server came to look at them ("rapid reset", CVE-2023-44487), or when it had to reset more than 1024 itself for
+    /// what the client did wrong on them ("MadeYouReset", CVE-2025-8671) or opened over the limit.
+    pub fn streams(mut self, count: NonZeroU32) -> Self {
+        self.shared.limits.streams = count.get();
+        self
+    }
+
+    /// Whether an HTTP/1 client that ends its own side after its requests is still answered, as TCP allows; `false`
+    /// unless set.
+    ///
+    /// A server cannot tell such a client from one that has left. Nearly all are the latter, so by default they drop
+    /// their request, as with other servers: an answer that is not ready by then is lost to the few that only ended
+    /// their side (`nc -N`). With `true`, a client that leaves is noticed only when an answer is written to it, and
+    /// its request runs on until then.
+    pub fn half_close(mut self, answered: bool) -> Self {
+        self.shared.limits.half_close = answered;
         self
     }
 

@@ -64,6 +64,9 @@ impl Watched {
                 self.link.activity.http2_began();
                 Speaks::Http2
             };
+            if !matches!(self.speaks, Speaks::MaybeHttp2(_)) {
+                self.link.activity.set_spoken();
+            }
             self.keeps_word(all)?;
         }
         self.link.activity.read(matches!(self.speaks, Speaks::Http1));

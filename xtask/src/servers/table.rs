@@ -85,8 +85,8 @@ pub(super) const SERVERS: &[Server] = &[
     },
     Server {
         name: "h2load",
-        purpose: "HTTP/2 load for benches",
-        ci: false,
+        purpose: "HTTP/2 load, for tests and benches",
+        ci: true,
         probe: Probe::Program("h2load"),
         source: Source::Debian(&["nghttp2-client"]),
     },

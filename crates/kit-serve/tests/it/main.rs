@@ -5,8 +5,12 @@
 mod adapters;
 mod ages;
 mod events;
+mod frames;
+mod hostile;
+mod http2_rules;
 mod limits;
 mod listeners;
+mod load;
 mod peers;
 mod problems;
 mod proxies;

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tower::service_fn;
 
+use crate::frames::{Frames, PREFACE, SETTINGS, Sent, frame, get as get_frame};
 use crate::support::{GET, HANGS, Raw, Running, bind, get, hello, http2, start, text, until};
 
 /// A service that says when it was called, and answers when it is told to.
@@ -41,14 +42,13 @@ fn held(
     })
 }
 
-/// Begins the stop and waits until connections know of it: an idle one has been closed.
+/// Begins the stop and waits until connections know of it: an idle one was told.
 async fn stopping(server: Running) -> JoinHandle<Stopped> {
     let addr = server.addr;
-    let before = server.stats.connections_total();
-    let mut idle = Raw::connect(addr).await;
-    until(|| server.stats.connections_total() > before).await;
+    let mut idle = Frames::connect(addr).await;
+    idle.until(|sent| *sent == Sent::Settings { ack: true }).await;
     let task = server.begin_stop();
-    assert_eq!(idle.rest().await, "");
+    assert!(matches!(idle.until(|sent| matches!(sent, Sent::GoAway { .. })).await, Sent::GoAway { .. }));
     refused(addr).await;
     task
 }
@@ -98,14 +98,51 @@ async fn idle_connections_are_closed_at_once() {
     idle.response().await;
     let mut client = http2(server.addr).await;
     client.send_request(get(server.addr)).await.unwrap();
-    let mut fresh = Raw::connect(server.addr).await;
-    until(|| server.stats.connections_total() == 3).await;
+    until(|| server.stats.connections_total() == 2).await;
     let since = Instant::now();
     assert!(server.stop().await.is_clean());
     assert!(since.elapsed() < Duration::from_millis(500), "took {:?}", since.elapsed());
     assert_eq!(idle.rest().await, "");
-    assert_eq!(fresh.rest().await, "");
     until(|| client.is_closed()).await;
+}
+
+#[tokio::test]
+async fn the_first_request_on_a_connection_made_just_before_the_stop_is_answered() {
+    let server = start!(bind().await, service_fn(hello));
+    let (mut first, mut second) = (Raw::connect(server.addr).await, Frames::connect_raw(server.addr).await);
+    until(|| server.stats.connections_total() == 2).await;
+    let task = stopping(server).await;
+    first.send(GET).await;
+    assert!(first.rest().await.ends_with("hello"));
+    // The preface in pieces.
+    let (begin, rest) = PREFACE.split_at(9);
+    second.send(begin).await;
+    tokio::task::yield_now().await;
+    second.send([rest, &frame(SETTINGS, 0, 0, []), &get_frame(1)].concat()).await;
+    let answer = second.until(|sent| matches!(sent, Sent::Head { .. })).await;
+    assert_eq!(answer, Sent::Head { stream: 1, status: 200 });
+    drop((first, second));
+    assert!(task.await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn a_new_connection_that_stays_silent_holds_the_stop_up_for_a_second_at_most() {
+    for (stop_within, least) in [(HANGS, 500), (Duration::from_millis(600), 250)] {
+        let server = start!(bind().await.stop_within(stop_within), service_fn(hello));
+        let mut raw = Raw::connect(server.addr).await;
+        let since = Instant::now();
+        until(|| server.stats.connections_total() == 1).await;
+        assert!(server.stop().await.is_clean());
+        let took = since.elapsed();
+        assert!(took >= Duration::from_millis(least) && took < Duration::from_secs(5), "took {took:?}");
+        assert_eq!(raw.rest().await, "");
+    }
+    // One that has left does not.
+    let server = start!(bind().await.stop_within(HANGS), service_fn(hello));
+    drop(Raw::connect(server.addr).await);
+    let since = Instant::now();
+    assert!(server.stop().await.is_clean());
+    assert!(since.elapsed() < Duration::from_millis(500), "took {:?}", since.elapsed());
 }
 
 #[tokio::test]

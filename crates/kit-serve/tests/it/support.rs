@@ -102,6 +102,13 @@ impl Raw {
         String::from_utf8(rest).unwrap()
     }
 
+    /// As [`rest`](Self::rest), whatever the bytes are, also if the server resets the connection.
+    pub(crate) async fn rest_bytes(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let _ = timeout(HANGS, self.0.read_to_end(&mut rest)).await.expect("the connection stays open");
+        rest
+    }
+
     /// One response that has a content-length.
     pub(crate) async fn response(&mut self) -> String {
         let mut bytes = Vec::new();
