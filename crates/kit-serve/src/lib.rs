@@ -97,10 +97,10 @@
 //! - **The stop.** When the future given to [`serve`](Server::serve) is ready, connections and requests that
 //!   have reached the machine by then are still taken, and the port is closed. Idle connections are closed at
 //!   once, those with half a head after a second, and those that are younger than a second and have not sent anything
-//!   when they reach that age, since their first request is probably on its way; the others are told (`connection: close`, GOAWAY) and end with
-//!   their running requests, bodies included. Upgraded connections (WebSocket) end when the service drops their
-//!   streams. What is left after [`stop_within`](Server::stop_within) is cut, and [`Stopped`] says how much
-//!   that was.
+//!   when they reach that age, since their first request is probably on its way; the others are told
+//!   (`connection: close`, GOAWAY) and end with their running requests, bodies included. Upgraded connections
+//!   (WebSocket) end when the service drops their streams. What is left after [`stop_within`](Server::stop_within) is
+//!   cut, and [`Stopped`] says how much that was.
 //! - **The last answer arrives.** A connection that the server ends after an answer is read on for up to a
 //!   second, and what comes is thrown away; otherwise the answer to a client that is still sending would be
 //!   lost to a reset.
@@ -120,6 +120,7 @@
 //! | [`body_rate`](Server::body_rate) | 240 B/s after 5 s, not for gRPC | [`BodyTooSlow`] for who reads the body |
 //! | [`answer_rate`](Server::answer_rate) | 240 B/s after 5 s | cut |
 //! | [`request_timeout`](Server::request_timeout) | 5 min to the answer's head | 504; over gRPC `DEADLINE_EXCEEDED` |
+//! | [`streams`](Server::streams) | 200 an HTTP/2 connection | the stream is refused |
 //! | [`connections`](Server::connections) | 10,000 | wait in the operating system's queue |
 //! | [`connection_age`](Server::connection_age) | none | told to end |
 //! | [`stop_within`](Server::stop_within) | 10 s | cut |
@@ -127,12 +128,11 @@
 //! Over HTTP/2, [`head_timeout`](Server::head_timeout) ends only clients that do not begin to speak it. A head that
 //! never ends is not noticed as long as other requests run on its connection.
 //!
-//! A body has no limit by default,
-//! because the server never buffers one, and [`body_rate`](Server::body_rate) bounds the time that one takes: limits of
-//! size belong to those who buffer.
+//! A body has no limit by default, because the server never buffers one, and [`body_rate`](Server::body_rate) bounds
+//! the time that one takes: limits of size belong to those who buffer.
 //!
-//! The server's own answers (413, 431 over HTTP/2, 500, 504) are problem details (RFC 9457), or a `grpc-status` for a
-//! call of gRPC. What hyper refuses (400, and 431 over HTTP/1) has no body.
+//! The server's own answers (400 for an unclear target or host, 413, 431 over HTTP/2, 500, 501, 504) are problem
+//! details (RFC 9457), or a `grpc-status` for a call of gRPC. What hyper refuses (other 400s, and 431 over HTTP/1) has no body.
 //!
 //! # Errors
 //!
@@ -156,7 +156,7 @@
 //! | `accept_failed` | | no connection could be accepted |
 //! | `proxy_header_failed` | `missing`, `malformed`, `too_long`, `late` | a trusted proxy sent no good PROXY header |
 //! | `tls_failed` | `handshake`, `plain_http`, `late` | a handshake did not come to its end |
-//! | `refused` | the status: `413`, `431` | a request was not shown to the service |
+//! | `refused` | the status: `400`, `413`, `431`, `501` | a request was not shown to the service |
 //! | `body_slow` | | a request's body came too slowly |
 //! | `request_late` | | the service did not answer within [`request_timeout`](Server::request_timeout) |
 //! | `service_failed` | `head`, `body` | the service returned an error instead of an answer, or within its body |

@@ -210,6 +210,36 @@ async fn a_hundred_stops_under_load_answer_all_that_was_begun_and_all_that_had_a
     println!("{} requests answered, {} sent again", all.0, all.1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http_2_a_stop_loses_no_request_whose_frames_had_arrived() {
+    use crate::frames::{Frames, Sent, get};
+    for _ in 0..10 {
+        let server = start!(bind().await, service_fn(hello));
+        let mut clients = Vec::new();
+        for number in 0..20 {
+            // Half of the connections are new, and the server may not even have accepted them.
+            let mut frames = Frames::connect(server.addr).await;
+            if number % 2 == 0 {
+                frames.send(get(1)).await;
+                frames.until(|sent| matches!(sent, Sent::Head { stream: 1, .. })).await;
+            }
+            clients.push(frames);
+        }
+        for frames in &mut clients {
+            frames.send([get(3), get(5), get(7)].concat()).await;
+        }
+        let task = server.begin_stop();
+        for frames in &mut clients {
+            for _ in 0..3 {
+                let sent = frames.until(|sent| matches!(sent, Sent::Head { .. } | Sent::Reset { .. })).await;
+                assert!(matches!(sent, Sent::Head { stream: 3..=7, status: 200 }), "{sent:?}");
+            }
+        }
+        drop(clients);
+        assert!(task.await.unwrap().is_clean());
+    }
+}
+
 /// A body that never ends, and is as fast as the client.
 struct Endless;
 
