@@ -200,3 +200,23 @@ impl Activity {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Activity;
+
+    #[test]
+    fn parts_wait_without_a_break_only_if_all_were_never_written_in_between() {
+        let activity = Activity::new();
+        assert_eq!(activity.has_unsent(), (false, false));
+        activity.part_began();
+        assert_eq!(activity.has_unsent(), (true, true));
+        activity.part_began();
+        activity.part_ended();
+        assert_eq!(activity.has_unsent(), (true, true));
+        activity.part_ended();
+        activity.part_began();
+        assert_eq!(activity.has_unsent(), (true, false));
+        assert_eq!(activity.has_unsent(), (true, true));
+    }
+}

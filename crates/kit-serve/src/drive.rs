@@ -142,6 +142,7 @@ struct Age {
     /// The next point at which something is due: the end, then the cut.
     due: Option<Instant>,
     grace: Option<Duration>,
+    told: bool,
 }
 
 enum Aged {
@@ -154,20 +155,24 @@ impl Age {
     fn new(limits: &Limits, opened: Instant) -> Self {
         // Connections that were opened together, as after a start, should not come back together.
         let due = limits.connection_age.map(|age| opened + age.mul_f64(1.0 - 0.1 * fastrand::f64()));
-        Self { due, grace: limits.age_grace }
+        Self { due, grace: limits.age_grace, told: false }
     }
 
     fn next(&mut self, now: Instant, serving: bool) -> Aged {
         if self.due.is_none_or(|due| now < due) {
             return Aged::Young;
         }
-        if serving {
-            self.due = self.grace.map(|grace| now + grace);
-            self.grace = None;
-            return Aged::End;
+        self.due = None;
+        if self.told {
+            return Aged::Cut;
         }
-        // A connection that ends for another reason is not bound by its age.
-        if self.grace.is_none() && self.due.take().is_some() { Aged::Cut } else { Aged::Young }
+        if !serving {
+            // It ends already, in the time that it has for that.
+            return Aged::Young;
+        }
+        self.told = true;
+        self.due = self.grace.map(|grace| now + grace);
+        Aged::End
     }
 }
 

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
 mod adapters;
+mod ages;
+mod events;
 mod frames;
 mod hostile;
 mod http2_rules;

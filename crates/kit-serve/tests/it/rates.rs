@@ -229,6 +229,9 @@ async fn a_large_answer_to_a_client_that_never_reads_is_cut_off_too() {
     })
     .await
     .expect("the client is not cut off");
+    // It must not take what it got for all there is, not even where the end of the connection would say so.
+    let error = raw.0.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]

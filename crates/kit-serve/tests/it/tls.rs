@@ -444,3 +444,33 @@ async fn tls_is_spoken_over_a_unix_socket_too() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("hello"));
 }
+
+#[tokio::test]
+async fn tls_begins_after_the_header_of_the_proxy_protocol() {
+    let authority = Authority::new();
+    let proxies = kit_serve::TrustedProxies::new(["127.0.0.1"]).unwrap();
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap().proxy_protocol(proxies).tls(authority.server());
+    let server = start!(
+        Server::new(listener),
+        service_fn(|request: Request<RequestBody>| async move {
+            Ok::<_, Infallible>(text(request.extensions().get::<Peer>().unwrap().addr.unwrap().to_string()))
+        })
+    );
+    for flushed in [true, false] {
+        // Unflushed, the header goes out in one piece with the beginning of the handshake.
+        let mut stream = tokio::io::BufWriter::new(TcpStream::connect(server.addr).await.unwrap());
+        stream.write_all(b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n").await.unwrap();
+        if flushed {
+            stream.flush().await.unwrap();
+        }
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = authority.client(None, &[]).connect(name, stream).await.unwrap();
+        stream.write_all(CLOSE).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(HANGS, stream.read_to_string(&mut answer)).await.expect("stays open").unwrap();
+        assert!(answer.ends_with("192.0.2.1:4711"), "{answer}");
+    }
+    // A proxy that forgets the header is not served.
+    assert!(connect(&authority.client(None, &[]), server.addr).await.is_err());
+}
