@@ -91,16 +91,21 @@
 //! - **The service** is cloned for each connection and each request, waits in `poll_ready` until it is ready,
 //!   and is then called. It is generic over the body ([`RequestBody`]); axum and tonic are, others take one
 //!   `map_request`. Each request carries a [`kit_base::Peer`] in its extensions.
-//! - **Cancellation.** A client that leaves (or resets its stream) drops the future of its request. Dropping
+//! - **Cancellation.** A client that leaves (or resets its stream) drops the future of its request; so does one over
+//!   HTTP/1 that only ends its side of the connection, unless [`half_close`](Server::half_close) says otherwise. Dropping
 //!   the future of [`serve`](Server::serve) closes the port and every connection, and drops every request; its
 //!   tasks end at their next `.await`.
 //! - **The stop.** When the future given to [`serve`](Server::serve) is ready, connections and requests that
 //!   have reached the machine by then are still taken, and the port is closed. Idle connections are closed at
-//!   once, those with half a head after a second, and those that are younger than a second and have not sent anything
-//!   when they reach that age, since their first request is probably on its way; the others are told
-//!   (`connection: close`, GOAWAY) and end with their running requests, bodies included. Upgraded connections
-//!   (WebSocket) end when the service drops their streams. What is left after [`stop_within`](Server::stop_within) is
-//!   cut, and [`Stopped`] says how much that was.
+//!   once; those with half a head after a second; those that have sent nothing yet, and whose first request is
+//!   probably on its way, when they are a second old (at half of [`stop_within`](Server::stop_within), if that is
+//!   less). The others are told (`connection: close`, GOAWAY) and end with their running requests, bodies included.
+//!   Upgraded connections (WebSocket) end when the service drops their streams. What is left after
+//!   [`stop_within`](Server::stop_within) is cut, and [`Stopped`] says how much that was.
+//!
+//!   So every request that the service has begun is answered whole, and none is dropped that had arrived when the stop
+//!   began: what fails did not happen. A client that writes a request while its idle connection is being closed loses
+//!   it; HTTP/1.1 has no way to tell it so (RFC 9112, 9.3.1), HTTP/2 has, and uses it.
 //! - **The last answer arrives.** A connection that the server ends after an answer is read on for up to a
 //!   second, and what comes is thrown away; otherwise the answer to a client that is still sending would be
 //!   lost to a reset.
@@ -116,12 +121,11 @@
 //! | [`head_limit`](Server::head_limit) | 64 KiB | 431 |
 //! | [`max_headers`](Server::max_headers) | 100 | 431 |
 //! | [`body_limit`](Server::body_limit) | none | 413 if announced, else an error for who reads the body |
-//! | [`streams`](Server::streams) | 200 an HTTP/2 connection | the stream is refused |
 //! | [`body_rate`](Server::body_rate) | 240 B/s after 5 s, not for gRPC | [`BodyTooSlow`] for who reads the body |
 //! | [`answer_rate`](Server::answer_rate) | 240 B/s after 5 s | cut |
 //! | [`request_timeout`](Server::request_timeout) | 5 min to the answer's head | 504; over gRPC `DEADLINE_EXCEEDED` |
-//! | [`streams`](Server::streams) | 200 an HTTP/2 connection | the stream is refused |
 //! | [`connections`](Server::connections) | 10,000 | wait in the operating system's queue |
+//! | [`streams`](Server::streams) | 200 an HTTP/2 connection | the stream is refused |
 //! | [`connection_age`](Server::connection_age) | none | told to end |
 //! | [`stop_within`](Server::stop_within) | 10 s | cut |
 //!
@@ -131,8 +135,36 @@
 //! A body has no limit by default, because the server never buffers one, and [`body_rate`](Server::body_rate) bounds
 //! the time that one takes: limits of size belong to those who buffer.
 //!
-//! The server's own answers (400 for an unclear target or host, 413, 431 over HTTP/2, 500, 501, 504) are problem
-//! details (RFC 9457), or a `grpc-status` for a call of gRPC. What hyper refuses (other 400s, and 431 over HTTP/1) has no body.
+//! The server's own answers (400 for a target or host, 413, 431 over HTTP/2, 500, 501, 504) are problem details
+//! (RFC 9457), or a `grpc-status` for a call of gRPC. What hyper refuses (400, 414, and 431 over HTTP/1) has no body.
+//!
+//! # Malformed and hostile requests
+//!
+//! What can be read in two ways is refused, and nothing that follows it on its connection is served:
+//!
+//! - **HTTP/1** (RFC 9112, 6.3 and 11.2): a `Content-Length` that is no number, or a second one that differs; a
+//!   transfer coding other than `chunked` alone (400 or 501); chunks that are not exact (an error for who reads the
+//!   body); folded lines, spaces before a colon, NUL and CR in values; a target that its method may not have; no `Host`,
+//!   a second one, or one that is no host (400). If the target is a whole URI, `Host` is made to say the same.
+//! - **HTTP/2** (RFC 9113, 8): a `content-length` that is not that of the DATA, fields of HTTP/1 connections, upper-case
+//!   names, CR and LF, pseudo fields too many, too few or too late (the stream or the connection is reset); a `host`
+//!   that is not the `:authority` (400).
+//! - **Floods**: over HTTP/2, streams opened and reset, empty or tiny DATA, heads without an end and compressed heads
+//!   that are huge end the connection (`ENHANCE_YOUR_CALM`); what the server must answer (PING, SETTINGS, pipelined
+//!   requests) it does at the pace at which the client reads.
+//!
+//! What the libraries below decide, and cannot be changed here:
+//!
+//! - A request with both `Content-Length` and chunks is answered by its chunks, its length is dropped, and its
+//!   connection closed, as RFC 9112, 6.1 allows; it cannot be refused, because hyper does not show it. A proxy in front
+//!   should refuse it.
+//! - A bare LF ends a line of a head (RFC 9112, 2.2 allows it), but not of a chunk.
+//! - Trailers may have any names; they are shown apart from the headers, and must be kept apart.
+//! - h2 ends the whole connection for some errors of a stream (a malformed name or value, an unknown pseudo field), and
+//!   often says `PROTOCOL_ERROR` where RFC 9113 and 7541 have a code of their own. It leaves pseudo fields in trailers
+//!   out. CONNECT over HTTP/2 with a `content-length` other than 0 ends its connection without a word.
+//! - An HTTP/2 stream whose window the client does not open, beside others that it reads, keeps its place among the
+//!   [`streams`](Server::streams) as long as its connection lives: slow readers are judged by connection.
 //!
 //! # Errors
 //!

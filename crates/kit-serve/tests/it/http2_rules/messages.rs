@@ -134,6 +134,12 @@ async fn pseudo_fields_are_as_in_rfc_9113_section_8_3() {
             Answer(1, 400),
         ),
         case("8.5", "CONNECT with a path", request(&[&connect, SCHEME, PATH, AUTHORITY]), MALFORMED),
+        case(
+            "8.5",
+            "CONNECT announcing a body",
+            request(&[&connect, AUTHORITY, &field("content-length", "1")]),
+            MALFORMED,
+        ),
         case("8.5", "CONNECT without an authority", request(&[&connect]), Answer(1, 400)),
     ];
     all(bind().await, cases).await;
