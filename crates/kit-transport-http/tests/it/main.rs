@@ -45,6 +45,7 @@ mod request_id;
 mod routes;
 mod stream_client;
 mod stream_ends;
+mod stream_peers;
 mod stream_requests;
 mod streams;
 mod support;

@@ -472,7 +472,7 @@ async fn a_reader_that_waits_holds_the_service_up() {
     let endpoint = shaped::<ServerStream, _>(move |_: Request<Bytes, ServerStream>| {
         let count = count.clone();
         let piece = Bytes::from(vec![7; 64 * 1024]);
-        let pieces = std::iter::repeat(piece).take(1000).map(move |piece| {
+        let pieces = std::iter::repeat_n(piece, 1000).map(move |piece| {
             count.add("piece");
             Ok(piece)
         });

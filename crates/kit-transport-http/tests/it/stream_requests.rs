@@ -59,7 +59,7 @@ fn pieces(
 }
 
 async fn sums(routes: &Routes, sent: &[&'static str]) -> String {
-    let answer = ask(routes, pieces("/total", &sent)).await;
+    let answer = ask(routes, pieces("/total", sent)).await;
     String::from_utf8_lossy(answer.body()).into_owned()
 }
 
