@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::activity::Next;
+use crate::alarm::Alarm;
 use crate::error::BoxError;
 use crate::events::Why;
 use crate::limits::Limits;
@@ -63,7 +64,9 @@ pub(crate) async fn drive(
     let mut closing = None;
     let mut age = Age::new(limits, link.activity.opened());
     let mut taking = limits.answer_rate.map(|rate| Taking::new(Pace::new(rate)));
+    let mut alarm = Alarm::new();
     poll_fn(|cx| {
+        let rung = alarm.has_rung(cx.waker());
         loop {
             // First of all, so that whatever the client did is known when the rest is judged.
             if let Poll::Ready(_closed) = connection.as_mut().poll(cx) {
@@ -72,6 +75,10 @@ pub(crate) async fn drive(
                     if let Stage::Closing(why, how) = stage { (why, how) } else { (Why::Ended, How::Spoken) };
                 return Poll::Ready(End { why, how });
             }
+            if stage == Stage::Serving && !rung {
+                return Poll::Pending;
+            }
+            let cx = &mut Context::from_waker(alarm.waker());
             if stage == Stage::Serving && stop.as_mut().poll(cx).is_ready() {
                 stage = Stage::LastLook(Why::Stopped);
                 link.set_probing(true);

@@ -11,7 +11,6 @@ use crate::answer::Answer;
 use crate::error::BoxError;
 use crate::link::{InFlight, Link};
 use crate::own::{Asked, Own};
-use crate::pace::Pace;
 use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
 use crate::target;
@@ -49,7 +48,7 @@ impl<S> Entry<S> {
     fn wait(&self, asked: Asked) -> Option<Arc<Wait>> {
         let limits = &self.link.shared.limits;
         let measured = limits.body_rate.is_some() || limits.request_timeout.is_some();
-        (asked.has_body && measured).then(|| Wait::take(&self.spare))
+        (asked.has_body && measured).then(|| Wait::take(&self.spare, limits.body_rate.filter(|_| asked.must_hurry())))
     }
 }
 
@@ -72,10 +71,8 @@ where
         }
         let limits = &self.link.shared.limits;
         let wait = self.wait(asked);
-        let patience = wait
-            .clone()
-            .map(|wait| Patience::new(wait, limits.body_rate.filter(|_| asked.must_hurry()).map(Pace::new)));
-        let mut request = request.map(|incoming| RequestBody::new(incoming, limits.body_bytes, patience));
+        let mut request =
+            request.map(|incoming| RequestBody::new(incoming, limits.body_bytes, wait.clone().map(Patience::new)));
         target::settle_host(&mut request);
         let peer = self.link.peer_of(request.headers());
         request.extensions_mut().insert(peer);

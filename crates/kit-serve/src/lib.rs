@@ -215,6 +215,7 @@
 
 mod accept;
 mod activity;
+mod alarm;
 mod answer;
 mod backoff;
 mod connection;

@@ -1,107 +1,84 @@
 //! How long a service has waited for the body of its request.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::BodyTooSlow;
-use crate::pace::Pace;
+use crate::pace::{MinRate, Pace};
 use crate::shared::Shared;
 
 /// What the body of a request tells whoever answers the request. The service may have taken the body anywhere.
 #[derive(Debug)]
 pub(crate) struct Wait {
     shared: Arc<Shared>,
-    made: Instant,
-    /// Milliseconds waited, in waits that are over.
-    over: AtomicU64,
-    /// Milliseconds after `made`, plus one, at which the wait that is not over began; 0 if none is.
-    since: AtomicU64,
-    too_slow: AtomicBool,
+    waits: Mutex<Waits>,
+}
+
+#[derive(Debug, Default)]
+struct Waits {
+    /// The time waited, in waits that are over.
+    over: Duration,
+    /// When the wait that is not over began.
+    since: Option<Instant>,
+    /// The rate at which the body must come.
+    pace: Option<Pace>,
+    /// Bytes since the last wait.
+    bytes: u64,
+    /// Made at the first wait.
+    timer: Option<Pin<Box<Sleep>>>,
+    too_slow: bool,
 }
 
 impl Wait {
     pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self {
-            shared: Arc::clone(shared),
-            made: Instant::now(),
-            over: AtomicU64::new(0),
-            since: AtomicU64::new(0),
-            too_slow: AtomicBool::new(false),
-        })
+        Arc::new(Self { shared: Arc::clone(shared), waits: Mutex::default() })
     }
 
     /// One for a new request: `spare`, unless a request still has it, so that one request after the other costs no
     /// allocation.
-    pub(crate) fn take(spare: &Arc<Self>) -> Arc<Self> {
+    pub(crate) fn take(spare: &Arc<Self>, rate: Option<MinRate>) -> Arc<Self> {
         // Nobody else can make a clone of the only one.
-        if Arc::strong_count(spare) > 1 {
-            return Self::new(&spare.shared);
-        }
-        spare.over.store(0, Relaxed);
-        spare.since.store(0, Relaxed);
-        spare.too_slow.store(false, Relaxed);
-        Arc::clone(spare)
+        let free = Arc::strong_count(spare) == 1;
+        let wait = if free { Arc::clone(spare) } else { Self::new(&spare.shared) };
+        *wait.lock() = Waits { pace: rate.map(Pace::new), ..Waits::default() };
+        wait
     }
 
     /// All the time that the service has waited.
     pub(crate) fn waited(&self) -> Duration {
-        let since = self.since.load(Relaxed);
-        let now = if since > 0 { (self.millis(Instant::now()) + 1).saturating_sub(since) } else { 0 };
-        Duration::from_millis(self.over.load(Relaxed) + now)
+        let waits = self.lock();
+        waits.over + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Whether the body was given up.
     pub(crate) fn is_too_slow(&self) -> bool {
-        self.too_slow.load(Relaxed)
+        self.lock().too_slow
     }
 
-    fn millis(&self, at: Instant) -> u64 {
-        u64::try_from((at - self.made).as_millis()).unwrap_or(u64::MAX / 2)
+    fn lock(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The body's side: measures its waits, and ends them when they are too long.
-#[derive(Debug)]
-pub(crate) struct Patience {
-    wait: Arc<Wait>,
-    pace: Option<Pace>,
-    /// Bytes since the last wait.
-    bytes: u64,
-    since: Option<Instant>,
-    /// Made at the first wait.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patience {
-    pub(crate) fn new(wait: Arc<Wait>, pace: Option<Pace>) -> Self {
-        Self { wait, pace, bytes: 0, since: None, timer: None }
-    }
-
-    /// Bytes have come, or the end.
-    pub(crate) fn over(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+impl Waits {
+    /// The wait, if there is one, has ended.
+    fn end(&mut self) {
         if let Some(since) = self.since.take() {
             let waited = since.elapsed();
             if let Some(pace) = &mut self.pace {
                 pace.spend(waited);
             }
-            self.wait.over.fetch_add(u64::try_from(waited.as_millis()).unwrap_or(0), Relaxed);
-            self.wait.since.store(0, Relaxed);
+            self.over += waited;
         }
     }
 
-    /// Nothing has come; ready when it should have.
-    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<BodyTooSlow> {
-        let now = Instant::now();
-        let since = *self.since.get_or_insert_with(|| {
-            self.wait.since.store(self.wait.millis(now) + 1, Relaxed);
-            now
-        });
+    /// Nothing has come by now; ready when it should have.
+    fn poll_over(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let since = *self.since.get_or_insert(now);
         let Some(pace) = &mut self.pace else { return Poll::Pending };
         pace.earn(std::mem::take(&mut self.bytes));
         let due = since + pace.left();
@@ -109,10 +86,9 @@ impl Patience {
         // Armed once for many waits: bytes only move the point at which it is too late.
         while timer.as_mut().poll(cx).is_ready() {
             if now >= due {
-                self.over(0);
-                self.wait.too_slow.store(true, Relaxed);
-                self.wait.shared.events.tell("body_slow", "");
-                return Poll::Ready(BodyTooSlow::new());
+                self.end();
+                self.too_slow = true;
+                return Poll::Ready(());
             }
             timer.as_mut().reset(due);
         }
@@ -120,9 +96,36 @@ impl Patience {
     }
 }
 
+/// The body's side: measures its waits, and ends them when they are too long.
+#[derive(Debug)]
+pub(crate) struct Patience(Arc<Wait>);
+
+impl Patience {
+    pub(crate) fn new(wait: Arc<Wait>) -> Self {
+        Self(wait)
+    }
+
+    /// Bytes have come, or the end.
+    pub(crate) fn over(&mut self, bytes: usize) {
+        let mut waits = self.0.lock();
+        waits.bytes += bytes as u64;
+        waits.end();
+    }
+
+    /// Nothing has come; ready when it should have.
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<BodyTooSlow> {
+        let now = Instant::now();
+        let mut waits = self.0.lock();
+        std::task::ready!(waits.poll_over(cx, now));
+        drop(waits);
+        self.0.shared.events.tell("body_slow", "");
+        Poll::Ready(BodyTooSlow::new())
+    }
+}
+
 impl Drop for Patience {
     fn drop(&mut self) {
         // Who drops the body waits for it no longer.
-        self.over(0);
+        self.0.lock().end();
     }
 }

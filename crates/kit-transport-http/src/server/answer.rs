@@ -83,10 +83,11 @@ impl Routes {
         let operation = found.as_ref().map_or(Operation::UNMATCHED, |found| found.bound.operation.clone());
         let context = Context::received(headers, extensions).with_operation(operation);
         let mut exchange = Exchange::new(self, info, context, started, found.is_ok());
+        let mut body = Some(body);
         async move {
             let settings = self.settings();
             let answer = match found {
-                Ok(mut found) => settings.serve(&mut found, &mut exchange, body).await,
+                Ok(mut found) => settings.serve(&mut found, &mut exchange, &mut body).await,
                 Err(refused) => Err(refused),
             };
             let answer = answer.unwrap_or_else(|refused| settings.refuse(&exchange.context, refused));
@@ -105,7 +106,7 @@ impl Settings {
         &self,
         found: &mut Found<'_>,
         exchange: &mut Exchange<'_>,
-        body: B,
+        body: &mut Option<B>,
     ) -> Result<Response<Body>, Refused>
     where
         B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
@@ -117,6 +118,7 @@ impl Settings {
             // What is late already is not begun.
             return Err(passed().into());
         }
+        let Some(body) = body.take() else { return Err(Error::internal("the body is gone").into()) };
         let mut answering = match &found.bound.handler {
             Takes::Whole(handler) => {
                 let body = pin!(body);
