@@ -8,6 +8,7 @@ mod handler;
 mod hooks;
 mod request_id;
 mod routes;
+mod source;
 mod stream;
 mod streamed;
 
