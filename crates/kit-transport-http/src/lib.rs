@@ -193,7 +193,9 @@
 //! - **Errors** in a stream have the members of problem details, and `retry_after_ms`. A client makes the very error of
 //!   them, the last item of its stream; a stream that broke off ends with `Unavailable`. What breaks a request's stream off,
 //!   an error or a panic of its own, is the error of the call.
-//! - **The deadline** ends a stream as any other call: `DeadlineExceeded`, in it or before its head.
+//! - **The deadline** ends a stream as any other call: `DeadlineExceeded`, in it or before its head. The stream of the
+//!   endpoint is dropped then, also where the reader has stopped reading and nothing can be told. Without a deadline such
+//!   a reader holds it until its connection ends.
 //! - **Nothing is gathered.** At most one item and what the connection buffers are in memory; a side that does not read
 //!   holds the other up.
 //! - **Events.** A browser's `EventSource` needs a `GET` route. The `Last-Event-ID` with which it comes back is in the
@@ -337,7 +339,7 @@ mod client;
 mod codec;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod error;
-#[cfg(any(feature = "client", feature = "server"))]
+#[cfg(feature = "client")]
 mod exclusive;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod foreign;

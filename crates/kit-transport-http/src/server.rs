@@ -10,6 +10,7 @@ mod hooks;
 mod openapi;
 mod request_id;
 mod routes;
+mod source;
 mod stream;
 mod streamed;
 

@@ -98,6 +98,13 @@ pub(super) const SERVERS: &[Server] = &[
         source: Source::Debian(&["nginx-light"]),
     },
     Server {
+        name: "chromium",
+        purpose: "a browser, for server-sent events",
+        ci: false,
+        probe: Probe::Program("chromium"),
+        source: Source::Debian(&["chromium"]),
+    },
+    Server {
         name: "wrk",
         purpose: "HTTP/1.1 load for benches",
         ci: false,

@@ -7,25 +7,22 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_core::Stream;
 use http::HeaderMap;
 use kit_base::{Deadline, Error, Streaming};
 use tokio::time::Sleep;
 
 use super::answer::passed;
 use super::hooks::Riding;
+use super::source::Source;
 use crate::Form;
 use crate::codec::{EncodeError, Encoded};
-use crate::exclusive::Exclusive;
 use crate::within::{asleep, caught, later, now};
-
-type Items = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 /// The frames of an answer that streams. Whatever happens, it ends once: with the last item, with an error, with the
 /// deadline, or when it is dropped. What the endpoint made is dropped at that moment.
 pub(super) struct Streamed {
     /// What the endpoint still has to say; nothing once that is over.
-    items: Option<Exclusive<Items>>,
+    items: Option<Source>,
     /// The first item, which the head has waited for.
     first: Option<Bytes>,
     error: Option<EncodeError>,
@@ -48,9 +45,8 @@ impl Streamed {
         T: 'static,
     {
         let Form { headers, encode, error, idle } = form;
-        let items: Items = Box::pin(Encoded::new(items, encode));
         let idle = idle.map(|bytes| Idle { bytes, every: keep_alive, timer: asleep(keep_alive) });
-        let items = Some(Exclusive::new(items));
+        let items = Some(Source::new(Encoded::new(items, encode)));
         (Self { items, first: None, error, idle, deadline: None, riding: None }, headers)
     }
 
@@ -60,8 +56,7 @@ impl Streamed {
     /// What came in place of the first item.
     pub(super) async fn wait_for_first(&mut self) -> Result<(), Error> {
         let Some(items) = &mut self.items else { return Ok(()) };
-        let items = items.get_mut();
-        match std::future::poll_fn(|cx| items.as_mut().poll_next(cx)).await.transpose()? {
+        match std::future::poll_fn(|cx| items.poll_next(cx)).await.transpose()? {
             None => self.items = None,
             first => self.first = first,
         }
@@ -70,7 +65,10 @@ impl Streamed {
 
     /// What is to be known at the end.
     pub(super) fn ride(&mut self, deadline: Option<Deadline>, riding: Riding) {
-        self.deadline = deadline.map(|deadline| (deadline, asleep(deadline.left(now()))));
+        if let (Some(deadline), Some(items)) = (deadline, &mut self.items) {
+            items.end_at(deadline);
+            self.deadline = Some((deadline, asleep(deadline.left(now()))));
+        }
         self.riding = Some(riding);
     }
 
@@ -92,7 +90,6 @@ impl Streamed {
                 return self.fail(passed());
             }
         }
-        let items = items.get_mut().as_mut();
         match caught(|| items.poll_next(cx)) {
             Err(panic) => self.fail(panic),
             Ok(Poll::Ready(Some(Err(error)))) => self.fail(error),

@@ -510,3 +510,20 @@ async fn headers_of_an_answer_that_streams_are_there_at_once() {
     assert_eq!(answer.parts().unwrap().headers["x-total"], "3");
     assert_eq!(notes.all(), ["200 OK"]);
 }
+
+#[tokio::test]
+async fn the_deadline_drops_the_stream_of_a_service_whose_reader_has_stopped_reading() {
+    let notes = Notes::default();
+    let dropped = notes.clone();
+    let endless = shaped::<ServerStream, _>(move |_: Request<Bytes, ServerStream>| {
+        let pieces = items(std::iter::repeat(Bytes::from(vec![7; 64 * 1024])).map(Ok));
+        let stream = Streaming::new(With(pieces, OnDrop(dropped.clone(), "dropped")));
+        async { Ok::<_, Error>(Response::new(stream)) }
+    });
+    let served = up(HttpServer::with_codec(Raw).endpoint(op("m"), endless)).await;
+    let mut reader = kit_testing::http::Peer::connect(served.addr).await.unwrap();
+    let started = std::time::Instant::now();
+    reader.send("POST /m HTTP/1.1\r\nhost: a\r\ngrpc-timeout: 700m\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    assert_eq!(notes.until(1).await, ["dropped"]);
+    assert!(started.elapsed() >= Duration::from_millis(700));
+}

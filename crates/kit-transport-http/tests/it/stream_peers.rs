@@ -1,5 +1,6 @@
 //! Streams with peers that no one here wrote: curl, a browser, httpx.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -17,6 +18,12 @@ use kit_transport_http::{HttpServer, Raw, Sse};
 use crate::stream_requests::{double, total};
 use crate::streams::ticking;
 use crate::support::{By, HANGS, Notes, OnDrop, Value, With, feed, items, op, shaped, up};
+
+/// CI does not install these two: they are large.
+fn skipped(why: &str) {
+    // Not `eprintln!`: the test harness swallows what a passing test prints by it.
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_reads_each_item_as_it_comes_and_is_missed_when_it_leaves() {
@@ -93,7 +100,7 @@ ticks.addEventListener('problem', event => {
 #[tokio::test]
 async fn a_browser_reads_events_and_comes_back_with_the_last_id() {
     let Some(chromium) = find("chromium").or_else(|| find("chromium-browser")) else {
-        eprintln!("skipped: `chromium` is missing");
+        skipped("`chromium` is missing; to run this test, `cargo xtask servers chromium`");
         return;
     };
     let tick = |v: i64| Ok(Sse::new(Value { v }).with_event("tick").with_id(v.to_string()));
@@ -151,7 +158,7 @@ with httpx.Client(http1=version == '1', http2=version == '2', timeout=20) as cli
 async fn httpx_streams_in_both_directions() {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers/venv/bin/python3");
     if !python.exists() {
-        eprintln!("skipped: httpx is missing; to run this test, `cargo xtask servers httpx`");
+        skipped("httpx is missing; to run this test, `cargo xtask servers httpx`");
         return;
     }
     let echo = shaped::<Bidi, _>(async |request: Request<Streaming<Bytes>, Bidi>| {
