@@ -131,7 +131,8 @@
 //! the time that one takes: limits of size belong to those who buffer.
 //!
 //! The server's own answers (400 for an unclear target or host, 413, 431 over HTTP/2, 500, 501, 504) are problem
-//! details (RFC 9457), or a `grpc-status` for a call of gRPC. What hyper refuses (other 400s, and 431 over HTTP/1) has no body.
+//! details (RFC 9457), or a `grpc-status` for a call of gRPC. What hyper refuses (other 400s, and 431 over HTTP/1) has
+//! no body.
 //!
 //! # Errors
 //!
