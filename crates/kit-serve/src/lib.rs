@@ -188,7 +188,7 @@
 //! | `accept_failed` | | no connection could be accepted |
 //! | `proxy_header_failed` | `missing`, `malformed`, `too_long`, `late` | a trusted proxy sent no good PROXY header |
 //! | `tls_failed` | `handshake`, `plain_http`, `late` | a handshake did not come to its end |
-//! | `refused` | the status: `413`, `431` | a request was not shown to the service |
+//! | `refused` | the status: `400`, `413`, `431`, `501` | a request was not shown to the service |
 //! | `body_slow` | | a request's body came too slowly |
 //! | `request_late` | | the service did not answer within [`request_timeout`](Server::request_timeout) |
 //! | `service_failed` | `head`, `body` | the service returned an error instead of an answer, or within its body |
