@@ -12,6 +12,8 @@ const WHOLE_CONNECTION: &str = "the whole connection ends instead of the stream"
 const ONLY_STREAM: &str = "only the stream ends instead of the whole connection";
 /// They are in nobody's way: the service does not see them.
 const LEFT_OUT: &str = "pseudo fields in trailers are left out instead of refused";
+/// hyper takes it for the end of the connection. It is that of the client who did it.
+const UNSAID: &str = "the connection ends without a word instead of the stream";
 
 const fn coarse(section: &'static str, rule: &'static str) -> Deviation {
     Deviation { section, rule, outcome: GoAway(PROTOCOL_ERROR), why: COARSE }
@@ -69,6 +71,7 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
     whole("8.3", "an unknown pseudo field"),
     whole("8.3.1", "an empty method"),
     whole("8.3.1", "a method with a space"),
+    Deviation { section: "8.5", rule: "CONNECT announcing a body", outcome: Outcome::Closed, why: UNSAID },
 ];
 
 pub(super) fn of(section: &str, rule: &str) -> Option<&'static Deviation> {

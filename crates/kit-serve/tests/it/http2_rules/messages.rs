@@ -137,7 +137,7 @@ async fn pseudo_fields_are_as_in_rfc_9113_section_8_3() {
         case(
             "8.5",
             "CONNECT announcing a body",
-            request(&[&connect, AUTHORITY, &field("content-length", "1")]),
+            frame(HEADERS, END_HEADERS, 1, [&connect, AUTHORITY, &field("content-length", "1")].concat()),
             MALFORMED,
         ),
         case("8.5", "CONNECT without an authority", request(&[&connect]), Answer(1, 400)),
