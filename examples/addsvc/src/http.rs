@@ -15,7 +15,8 @@ use crate::{Add, AddEndpoints, AddError};
 /// # Errors
 /// None that a user could cause: the routes are fixed.
 pub fn http_service(service: impl Add, observer: impl Observer + 'static) -> Result<HttpService, BuildError> {
-    let server = HttpServer::with_codec(Json::new().described()).error_encoder(encode_error).observer(observer);
+    let server = HttpServer::with_codec(Json::new().described()).error_encoder(encode_error);
+    let server = server.request_id().observer(observer);
     let openapi = OpenApi::new("addsvc", env!("CARGO_PKG_VERSION"))
         .description(env!("CARGO_PKG_DESCRIPTION"))
         .error::<Failure>(StatusCode::BAD_REQUEST, "application/json");

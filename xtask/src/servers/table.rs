@@ -100,7 +100,7 @@ pub(super) const SERVERS: &[Server] = &[
     Server {
         name: "chromium",
         purpose: "a browser, for server-sent events",
-        ci: false,
+        ci: true,
         probe: Probe::Program("chromium"),
         source: Source::Debian(&["chromium"]),
     },

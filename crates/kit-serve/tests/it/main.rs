@@ -11,6 +11,7 @@ mod http2_rules;
 mod limits;
 mod listeners;
 mod load;
+mod nginx;
 mod peers;
 mod problems;
 mod proxies;

@@ -12,7 +12,7 @@ use kit_base::{Bidi, Error, Request, Response, ServerStream, Streaming};
 use kit_testing::http::{CurlError, curl};
 use kit_testing::process::Child;
 use kit_testing::temp::temp_dir;
-use kit_testing::tools::{find, skip_unless};
+use kit_testing::tools::{skip_unless, skip_unless_or};
 use kit_transport_http::{HttpServer, Raw, Sse};
 
 use crate::stream_requests::{double, total};
@@ -20,10 +20,6 @@ use crate::streams::ticking;
 use crate::support::{By, HANGS, Notes, OnDrop, Value, With, feed, items, op, shaped, up};
 
 /// CI does not install these two: they are large.
-fn skipped(why: &str) {
-    // Not `eprintln!`: the test harness swallows what a passing test prints by it.
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_reads_each_item_as_it_comes_and_is_missed_when_it_leaves() {
@@ -99,10 +95,9 @@ ticks.addEventListener('problem', event => {
 
 #[tokio::test]
 async fn a_browser_reads_events_and_comes_back_with_the_last_id() {
-    let Some(chromium) = find("chromium").or_else(|| find("chromium-browser")) else {
-        skipped("`chromium` is missing; to run this test, `cargo xtask servers chromium`");
+    if !skip_unless("chromium") {
         return;
-    };
+    }
     let tick = |v: i64| Ok(Sse::new(Value { v }).with_event("tick").with_id(v.to_string()));
     let ticks = shaped::<ServerStream, _>(move |request: Request<(), ServerStream>| {
         let stream = match request.context().inbound().get("last-event-id").map(HeaderValue::as_bytes) {
@@ -131,12 +126,14 @@ async fn a_browser_reads_events_and_comes_back_with_the_last_id() {
         .endpoint(op("seen"), seen);
     let served = up(server).await;
     let profile = temp_dir().unwrap();
-    let mut command = Command::new(chromium);
+    let mut command = Command::new("chromium");
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]);
     command.arg(format!("--user-data-dir={}", profile.path().display())).arg(served.url());
     let _browser = Child::spawn(command).unwrap();
     assert_eq!(notes.until(1).await, ["1:1 2:2 3:3 ABORTED"]);
 }
+
+const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/servers/venv/bin/python");
 
 const SCRIPT: &str = r"
 import sys, httpx
@@ -156,9 +153,7 @@ with httpx.Client(http1=version == '1', http2=version == '2', timeout=20) as cli
 
 #[tokio::test(flavor = "multi_thread")]
 async fn httpx_streams_in_both_directions() {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers/venv/bin/python3");
-    if !python.exists() {
-        skipped("httpx is missing; to run this test, `cargo xtask servers httpx`");
+    if !skip_unless_or(PYTHON, "run `cargo xtask servers httpx`") {
         return;
     }
     let echo = shaped::<Bidi, _>(async |request: Request<Streaming<Bytes>, Bidi>| {

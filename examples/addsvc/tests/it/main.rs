@@ -6,6 +6,7 @@ mod bad_input;
 mod openapi;
 mod panics;
 mod program;
+mod proxied;
 mod service;
 mod size;
 mod wild;
