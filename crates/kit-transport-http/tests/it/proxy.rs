@@ -339,3 +339,31 @@ async fn a_before_hook_can_send_elsewhere_and_shorten_the_deadline() {
     assert_eq!(asked.uri(), "/new");
     assert!(asked.headers()["grpc-timeout"].to_str().unwrap().starts_with("49"));
 }
+
+#[tokio::test]
+async fn the_end_is_known_by_the_trailers_and_a_reader_need_not_ask_once_more() {
+    struct Streams(std::sync::Mutex<Option<crate::proxy_support::Sent>>);
+    impl Endpoint<Request<ProxyBody>> for Streams {
+        type Response = http::Response<crate::proxy_support::Sent>;
+        type Error = kit_base::Error;
+        async fn call(&self, _: Request<ProxyBody>) -> Result<Self::Response, kit_base::Error> {
+            Ok(http::Response::new(self.0.lock().unwrap().take().unwrap()))
+        }
+    }
+    let (sender, body) = sent();
+    let notes = Notes::default();
+    let seen = notes.clone();
+    let proxy = ReverseProxy::with_endpoint("http://a", Streams(std::sync::Mutex::new(Some(body))))
+        .unwrap()
+        .finalizer(move |finished| seen.add(format!("{} {}", finished.bytes, finished.left)));
+    let Ok(answer) = proxy.call(get("/")).await;
+    let mut body = answer.into_body();
+    sender.send(data("hello")).await.unwrap();
+    body.frame().await.unwrap().unwrap();
+    assert!(notes.all().is_empty());
+    sender.send(crate::proxy_support::trailers("x-sum", "1")).await.unwrap();
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(notes.all(), ["5 false"]);
+    drop(body);
+    assert_eq!(notes.all().len(), 1);
+}

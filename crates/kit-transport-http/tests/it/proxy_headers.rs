@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use http::uri::Scheme;
 use http::{HeaderMap, Request};
 use http_body_util::Full;
-use kit_base::Peer;
+use kit_base::{Endpoint, Peer};
 use kit_testing::backend::{Backend, Reply};
 use kit_testing::http::{curl, raw, raw_response};
 use kit_testing::tools::skip_unless;
 use kit_transport_http::ReverseProxy;
 
 use crate::proxy::through;
-use crate::proxy_support::{proxied, up};
+use crate::proxy_support::{data, proxied, sent, up};
 use crate::support::get;
 
 /// The headers that the backend gets of a request that comes as this text.
@@ -71,6 +71,17 @@ async fn a_length_beside_chunks_is_not_passed_on() {
                    5\r\nhello\r\n0\r\n\r\n";
     raw(front.addr, request).await.unwrap();
     let asked = &origin.received(1).await[0];
+    assert_eq!((asked.headers().get("content-length"), &asked.body()[..]), (None, &b"hello"[..]));
+    // Nor where another server than hyper has left it there.
+    let (sender, body) = sent();
+    let sending = async move { sender.send(data("hello")).await.unwrap() };
+    let mut request = Request::post("/").body(body).unwrap();
+    request.headers_mut().insert("content-length", "3".parse().unwrap());
+    request.headers_mut().insert("transfer-encoding", "chunked".parse().unwrap());
+    let proxy = ReverseProxy::new(origin.url()).unwrap();
+    let (Ok(answer), ()) = tokio::join!(proxy.call(request), sending);
+    assert_eq!(answer.status(), 200);
+    let asked = &origin.received(2).await[1];
     assert_eq!((asked.headers().get("content-length"), &asked.body()[..]), (None, &b"hello"[..]));
 }
 

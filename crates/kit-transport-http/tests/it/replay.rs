@@ -118,9 +118,11 @@ async fn a_reader_that_leaves_while_it_waits_leaves_the_original_to_the_others()
     assert!(pin!(first.frame()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     drop(first);
     tokio::task::yield_now().await;
+    let started = std::time::Instant::now();
     sender.send(data("one")).unwrap();
     drop(sender);
     assert_eq!(second.await.unwrap(), ["one"]);
+    assert!(started.elapsed() < HANGS / 2, "woken, not found by the time limit");
 }
 
 #[tokio::test]
