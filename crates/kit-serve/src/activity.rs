@@ -12,6 +12,9 @@ use crate::limits::Limits;
 /// sent, and for an HTTP/2 client to confirm the end. A stop must not wait for those who do neither.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// A head whose first bytes were read just now. Most heads are whole by then, and need no time.
+const NEW_HEAD: u64 = u64::MAX;
+
 /// What became of a connection since it was opened. Written by the stream, the requests and their answers, read by the
 /// one timer of the connection, so that a request costs a few clock readings and no timer.
 #[derive(Debug)]
@@ -20,7 +23,8 @@ pub(crate) struct Activity {
     /// Milliseconds after `opened` at which a request last ended, or a part of its answer's body left. Not the last
     /// I/O: over HTTP/2, frames such as PING pass as often as the client pleases.
     last_active: AtomicU64,
-    /// Milliseconds after `opened`, plus one, at which the head now being read began; 0 if none is.
+    /// Milliseconds after `opened`, plus one, at which the head now being read began; 0 if none is, and [`NEW_HEAD`] until
+    /// its bytes have been looked at.
     head_since: AtomicU64,
     in_flight: AtomicUsize,
     /// Parts of bodies that hyper has taken and not yet written.
@@ -68,6 +72,13 @@ impl Activity {
     pub(crate) fn read(&self, may_begin_head: bool) {
         self.bytes_passed();
         if may_begin_head && self.is_quiet() && self.head_since.load(Relaxed) == 0 {
+            self.head_since.store(NEW_HEAD, Relaxed);
+        }
+    }
+
+    /// No further bytes are there now: if a head has begun, it is not whole.
+    pub(crate) fn read_all(&self) {
+        if self.head_since.load(Relaxed) == NEW_HEAD {
             self.head_since.store(self.elapsed() + 1, Relaxed);
         }
     }
@@ -174,7 +185,8 @@ impl Activity {
         }
         let last_active = self.at(self.last_active.load(Relaxed));
         let head_since = self.head_since.load(Relaxed);
-        let head_due = (head_since > 0).then(|| self.at(head_since - 1) + limits.head_timeout);
+        let head_due =
+            (head_since > 0 && head_since != NEW_HEAD).then(|| self.at(head_since - 1) + limits.head_timeout);
         let (due, then) = match (closing, head_due) {
             (Some(closing), head_due) => {
                 // An answer on its way, or a tunnel, is more than a formality.

@@ -48,7 +48,7 @@ impl<S> Entry<S> {
     fn wait(&self, asked: Asked) -> Option<Arc<Wait>> {
         let limits = &self.link.shared.limits;
         let measured = limits.body_rate.is_some() || limits.request_timeout.is_some();
-        (asked.has_body && measured).then(|| Wait::take(&self.spare, limits.body_rate.filter(|_| asked.must_hurry())))
+        (asked.has_body && measured).then(|| Wait::take(&self.spare))
     }
 }
 
@@ -71,8 +71,13 @@ where
         }
         let limits = &self.link.shared.limits;
         let wait = self.wait(asked);
-        let mut request =
-            request.map(|incoming| RequestBody::new(incoming, limits.body_bytes, wait.clone().map(Patience::new)));
+        let mut request = request.map(|incoming| {
+            RequestBody::new(
+                incoming,
+                limits.body_bytes,
+                wait.clone().map(|wait| Patience::new(wait, asked.must_hurry())),
+            )
+        });
         target::settle_host(&mut request);
         let peer = self.link.peer_of(request.headers());
         request.extensions_mut().insert(peer);

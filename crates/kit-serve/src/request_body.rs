@@ -24,13 +24,16 @@ pin_project! {
         #[pin]
         inner: Limited<Incoming>,
         patience: Option<Patience>,
-        given_up: bool,
     }
 }
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, limit: Option<usize>, patience: Option<Patience>) -> Self {
-        Self { inner: Limited::new(incoming, limit.unwrap_or(usize::MAX)), patience, given_up: false }
+        Self { inner: Limited::new(incoming, limit.unwrap_or(usize::MAX)), patience }
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.patience.as_ref().is_some_and(Patience::is_over)
     }
 }
 
@@ -40,27 +43,24 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
-        if *this.given_up {
+        let Some(patience) = this.patience else { return this.inner.poll_frame(cx) };
+        if patience.is_over() {
             return Poll::Ready(None);
         }
         let polled = this.inner.poll_frame(cx);
-        let Some(patience) = this.patience else { return polled };
         if let Poll::Ready(frame) = &polled {
             let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
             patience.over(data.map_or(0, Bytes::len));
             return polled;
         }
-        patience.poll_over(cx).map(|error| {
-            *this.given_up = true;
-            Some(Err(error.into()))
-        })
+        patience.poll_over(cx).map(|error| Some(Err(error.into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.given_up || self.inner.is_end_stream()
+        self.is_given_up() || self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.given_up { SizeHint::with_exact(0) } else { self.inner.size_hint() }
+        if self.is_given_up() { SizeHint::with_exact(0) } else { self.inner.size_hint() }
     }
 }

@@ -1,7 +1,7 @@
 //! Counters of a server, readable while it runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 /// Counters of one server: a handle that stays readable after the server was moved into
 /// [`serve`](crate::Server::serve), and after it stopped. Clones read the same counters.
@@ -22,8 +22,8 @@ pub struct Stats(Arc<Counters>);
 struct Counters {
     connections_open: AtomicU64,
     connections_total: AtomicU64,
-    requests_open: AtomicU64,
     requests_total: AtomicU64,
+    requests_ended: AtomicU64,
     panics: AtomicU64,
     service_errors: AtomicU64,
     accept_errors: AtomicU64,
@@ -45,7 +45,9 @@ impl Stats {
     /// The requests that run now: head read, response not yet handed over to its end.
     #[must_use]
     pub fn requests_open(&self) -> u64 {
-        self.0.requests_open.load(Relaxed)
+        // In this order, so that what ends in between is not missing from the other number.
+        let ended = self.0.requests_ended.load(Acquire);
+        self.0.requests_total.load(Relaxed).saturating_sub(ended)
     }
 
     /// The requests begun so far, those refused by a limit of the server included.
@@ -82,12 +84,11 @@ impl Stats {
     }
 
     pub(crate) fn request_began(&self) {
-        self.0.requests_open.fetch_add(1, Relaxed);
         self.0.requests_total.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn request_ended(&self) {
-        self.0.requests_open.fetch_sub(1, Relaxed);
+        self.0.requests_ended.fetch_add(1, Release);
     }
 
     pub(crate) fn panicked(&self) {

@@ -1,8 +1,9 @@
 //! How long a service has waited for the body of its request.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -15,6 +16,8 @@ use crate::shared::Shared;
 #[derive(Debug)]
 pub(crate) struct Wait {
     shared: Arc<Shared>,
+    /// Whether the body was ever waited for: most are there by the time they are asked for, and cost no more than this.
+    waited: AtomicBool,
     waits: Mutex<Waits>,
 }
 
@@ -24,28 +27,30 @@ struct Waits {
     over: Duration,
     /// When the wait that is not over began.
     since: Option<Instant>,
-    /// The rate at which the body must come.
+    /// The rate at which the body must come; made at the first wait.
     pace: Option<Pace>,
-    /// Bytes since the last wait.
-    bytes: u64,
-    /// Made at the first wait.
+    /// Made at the first wait that may be too long.
     timer: Option<Pin<Box<Sleep>>>,
     too_slow: bool,
 }
 
 impl Wait {
     pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared: Arc::clone(shared), waits: Mutex::default() })
+        Arc::new(Self { shared: Arc::clone(shared), waited: AtomicBool::new(false), waits: Mutex::default() })
     }
 
     /// One for a new request: `spare`, unless a request still has it, so that one request after the other costs no
     /// allocation.
-    pub(crate) fn take(spare: &Arc<Self>, rate: Option<MinRate>) -> Arc<Self> {
+    pub(crate) fn take(spare: &Arc<Self>) -> Arc<Self> {
         // Nobody else can make a clone of the only one.
-        let free = Arc::strong_count(spare) == 1;
-        let wait = if free { Arc::clone(spare) } else { Self::new(&spare.shared) };
-        *wait.lock() = Waits { pace: rate.map(Pace::new), ..Waits::default() };
-        wait
+        if Arc::strong_count(spare) > 1 {
+            return Self::new(&spare.shared);
+        }
+        if spare.waited.load(Acquire) {
+            *spare.lock() = Waits::default();
+            spare.waited.store(false, Relaxed);
+        }
+        Arc::clone(spare)
     }
 
     /// All the time that the service has waited.
@@ -56,7 +61,7 @@ impl Wait {
 
     /// Whether the body was given up.
     pub(crate) fn is_too_slow(&self) -> bool {
-        self.lock().too_slow
+        self.waited.load(Acquire) && self.lock().too_slow
     }
 
     fn lock(&self) -> MutexGuard<'_, Waits> {
@@ -76,11 +81,12 @@ impl Waits {
         }
     }
 
-    /// Nothing has come by now; ready when it should have.
-    fn poll_over(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+    /// Nothing has come by now, after so many bytes since the last wait; ready when it should have.
+    fn poll_over(&mut self, cx: &mut Context<'_>, now: Instant, rate: Option<MinRate>, bytes: u64) -> Poll<()> {
         let since = *self.since.get_or_insert(now);
-        let Some(pace) = &mut self.pace else { return Poll::Pending };
-        pace.earn(std::mem::take(&mut self.bytes));
+        let Some(rate) = rate else { return Poll::Pending };
+        let pace = self.pace.get_or_insert_with(|| Pace::new(rate));
+        pace.earn(bytes);
         let due = since + pace.left();
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         // Armed once for many waits: bytes only move the point at which it is too late.
@@ -98,27 +104,44 @@ impl Waits {
 
 /// The body's side: measures its waits, and ends them when they are too long.
 #[derive(Debug)]
-pub(crate) struct Patience(Arc<Wait>);
+pub(crate) struct Patience {
+    wait: Arc<Wait>,
+    /// Bytes since the last wait. More than fit earn no more.
+    bytes: u32,
+    must_hurry: bool,
+    waits: bool,
+    is_over: bool,
+}
 
 impl Patience {
-    pub(crate) fn new(wait: Arc<Wait>) -> Self {
-        Self(wait)
+    pub(crate) fn new(wait: Arc<Wait>, must_hurry: bool) -> Self {
+        Self { wait, bytes: 0, must_hurry, waits: false, is_over: false }
+    }
+
+    /// Whether the body was given up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Bytes have come, or the end.
     pub(crate) fn over(&mut self, bytes: usize) {
-        let mut waits = self.0.lock();
-        waits.bytes += bytes as u64;
-        waits.end();
+        self.bytes = self.bytes.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if std::mem::take(&mut self.waits) {
+            self.wait.lock().end();
+        }
     }
 
     /// Nothing has come; ready when it should have.
     pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<BodyTooSlow> {
         let now = Instant::now();
-        let mut waits = self.0.lock();
-        std::task::ready!(waits.poll_over(cx, now));
-        drop(waits);
-        self.0.shared.events.tell("body_slow", "");
+        let shared = &self.wait.shared;
+        let rate = shared.limits.body_rate.filter(|_| self.must_hurry);
+        let bytes = std::mem::take(&mut self.bytes);
+        self.waits = true;
+        self.wait.waited.store(true, Release);
+        ready!(self.wait.lock().poll_over(cx, now, rate, bytes.into()));
+        (self.waits, self.is_over) = (false, true);
+        shared.events.tell("body_slow", "");
         Poll::Ready(BodyTooSlow::new())
     }
 }
@@ -126,6 +149,6 @@ impl Patience {
 impl Drop for Patience {
     fn drop(&mut self) {
         // Who drops the body waits for it no longer.
-        self.0.lock().end();
+        self.over(0);
     }
 }

@@ -101,11 +101,12 @@ impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let room = buf.remaining();
-        if self.link.is_probing() {
-            ready!(self.stream().poll_probe(cx, buf))?;
-        } else {
-            ready!(self.stream().poll_read(cx, buf))?;
+        let read =
+            if self.link.is_probing() { self.stream().poll_probe(cx, buf) } else { self.stream().poll_read(cx, buf) };
+        if read.is_pending() {
+            self.link.activity.read_all();
         }
+        ready!(read)?;
         let bytes = &buf.filled()[before..];
         if !bytes.is_empty() {
             self.note_read(bytes)?;

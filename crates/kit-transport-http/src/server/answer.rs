@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::mem;
 use std::pin::{Pin, pin};
-use std::time::Instant;
 
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -70,7 +69,6 @@ impl Routes {
     where
         B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let started = now();
         let (head, body) = request.into_parts();
         let http::request::Parts { method, uri, version, mut headers, mut extensions, .. } = head;
         if self.settings().request_id {
@@ -82,7 +80,7 @@ impl Routes {
         let found = self.find(&info);
         let operation = found.as_ref().map_or(Operation::UNMATCHED, |found| found.bound.operation.clone());
         let context = Context::received(headers, extensions).with_operation(operation);
-        let mut exchange = Exchange::new(self, info, context, started, found.is_ok());
+        let mut exchange = Exchange::new(self, info, context, found.is_ok());
         let mut body = Some(body);
         async move {
             let settings = self.settings();
@@ -112,9 +110,9 @@ impl Settings {
         B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         self.begin(exchange)?;
-        let Exchange { info, context, started, .. } = exchange;
+        let Exchange { info, context, .. } = exchange;
         let deadline = context.deadline();
-        if deadline.is_some_and(|deadline| deadline.has_passed(*started)) {
+        if deadline.is_some_and(|deadline| deadline.has_passed(now())) {
             // What is late already is not begun.
             return Err(passed().into());
         }
@@ -156,8 +154,8 @@ impl Settings {
 
     /// What comes before the body: the deadline, the before hooks, and whether the body can be read.
     fn begin(&self, exchange: &mut Exchange<'_>) -> Result<(), Refused> {
-        let Exchange { info, context, started, .. } = exchange;
-        let given = deadline(context, *started);
+        let Exchange { info, context, .. } = exchange;
+        let given = deadline(context);
         if let Ok(Some(deadline)) = given {
             *context = mem::take(context).with_deadline(deadline);
         }
@@ -245,7 +243,7 @@ fn is_plain(headers: &HeaderMap) -> Result<(), Refused> {
 }
 
 /// The earlier one of the deadlines that whoever serves put into the extensions, and the caller into the header.
-fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> {
+fn deadline(context: &Context) -> Result<Option<Deadline>, Error> {
     let given = context.extensions().get::<Deadline>().copied();
     if !context.inbound().contains_key(&GRPC_TIMEOUT) {
         return Ok(given);
@@ -257,7 +255,7 @@ fn deadline(context: &Context, now: Instant) -> Result<Option<Deadline>, Error> 
     let timeout: Timeout = text
         .parse()
         .map_err(|error| Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {error}")).with_reason(MALFORMED))?;
-    let asked = Deadline::after(now, timeout.0);
+    let asked = Deadline::after(now(), timeout.0);
     Ok(Some(given.map_or(asked, |given| given.min(asked))))
 }
 

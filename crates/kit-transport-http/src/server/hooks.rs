@@ -56,30 +56,30 @@ pub(super) struct Exchange<'a> {
     routes: &'a Routes,
     pub(super) info: RequestInfo,
     pub(super) context: Context,
-    pub(super) started: Instant,
-    due: bool,
+    /// When it began, if finalizers are due; nobody else wants to know.
+    due: Option<Instant>,
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(routes: &'a Routes, info: RequestInfo, context: Context, started: Instant, due: bool) -> Self {
-        let due = due && !routes.settings().hooks.finalizers.is_empty();
-        Self { routes, info, context, started, due }
+    pub(super) fn new(routes: &'a Routes, info: RequestInfo, context: Context, routed: bool) -> Self {
+        let due = (routed && !routes.settings().hooks.finalizers.is_empty()).then(now);
+        Self { routes, info, context, due }
     }
 
     /// The answer is ready. One that streams takes the finalizers along.
     pub(super) fn finish(&mut self, answer: &mut http::Response<Body>) {
         let (status, deadline) = (answer.status(), self.context.deadline());
-        let due = mem::take(&mut self.due);
+        let due = self.due.take();
         if answer.body().streams() {
             let (routes, info) = (self.routes.clone(), self.info.clone());
-            let headers = if due { answer.headers().clone() } else { HeaderMap::new() };
+            let headers = due.map(|_| answer.headers().clone()).unwrap_or_default();
             let context = mem::take(&mut self.context);
-            let riding = Riding { routes, info, context, started: self.started, status, headers, bytes: 0, due };
+            let riding = Riding { routes, info, context, status, headers, bytes: 0, due };
             answer.body_mut().ride(deadline, riding);
-        } else if due {
+        } else if let Some(started) = due {
             let bytes = answer.body().len();
             let head = (Some(status), Some(answer.headers()));
-            self.routes.settings().finalize(&finished(&self.info, &self.context, head, bytes, self.started));
+            self.routes.settings().finalize(&finished(&self.info, &self.context, head, bytes, started));
         }
     }
 }
@@ -109,8 +109,8 @@ impl Settings {
 
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
-        if self.due {
-            let finished = finished(&self.info, &self.context, (None, None), 0, self.started);
+        if let Some(started) = self.due {
+            let finished = finished(&self.info, &self.context, (None, None), 0, started);
             self.routes.settings().finalize(&FinishedRequest { left: true, ..finished });
         }
     }
@@ -127,12 +127,11 @@ pub(super) struct Riding {
     routes: Routes,
     info: RequestInfo,
     context: Context,
-    started: Instant,
     status: StatusCode,
     headers: HeaderMap,
     /// The bytes of the body so far.
     pub(super) bytes: usize,
-    due: bool,
+    due: Option<Instant>,
 }
 
 impl Riding {
@@ -155,9 +154,9 @@ impl Riding {
     }
 
     fn run(&mut self, error: Option<&Error>, left: bool) {
-        if mem::take(&mut self.due) {
+        if let Some(started) = self.due.take() {
             let head = (Some(self.status), Some(&self.headers));
-            let finished = finished(&self.info, &self.context, head, self.bytes, self.started);
+            let finished = finished(&self.info, &self.context, head, self.bytes, started);
             self.routes.settings().finalize(&FinishedRequest { error, left, ..finished });
         }
     }

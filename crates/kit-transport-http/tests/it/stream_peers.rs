@@ -1,7 +1,5 @@
 //! Streams with peers that no one here wrote: curl, a browser, httpx.
 
-use std::io::Write;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -161,7 +159,7 @@ async fn httpx_streams_in_both_directions() {
     });
     let served = up(double().handle(op("echo"), echo, Raw, Raw)).await;
     for (version, name) in [("1", "HTTP/1.1"), ("2", "HTTP/2")] {
-        let mut script = Child::spawn(Command::new(&python).args(["-c", SCRIPT, &served.url(), version])).unwrap();
+        let mut script = Child::spawn(Command::new(PYTHON).args(["-c", SCRIPT, &served.url(), version])).unwrap();
         let status = script.wait(HANGS).unwrap();
         assert!(status.success(), "{}", script.stderr());
         let want = format!("{name} 200 application/x-ndjson {{\"v\":2}} {{\"v\":4}} {{\"v\":6}}\n6553600\n");
