@@ -1,7 +1,7 @@
 //! The steps that only `cargo xtask ci --deep` takes.
 
 use super::Run;
-use super::steps::stream_tests;
+use super::steps::{check_bench, stream_tests};
 use crate::run::{Program, Result};
 use crate::workspace::{Package, Workspace};
 
@@ -58,6 +58,11 @@ pub(super) fn ignored(run: &mut Run) -> Result {
 
 pub(super) fn benches(run: &mut Run) -> Result {
     Program::cargo(&run.root).args(["bench", "--workspace", "--all-features", "--locked", "--no-run"]).run()
+}
+
+/// What a request costs, beside what a user would take instead: in instructions.
+pub(super) fn prices(run: &mut Run) -> Result {
+    check_bench(run, "addsvc", "http")
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ const DEEP_STEPS: &[Step] = &[
         run: deep::ignored,
     },
     Step { name: "benches", alone: "cargo bench --workspace --all-features --no-run", run: deep::benches },
+    Step { name: "prices", alone: "cargo bench -p addsvc --bench http -- --check", run: deep::prices },
 ];
 
 /// Runs all steps up to the first that fails, then says how each one went.

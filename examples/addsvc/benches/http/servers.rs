@@ -21,9 +21,12 @@ use tokio::net::TcpListener;
 
 use crate::service::{StringsEndpoints, Upper, UppercaseRequest, uppercase};
 
-/// Their names, the one that the others are compared with first.
-pub(crate) const NAMES: [&str; 5] = ["hyper", "axum", KIT, "kit, ten layers", "axum on kit-serve"];
-pub(crate) const KIT: &str = "kit";
+/// Their names.
+pub(crate) const NAMES: [&str; 5] = ["hyper", "axum", "kit", "kit, ten layers", "axum on kit-serve"];
+/// Where the ones that are compared stand among them.
+pub(crate) const HYPER: usize = 0;
+pub(crate) const AXUM: usize = 1;
+pub(crate) const KIT: usize = 2;
 
 /// Serves on a free port, says which, and ends on SIGTERM.
 pub(crate) fn serve(name: &str) -> Result<(), Box<dyn Error>> {
@@ -35,7 +38,7 @@ pub(crate) fn serve(name: &str) -> Result<(), Box<dyn Error>> {
         match name {
             "hyper" => hyper_server(listener, stop).await,
             "axum" => axum::serve(listener, axum_service()).with_graceful_shutdown(stop).await?,
-            KIT => {
+            "kit" => {
                 let service = StringsEndpoints::new(Upper).bind(HttpServer::new()).build()?;
                 Server::from_listener(listener)?.serve(service, stop).await;
             }

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::load::Connections;
-use crate::servers::NAMES;
+use crate::servers::{AXUM, HYPER, NAMES};
 use crate::subject::Serving;
 
 /// Odd, so that there is a median.
@@ -38,17 +38,16 @@ pub(crate) fn print() -> Result<(), Box<dyn Error>> {
     println!(
         "| server | requests/s | over axum | over hyper | cpu us/request | over axum | over hyper |\n|---|--:|--:|--:|--:|--:|--:|"
     );
-    let (hyper, axum) = (0, 1);
     for (at, name) in NAMES.iter().enumerate() {
         let figure = |of: &dyn Fn(&[Sample]) -> f64| median(rounds.iter().map(|round| of(round)));
         println!(
             "| {name} | {:.0} | {:.2} | {:.2} | {:.1} | {:.2} | {:.2} |",
             figure(&|round| round[at].per_second),
-            figure(&|round| round[at].per_second / round[axum].per_second),
-            figure(&|round| round[at].per_second / round[hyper].per_second),
+            figure(&|round| round[at].per_second / round[AXUM].per_second),
+            figure(&|round| round[at].per_second / round[HYPER].per_second),
             figure(&|round| round[at].cpu),
-            figure(&|round| round[at].cpu / round[axum].cpu),
-            figure(&|round| round[at].cpu / round[hyper].cpu),
+            figure(&|round| round[at].cpu / round[AXUM].cpu),
+            figure(&|round| round[at].cpu / round[HYPER].cpu),
         );
     }
     println!();
