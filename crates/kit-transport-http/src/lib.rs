@@ -341,6 +341,8 @@ mod codec;
 mod error;
 #[cfg(feature = "client")]
 mod exclusive;
+#[cfg(any(feature = "proxy", feature = "server"))]
+mod expiring;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod foreign;
 #[cfg(any(feature = "client", feature = "server"))]

@@ -11,7 +11,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::failure::{BoxError, reason_of_broken};
-use crate::within::now;
+use crate::within::{caught, now};
 
 /// How far an upload is. In the extensions of the request to the backend, so that it is there whatever layers do.
 #[derive(Clone, Debug)]
@@ -83,7 +83,11 @@ impl<B: HttpBody<Error: Into<BoxError>>> HttpBody for UploadBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
-        let polled = this.body.poll_frame(cx).map_err(Into::into);
+        let body = this.body;
+        // A panic here would be one of the backend's connection, and so a failure of the backend.
+        let polled = caught(|| body.poll_frame(cx));
+        let polled =
+            polled.map_or_else(|panic| Poll::Ready(Some(Err(panic.into()))), |polled| polled.map_err(Into::into));
         if let Some(upload) = this.upload {
             upload.note(&polled);
         }
