@@ -12,7 +12,7 @@ use http::header::{
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use kit_base::wire::GRPC_TIMEOUT;
-use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout};
+use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, catch_panic};
 
 use super::body::{self, Body, TOO_SLOW};
 use super::handler::{Call, Takes};
@@ -114,7 +114,9 @@ impl Settings {
         self.begin(exchange)?;
         let Exchange { info, context, started, .. } = exchange;
         let deadline = context.deadline();
-        if deadline.is_some_and(|deadline| deadline.has_passed(*started)) {
+        // Hooks may have taken their time.
+        let begins = || if self.hooks.before.is_empty() { *started } else { now() };
+        if deadline.is_some_and(|deadline| deadline.has_passed(begins())) {
             // What is late already is not begun.
             return Err(passed().into());
         }
@@ -122,7 +124,7 @@ impl Settings {
         let mut answering = match &found.bound.handler {
             Takes::Whole(handler) => {
                 let body = pin!(body);
-                let read = pin!(body::read(body, self.body_limit, self.body_timeout));
+                let read = pin!(catch_panic(|| body::read(body, self.body_limit, self.body_timeout)));
                 let body = in_time(deadline, read).await??;
                 handler.handle(Call {
                     info,
@@ -143,7 +145,14 @@ impl Settings {
                 })
             }
         };
-        let mut answer = in_time(deadline, answering.as_mut()).await??;
+        let mut answer = match in_time(deadline, answering.as_mut()).await {
+            Ok(answer) => answer?,
+            Err(late) => {
+                // What is dropped may panic, and has nothing more to say.
+                let _ = caught(|| drop(answering));
+                return Err(late);
+            }
+        };
         if !self.hooks.after.is_empty() {
             caught(|| {
                 for hook in &self.hooks.after {
@@ -200,7 +209,9 @@ impl Settings {
     }
 
     pub(super) fn tell_panic(&self, context: &Context) {
-        self.observer.observe(&Event::new("http_server", "panicked", &context.operation().to_string()));
+        let key = context.operation().to_string();
+        // Whoever hears of a panic may panic as well: there is nobody left to tell.
+        let _ = caught(|| self.observer.observe(&Event::new("http_server", "panicked", &key)));
     }
 }
 
