@@ -252,8 +252,9 @@
 //! | schemas | of what is read and what is written, one where they are the same; integers with the bounds of their types |
 //!
 //! Whatever else a document shall say (servers, security, another success than 200) is put into it by `OpenApi::amend`. A
-//! codec of one's own describes itself by `describe_request` and `describe_answer`; closures are said to take and give
-//! anything. Two things JSON Schema cannot say: to it 1.0 is an integer, which serde does not take for one; and
+//! codec of one's own describes itself by `describe_request` and `describe_answer`, and by `describe_request_stream` and
+//! `describe_answer_stream` where it streams; closures are said to take and give anything. Of a stream the schema is that of
+//! one item, as the description beside it says, since OpenAPI 3.1 knows no streams. Two things JSON Schema cannot say: to it 1.0 is an integer, which serde does not take for one; and
 //! [`Json::lenient`] takes more than its document says.
 //!
 //! # Behaviour
