@@ -105,7 +105,7 @@
 //!
 //! | setting | default | unit and meaning |
 //! |---|---|---|
-//! | [`head_timeout`](HttpClient::head_timeout) | 30 s | from the call to the head of the answer, connecting included |
+//! | [`head_timeout`](HttpClient::head_timeout) | 30 s | from the call, or the last item that it streams, to the head of the answer, connecting included |
 //! | [`body_timeout`](HttpClient::body_timeout) | 30 s | from the head to the end of the body; of a stream, from piece to piece |
 //! | [`response_limit`](HttpClient::response_limit) | 16 MiB | bytes of an answer's body; of a stream, of one item |
 //! | connect | 5 s | of the client that [`new`](HttpClient::new) makes |

@@ -150,7 +150,7 @@ impl Settings {
         started: Instant,
     ) -> Result<Res, Error> {
         let mut call = pin!(call);
-        let limit = || upload.as_ref().map_or(started, Upload::moved).checked_add(self.head_timeout);
+        let limit = || upload.as_ref().and_then(Upload::moved).unwrap_or(started).checked_add(self.head_timeout);
         loop {
             let until = limit().into_iter().chain(deadline.map(Deadline::instant)).min();
             let done = match until {
