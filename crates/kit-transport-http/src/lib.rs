@@ -362,7 +362,6 @@ mod replay;
 mod route;
 #[cfg(feature = "server")]
 mod server;
-#[cfg(any(feature = "client", feature = "proxy", feature = "server"))]
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod within;
 
