@@ -35,7 +35,15 @@ fn is_ndjson(essence: &str) -> bool {
 }
 
 fn written(item: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(item).map_err(|error| Error::internal("the item cannot be encoded").with_source(error))
+    let wrong = |error| Error::internal("the item cannot be encoded").with_source(error);
+    let mut json = serde_json::to_vec(item).map_err(wrong)?;
+    // Only JSON that was taken over as it came (`RawValue`) has line breaks, and those are spaces between its parts.
+    for byte in &mut json {
+        if matches!(byte, b'\r' | b'\n') {
+            *byte = b' ';
+        }
+    }
+    Ok(json)
 }
 
 fn as_line(item: &impl Serialize) -> Result<Bytes, Error> {
