@@ -165,7 +165,8 @@ impl<C> HttpClient<C> {
         self
     }
 
-    /// The time within which the head of an answer must come, connecting included; 30 s by default.
+    /// The time within which the head of an answer must come, connecting included; 30 s by default. Of a request that
+    /// streams it begins anew with each item that is sent.
     #[must_use]
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.settings.head_timeout = timeout;

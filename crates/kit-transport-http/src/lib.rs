@@ -105,7 +105,7 @@
 //!
 //! | setting | default | unit and meaning |
 //! |---|---|---|
-//! | [`head_timeout`](HttpClient::head_timeout) | 30 s | from the call to the head of the answer, connecting included |
+//! | [`head_timeout`](HttpClient::head_timeout) | 30 s | from the call, or the last item that it streams, to the head of the answer, connecting included |
 //! | [`body_timeout`](HttpClient::body_timeout) | 30 s | from the head to the end of the body; of a stream, from piece to piece |
 //! | [`response_limit`](HttpClient::response_limit) | 16 MiB | bytes of an answer's body; of a stream, of one item |
 //! | connect | 5 s | of the client that [`new`](HttpClient::new) makes |
@@ -252,8 +252,9 @@
 //! | schemas | of what is read and what is written, one where they are the same; integers with the bounds of their types |
 //!
 //! Whatever else a document shall say (servers, security, another success than 200) is put into it by `OpenApi::amend`. A
-//! codec of one's own describes itself by `describe_request` and `describe_answer`; closures are said to take and give
-//! anything. Two things JSON Schema cannot say: to it 1.0 is an integer, which serde does not take for one; and
+//! codec of one's own describes itself by `describe_request` and `describe_answer`, and by `describe_request_stream` and
+//! `describe_answer_stream` where it streams; closures are said to take and give anything. Of a stream the schema is that of
+//! one item, as the description beside it says, since OpenAPI 3.1 knows no streams. Two things JSON Schema cannot say: to it 1.0 is an integer, which serde does not take for one; and
 //! [`Json::lenient`] takes more than its document says.
 //!
 //! # Behaviour
@@ -341,6 +342,8 @@ mod codec;
 mod error;
 #[cfg(feature = "client")]
 mod exclusive;
+#[cfg(any(feature = "proxy", feature = "server"))]
+mod expiring;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod foreign;
 #[cfg(any(feature = "client", feature = "server"))]
@@ -359,7 +362,6 @@ mod replay;
 mod route;
 #[cfg(feature = "server")]
 mod server;
-#[cfg(any(feature = "client", feature = "proxy", feature = "server"))]
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 mod within;
 

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -18,6 +19,23 @@ use crate::within::{asleep, later};
 
 /// An error of a body, as tower and axum have it.
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Whether the error, or what lies behind it, is such a one.
+pub(crate) fn has_cause(error: &(dyn StdError + 'static), is: impl Fn(&(dyn StdError + 'static)) -> bool) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if is(error) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whether this is a limit of time of the connection, or of whoever serves it.
+pub(crate) fn is_timed_out(error: &(dyn StdError + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
 
 /// A body that is read as it comes. Nothing of it is kept: whoever does not read on holds the sender up.
 ///

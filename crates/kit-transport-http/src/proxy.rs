@@ -215,7 +215,8 @@ impl<E> ReverseProxy<E> {
         self
     }
 
-    /// Writes `Forwarded` (RFC 7239) too: an element with `for`, `host` and `proto`, after those that came.
+    /// Writes `Forwarded` (RFC 7239) too: an element with `for`, `host` and `proto`, after those that came. Those with a quote
+    /// that never ends are dropped, since they would swallow it.
     #[must_use]
     pub fn forwarded(mut self) -> Self {
         self.settings.forwarding.standard = true;

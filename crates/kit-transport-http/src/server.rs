@@ -10,7 +10,6 @@ mod hooks;
 mod openapi;
 mod request_id;
 mod routes;
-mod source;
 mod stream;
 mod streamed;
 

@@ -2,6 +2,7 @@
 
 use std::future::{poll_fn, ready};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,32 @@ impl Timer {
             Self::Runs(sleep) => sleep.as_mut().poll(cx),
             Self::After(_) | Self::At(_) => Poll::Pending,
         }
+    }
+}
+
+/// When a body that is being sent last moved.
+#[derive(Debug)]
+pub(crate) struct Moves {
+    started: Instant,
+    /// Milliseconds from the start to the last move, and one.
+    last: AtomicU64,
+}
+
+impl Moves {
+    pub(crate) const fn since(started: Instant) -> Self {
+        Self { started, last: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn note(&self) {
+        let elapsed = now().saturating_duration_since(self.started).as_millis();
+        self.last
+            .store(u64::try_from(elapsed).map_or(u64::MAX, |elapsed| elapsed.saturating_add(1)), Ordering::Relaxed);
+    }
+
+    /// Nothing where it has not moved yet.
+    pub(crate) fn last(&self) -> Option<Instant> {
+        let elapsed = self.last.load(Ordering::Relaxed).checked_sub(1)?;
+        self.started.checked_add(Duration::from_millis(elapsed))
     }
 }
 

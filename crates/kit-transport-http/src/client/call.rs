@@ -1,5 +1,6 @@
 //! One call: child context, encoding, sending, reading, decoding, all within the deadline.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use reqwest::Url;
 
 use super::hooks::Finalizing;
 use super::reply;
+use super::upload::Uploading;
 use super::{Remote, Settings};
 use crate::foreign::Foreign;
 use crate::gathered::{Gathered, TooLong};
@@ -28,15 +30,18 @@ impl Remote {
         C: EncodeRequest<Req> + DecodeResponse<Res>,
     {
         let (mut finalizing, message) = self.begin(request);
-        let prepared =
-            self.prepare(&finalizing, |route, verb| Ok((codec.encode_request(route, verb, &message)?, None)));
+        let turn = self.enter(&mut finalizing).await;
+        let prepared = turn.and_then(|turn| {
+            let encode = |route: &Route, verb: &Method| Ok((codec.encode_request(route, verb, &message)?, None));
+            self.prepare(&finalizing, turn, encode).map(|request| (request, turn))
+        });
         // Dropped before the wait, so that it need not be `Sync`.
         drop(message);
         let outcome = match prepared {
             Err(error) => Err(error),
-            Ok(request) => {
+            Ok((request, turn)) => {
                 let deadline = finalizing.context.deadline();
-                until(deadline, self.exchange(codec, request, &mut finalizing)).await
+                until(deadline, self.exchange(codec, request, turn, None, &mut finalizing)).await
             }
         };
         finalizing.finish(outcome.as_ref().err());
@@ -51,13 +56,23 @@ impl Remote {
         (Finalizing::new(self, context, started), message)
     }
 
+    /// Waits for the call's turn, where calls are counted.
+    pub(super) async fn enter(&self, call: &mut Finalizing) -> Result<Turn, Error> {
+        let Settings { limit, head_timeout, .. } = &self.settings;
+        let Some(limit) = limit else { return Ok(Turn { now: call.started, head_timeout: *head_timeout }) };
+        let (place, head_timeout) = limit.enter(call.context.deadline(), *head_timeout).await?;
+        call.place = Some(place);
+        Ok(Turn { now: now(), head_timeout })
+    }
+
     /// The request as it will be sent. A body that streams comes beside the encoding, with the headers of its form.
     pub(super) fn prepare(
         &self,
         call: &Finalizing,
+        turn: Turn,
         encode: impl FnOnce(&Route, &Method) -> Result<(Outgoing, Option<(reqwest::Body, HeaderMap)>), Error>,
     ) -> Result<reqwest::Request, Error> {
-        let (context, now) = (&call.context, call.started);
+        let (context, now) = (&call.context, turn.now);
         let not_sent = |error: Error| error.with_origin(Origin::NotSent);
         let route = self.route.as_ref().map_err(|error| {
             let message = format!("{} cannot be called", self.operation);
@@ -130,12 +145,14 @@ impl Remote {
         &self,
         codec: &C,
         request: reqwest::Request,
+        turn: Turn,
+        uploading: Option<&Uploading>,
         finalizing: &mut Finalizing,
     ) -> Result<Response<Res>, Error>
     where
         C: DecodeResponse<Res>,
     {
-        let response = self.head(request, finalizing).await?;
+        let response = self.head(request, turn, uploading, finalizing).await?;
         let status = response.status();
         let (headers, body) = self.read(response).await?;
         let reply = Reply { status, headers, body: body? };
@@ -147,16 +164,22 @@ impl Remote {
     pub(super) async fn head(
         &self,
         request: reqwest::Request,
+        turn: Turn,
+        uploading: Option<&Uploading>,
         finalizing: &mut Finalizing,
     ) -> Result<reqwest::Response, Error> {
         let settings = &self.settings;
-        let mut head_timeout = settings.head_timeout;
-        if let Some(limit) = &settings.limit {
-            let (place, left) = limit.enter(finalizing.context.deadline(), head_timeout).await?;
-            (finalizing.place, head_timeout) = (Some(place), left);
-        }
-        let head = self.clients.get().execute(request);
-        let head = within(head_timeout, head).await;
+        let mut head = pin!(self.clients.get().execute(request));
+        let mut left = Some(turn.head_timeout);
+        let head = loop {
+            let Some(limit) = left else { break None };
+            if let Some(head) = within(limit, head.as_mut()).await {
+                break Some(head);
+            }
+            // What is still being sent cannot be answered yet.
+            let moved = uploading.and_then(Uploading::moved).map(|moved| now().saturating_duration_since(moved));
+            left = moved.and_then(|idle| settings.head_timeout.checked_sub(idle)).filter(|left| !left.is_zero());
+        };
         let head = head.ok_or_else(|| late("no answer", settings.head_timeout))?;
         let response = head.map_err(|error| reply::unsent(error, &self.base))?;
         let status = response.status();
@@ -179,6 +202,13 @@ impl Remote {
         let read = within(body_timeout, read(response, response_limit)).await;
         read.ok_or_else(|| late("the answer did not end", body_timeout))
     }
+}
+
+/// A call whose turn it is: since when, and how long its answer may take from then on.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    now: Instant,
+    head_timeout: Duration,
 }
 
 /// What the call gives, unless the deadline passes first.

@@ -13,7 +13,7 @@ use kit_base::{
 };
 use tokio::time::Sleep;
 
-use super::call::{late, passed, received, until};
+use super::call::{Turn, late, passed, received, until};
 use super::hooks::Finalizing;
 use super::upload::{Uploading, upload};
 use super::{Connected, HttpClient, Remote, reply};
@@ -21,15 +21,15 @@ use crate::pieces::{Reading, Timely};
 use crate::within::{asleep, now};
 use crate::{DecodeResponse, DecodeResponseStream, EncodeRequest, EncodeRequestStream, Outgoing, Pieces, Reply};
 
-/// A request that is ready, and its stream where it has one.
-type Ready = (reqwest::Request, Option<Uploading>);
+/// A request that is ready, its turn, and its stream where it has one.
+type Ready = (reqwest::Request, Turn, Option<Uploading>);
 
 impl Remote {
-    /// The request of a stream of messages.
-    fn prepare_stream<C, Req>(
+    /// The request of a stream of messages, when it is its turn.
+    async fn prepare_stream<C, Req>(
         &self,
         codec: &C,
-        call: &Finalizing,
+        call: &mut Finalizing,
         items: Streaming<Req>,
         accept: Option<HeaderValue>,
     ) -> Result<Ready, Error>
@@ -37,15 +37,16 @@ impl Remote {
         C: EncodeRequestStream<Req>,
         Req: 'static,
     {
+        let turn = self.enter(call).await?;
         let mut uploading = None;
-        let request = self.prepare(call, |route, verb| {
+        let request = self.prepare(call, turn, |route, verb| {
             let (outgoing, form) = codec.encode_request_stream(route, verb)?;
             let outgoing = accepting(outgoing, accept);
             let (body, headers, handle) = upload(items, form);
             uploading = Some(handle);
             Ok((outgoing, Some((body, headers))))
         });
-        request.map(|request| (request, uploading))
+        request.map(|request| (request, turn, uploading))
     }
 
     /// Sends the request, and gives the answer as it comes.
@@ -62,9 +63,9 @@ impl Remote {
         let deadline = call.context.deadline();
         let opened = match prepared {
             Err(error) => Err(error),
-            Ok((request, mut uploading)) => {
+            Ok((request, turn, mut uploading)) => {
                 let opening = async {
-                    let response = self.head(request, &mut call).await?;
+                    let response = self.head(request, turn, uploading.as_ref(), &mut call).await?;
                     self.begin_to_read(codec, response)
                 };
                 let opened = until(deadline, opening).await;
@@ -167,13 +168,16 @@ where
     type Error = Error;
 
     async fn call(&self, request: Request<Req, ServerStream>) -> Result<Response<Streaming<Res>>, Error> {
-        let (call, message) = self.remote.begin(request);
-        let request = self.remote.prepare(&call, |route, verb| {
-            let outgoing = self.codec.encode_request(route, verb, &message)?;
-            Ok((accepting(outgoing, self.codec.accept()), None))
+        let (mut call, message) = self.remote.begin(request);
+        let turn = self.remote.enter(&mut call).await;
+        let prepared = turn.and_then(|turn| {
+            let request = self.remote.prepare(&call, turn, |route, verb| {
+                let outgoing = self.codec.encode_request(route, verb, &message)?;
+                Ok((accepting(outgoing, self.codec.accept()), None))
+            });
+            request.map(|request| (request, turn, None))
         });
         drop(message);
-        let prepared = request.map(|request| (request, None));
         self.remote.open(&*self.codec, prepared, call).await
     }
 }
@@ -190,11 +194,12 @@ where
     async fn call(&self, request: Request<Streaming<Req>, ClientStream>) -> Result<Response<Res>, Error> {
         let Self { remote, codec, .. } = self;
         let (mut call, items) = remote.begin(request);
-        let outcome = match remote.prepare_stream(&**codec, &call, items, None) {
+        let outcome = match remote.prepare_stream(&**codec, &mut call, items, None).await {
             Err(error) => Err(error),
-            Ok((request, mut uploading)) => {
+            Ok((request, turn, mut uploading)) => {
                 let deadline = call.context.deadline();
-                let outcome = until(deadline, remote.exchange(&**codec, request, &mut call)).await;
+                let exchange = remote.exchange(&**codec, request, turn, uploading.as_ref(), &mut call);
+                let outcome = until(deadline, exchange).await;
                 outcome.map_err(|error| own(&mut uploading, error))
             }
         };
@@ -214,8 +219,8 @@ where
 
     async fn call(&self, request: Request<Streaming<Req>, Bidi>) -> Result<Response<Streaming<Res>>, Error> {
         let Self { remote, codec, .. } = self;
-        let (call, items) = remote.begin(request);
-        let prepared = remote.prepare_stream(&**codec, &call, items, codec.accept());
+        let (mut call, items) = remote.begin(request);
+        let prepared = remote.prepare_stream(&**codec, &mut call, items, codec.accept()).await;
         remote.open(&**codec, prepared, call).await
     }
 }

@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -16,7 +18,7 @@ use crate::Form;
 use crate::codec::Encoded;
 use crate::exclusive::Exclusive;
 use crate::pieces::BoxError;
-use crate::within::caught;
+use crate::within::{Moves, caught, now};
 
 type Items = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
@@ -26,12 +28,14 @@ struct Upload {
     /// Resolves when the call is over.
     over: oneshot::Receiver<Infallible>,
     failed: Option<oneshot::Sender<Error>>,
+    moves: Arc<Moves>,
 }
 
 /// The side of the call: dropped, it ends the request.
 pub(super) struct Uploading {
     _going_on: oneshot::Sender<Infallible>,
     failed: oneshot::Receiver<Error>,
+    moves: Arc<Moves>,
 }
 
 /// The stream as the body of a request, and the headers of its form.
@@ -39,14 +43,20 @@ pub(super) fn upload<T: 'static>(items: Streaming<T>, form: Form<T>) -> (reqwest
     let (going_on, over) = oneshot::channel();
     let (fail, failed) = oneshot::channel();
     let items: Items = Box::pin(Encoded::new(items, form.encode));
-    let body = Upload { items: Some(Exclusive::new(items)), over, failed: Some(fail) };
-    (reqwest::Body::wrap(body), form.headers, Uploading { _going_on: going_on, failed })
+    let moves = Arc::new(Moves::since(now()));
+    let body = Upload { items: Some(Exclusive::new(items)), over, failed: Some(fail), moves: Arc::clone(&moves) };
+    (reqwest::Body::wrap(body), form.headers, Uploading { _going_on: going_on, failed, moves })
 }
 
 impl Uploading {
     /// Why the request broke off, if it did by itself: the error of its stream. Told once.
     pub(super) fn failure(&mut self) -> Option<Error> {
         self.failed.try_recv().ok()
+    }
+
+    /// When an item was last sent, if one was.
+    pub(super) fn moved(&self) -> Option<Instant> {
+        self.moves.last()
     }
 }
 
@@ -78,8 +88,12 @@ impl Body for Upload {
         let items = items.get_mut().as_mut();
         match caught(|| items.poll_next(cx)) {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(Some(Ok(bytes)))) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Ok(Poll::Ready(Some(Ok(bytes)))) => {
+                this.moves.note();
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
             Ok(Poll::Ready(None)) => {
+                this.moves.note();
                 this.close();
                 Poll::Ready(None)
             }

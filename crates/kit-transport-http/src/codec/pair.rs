@@ -52,11 +52,21 @@ impl<T, A: DecodeRequestStream<T>, B: Send + Sync + 'static> DecodeRequestStream
     fn decode_request_stream(&self, request: &Received<'_>, body: Pieces) -> Result<Streaming<T>, Error> {
         self.0.decode_request_stream(request, body)
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe_request_stream(&self, schemas: &mut schemars::SchemaGenerator) -> crate::Description {
+        self.0.describe_request_stream(schemas)
+    }
 }
 
 impl<T, A: Send + Sync + 'static, B: EncodeResponseStream<T>> EncodeResponseStream<T> for (A, B) {
     fn encode_response_stream(&self, request: &Received<'_>) -> Result<Form<T>, Error> {
         self.1.encode_response_stream(request)
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe_answer_stream(&self, schemas: &mut schemars::SchemaGenerator) -> crate::Description {
+        self.1.describe_answer_stream(schemas)
     }
 }
 

@@ -67,11 +67,21 @@ impl DecodeRequestStream<Bytes> for Raw {
     fn decode_request_stream(&self, _: &Received<'_>, body: Pieces) -> Result<Streaming<Bytes>, Error> {
         Ok(body.into_stream())
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe_request_stream(&self, schemas: &mut schemars::SchemaGenerator) -> crate::Description {
+        DecodeRequest::describe_request(self, schemas)
+    }
 }
 
 impl EncodeResponseStream<Bytes> for Raw {
     fn encode_response_stream(&self, _: &Received<'_>) -> Result<Form<Bytes>, Error> {
         Ok(Form::new(OCTETS, Ok))
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe_answer_stream(&self, schemas: &mut schemars::SchemaGenerator) -> crate::Description {
+        EncodeOutcome::describe_answer(self, schemas)
     }
 }
 

@@ -2,8 +2,12 @@
 
 use http::{HeaderValue, Method};
 use kit_base::{Error, Streaming};
+#[cfg(feature = "openapi")]
+use schemars::SchemaGenerator;
 
 use super::{Form, Outgoing, Received, Reply};
+#[cfg(feature = "openapi")]
+use crate::Description;
 use crate::{Pieces, Route};
 
 /// Makes a stream of messages of a request's body; on a server, for client streams and both-way streams.
@@ -12,7 +16,8 @@ use crate::{Pieces, Route};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode a request into a stream of `{T}`",
     label = "this codec does not read a stream of `{T}`",
-    note = "`Json` reads what implements `serde::Deserialize`, `Raw` only `bytes::Bytes`"
+    note = "`Json` reads what implements `serde::Deserialize`, `Raw` only `bytes::Bytes`",
+    note = "`DescribedJson` wants `schemars::JsonSchema` besides: derive it for the message"
 )]
 pub trait DecodeRequestStream<T>: Send + Sync + 'static {
     /// Makes the stream. The body of `request` is empty; it comes in `body`.
@@ -20,6 +25,13 @@ pub trait DecodeRequestStream<T>: Send + Sync + 'static {
     /// # Errors
     /// What is wrong with the head of the request. What is wrong with an item is the error that ends the stream.
     fn decode_request_stream(&self, request: &Received<'_>, body: Pieces) -> Result<Streaming<T>, Error>;
+
+    /// What it reads, for the OpenAPI document. Unless told, anything may be in the body.
+    #[cfg(feature = "openapi")]
+    fn describe_request_stream(&self, schemas: &mut SchemaGenerator) -> Description {
+        let _ = schemas;
+        Description::unknown()
+    }
 }
 
 impl<T, F> DecodeRequestStream<T> for F
@@ -37,7 +49,8 @@ where
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot encode an answer that is a stream of `{T}`",
     label = "this codec does not write a stream of `{T}`",
-    note = "`Json` writes what implements `serde::Serialize` (and `Sse` of it), `Raw` only `bytes::Bytes`"
+    note = "`Json` writes what implements `serde::Serialize` (and `Sse` of it), `Raw` only `bytes::Bytes`",
+    note = "`DescribedJson` wants `schemars::JsonSchema` besides: derive it for the message"
 )]
 pub trait EncodeResponseStream<T>: Send + Sync + 'static {
     /// The form for whoever sent this request. It is asked before the endpoint is called.
@@ -45,6 +58,13 @@ pub trait EncodeResponseStream<T>: Send + Sync + 'static {
     /// # Errors
     /// There is no form that the caller takes.
     fn encode_response_stream(&self, request: &Received<'_>) -> Result<Form<T>, Error>;
+
+    /// What it writes, for the OpenAPI document. Unless told, anything.
+    #[cfg(feature = "openapi")]
+    fn describe_answer_stream(&self, schemas: &mut SchemaGenerator) -> Description {
+        let _ = schemas;
+        Description::unknown()
+    }
 }
 
 impl<T, F> EncodeResponseStream<T> for F

@@ -8,7 +8,9 @@ use super::schemas::bounded;
 /// What a codec reads or writes, for the OpenAPI document: media types, the schema if it is known, and whether there must
 /// be a body. A codec of one's own gives it by
 /// [`describe_request`](crate::DecodeRequest::describe_request) and
-/// [`describe_answer`](crate::EncodeOutcome::describe_answer).
+/// [`describe_answer`](crate::EncodeOutcome::describe_answer), and of what streams by
+/// [`describe_request_stream`](crate::DecodeRequestStream::describe_request_stream) and
+/// [`describe_answer_stream`](crate::EncodeResponseStream::describe_answer_stream).
 #[derive(Clone, Debug)]
 pub struct Description {
     media_types: Vec<String>,
@@ -17,6 +19,8 @@ pub struct Description {
     pub(super) optional: bool,
     /// Fields of the message come from path and query.
     pub(super) fields: bool,
+    /// The body is many items, and the schema that of one.
+    pub(super) items: bool,
 }
 
 impl Description {
@@ -29,7 +33,7 @@ impl Description {
     /// Bodies of this media type.
     #[must_use]
     pub fn of(media_type: impl Into<String>) -> Self {
-        Self { media_types: vec![media_type.into()], schema: None, optional: false, fields: false }
+        Self { media_types: vec![media_type.into()], schema: None, optional: false, fields: false, items: false }
     }
 
     /// Of this one as well.
@@ -57,6 +61,14 @@ impl Description {
     #[must_use]
     pub fn fields(mut self) -> Self {
         self.fields = true;
+        self
+    }
+
+    /// The body is a stream, one item after the other, and the schema is that of one item: OpenAPI 3.1 has no word for it,
+    /// so the document says it in the description of the body.
+    #[must_use]
+    pub fn of_items(mut self) -> Self {
+        self.items = true;
         self
     }
 

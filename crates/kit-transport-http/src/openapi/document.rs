@@ -23,6 +23,9 @@ const VERBS: [Method; 8] = [
     Method::TRACE,
 ];
 
+/// What is said of an answer that streams.
+const SUCCESSES: &str = "success, a stream of items: the schema is that of one item";
+
 /// A document that is being written.
 pub(crate) struct Writer {
     head: Value,
@@ -86,7 +89,7 @@ impl Writer {
     }
 
     fn answers(&self, verb: &Method, gives: &Description) -> Value {
-        let mut success = json!({"description": "success"});
+        let mut success = json!({"description": if gives.items { SUCCESSES } else { "success" }});
         if *verb != Method::HEAD {
             success["content"] = gives.content();
         }

@@ -25,7 +25,10 @@ pub(super) fn taken(route: &Route, verb: &Method, message: &Description, schemas
         let parameters = in_path.iter().map(|name| parameter("path", name, &json!({}), true, schemas)).collect();
         // Bodies that may be left out have no meaning with these verbs.
         let bare = message.optional && is_bodiless(verb);
-        let body = json!({"content": message.content(), "required": !message.optional});
+        let mut body = json!({"content": message.content(), "required": !message.optional});
+        if message.items {
+            body["description"] = json!("a stream of items: the schema is that of one item");
+        }
         return Taken { parameters, body: Some(body).filter(|_| !bare) };
     }
     let mut object = object(message, schemas);

@@ -2,13 +2,13 @@
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
-use std::io;
 
 use http::StatusCode;
 use http_body_util::LengthLimitError;
 use kit_base::{Error, Origin, ServiceError};
 
 use super::upload::Upload;
+use crate::pieces::{has_cause, is_timed_out};
 
 /// An error of a body or client, as tower and axum have it.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -23,6 +23,8 @@ pub(super) const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
 pub(super) const TOO_LARGE: &str = "BODY_TOO_LARGE";
 /// The target is longer than can be sent: 414.
 pub(super) const TOO_LONG: &str = "URI_TOO_LONG";
+/// A body panicked: 500.
+pub(super) const PANIC: &str = "PANIC";
 /// The client's body broke off, or its target cannot be sent: 400.
 pub(super) const MALFORMED: &str = "MALFORMED_REQUEST";
 
@@ -61,7 +63,7 @@ impl<E: Into<BoxError> + Send> BackendError for ServiceError<E> {
 /// The error of a client that got no answer. `not_sent` if it surely did not send the request.
 pub(super) fn unanswered(error: BoxError, not_sent: bool) -> Error {
     let origin = if not_sent { Origin::NotSent } else { Origin::Remote };
-    if has_cause(&*error, |cause| cause.downcast_ref::<io::Error>().is_some_and(timed_out)) {
+    if has_cause(&*error, is_timed_out) {
         let late = Error::deadline_exceeded("the backend cannot be reached in time").with_reason(GATEWAY_TIMEOUT);
         return late.with_origin(origin).with_source(error);
     }
@@ -72,15 +74,13 @@ pub(super) fn unanswered(error: BoxError, not_sent: bool) -> Error {
     Error::unavailable(what).with_reason(BAD_GATEWAY).with_origin(origin).with_source(error)
 }
 
-fn timed_out(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::TimedOut
-}
-
 /// The error of a request whose body broke off at the client, which is none of the backend's, if it did.
 pub(super) fn broken_upload(upload: Option<&Upload>) -> Option<Error> {
     let why = upload?.broken()?;
     let error = match why {
         TOO_LARGE => Error::invalid_argument("the body is longer than the server takes"),
+        REQUEST_TIMEOUT => Error::invalid_argument("the body of the request came too slowly"),
+        PANIC => return Some(Error::internal("the body of the request panicked").with_reason(why)),
         _ => Error::invalid_argument("the body of the request broke off"),
     };
     Some(error.with_reason(why).with_origin(Origin::LocalRefusal))
@@ -88,18 +88,12 @@ pub(super) fn broken_upload(upload: Option<&Upload>) -> Option<Error> {
 
 /// Why a client's body broke off, as a reason.
 pub(super) fn reason_of_broken(error: &(dyn StdError + 'static)) -> &'static str {
-    if has_cause(error, |cause| cause.is::<LengthLimitError>()) { TOO_LARGE } else { MALFORMED }
-}
-
-fn has_cause(error: &(dyn StdError + 'static), is: impl Fn(&(dyn StdError + 'static)) -> bool) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if is(error) {
-            return true;
-        }
-        cause = error.source();
+    match error {
+        error if error.downcast_ref::<Error>().is_some_and(|error| error.reason() == Some(PANIC)) => PANIC,
+        error if has_cause(error, |cause| cause.is::<LengthLimitError>()) => TOO_LARGE,
+        error if has_cause(error, is_timed_out) => REQUEST_TIMEOUT,
+        _ => MALFORMED,
     }
-    false
 }
 
 /// The status of the proxy's own answer to an error.

@@ -70,7 +70,6 @@ impl<E> ReverseProxy<E> {
                     return Response::from_parts(head, ProxyBody::default());
                 }
                 let deadline = finalizing.context.deadline();
-                let deadline = deadline.map(|deadline| tokio::time::sleep_until(deadline.instant().into()));
                 let body = ProxyBody::streamed(Download::new(body, deadline, finalizing, grpc));
                 Response::from_parts(head, body)
             }
@@ -151,7 +150,7 @@ impl Settings {
         started: Instant,
     ) -> Result<Res, Error> {
         let mut call = pin!(call);
-        let limit = || upload.as_ref().map_or(started, Upload::moved).checked_add(self.head_timeout);
+        let limit = || upload.as_ref().and_then(Upload::moved).unwrap_or(started).checked_add(self.head_timeout);
         loop {
             let until = limit().into_iter().chain(deadline.map(Deadline::instant)).min();
             let done = match until {
@@ -159,7 +158,14 @@ impl Settings {
                 Some(until) => tokio::time::timeout_at(until.into(), call.as_mut()).await.ok(),
             };
             if let Some(done) = done {
-                return done.map_err(|error| broken_upload(upload.as_ref()).unwrap_or_else(|| error.into_error()));
+                return done.map_err(|error| match broken_upload(upload.as_ref()) {
+                    // Nobody counts it any more: told as it is told below.
+                    Some(slow) if slow.reason() == Some(REQUEST_TIMEOUT) => {
+                        Error::deadline_exceeded(slow.message().to_owned()).with_reason(REQUEST_TIMEOUT)
+                    }
+                    Some(broken) => broken,
+                    None => error.into_error(),
+                });
             }
             let now = now();
             if deadline.is_some_and(|deadline| deadline.has_passed(now)) {

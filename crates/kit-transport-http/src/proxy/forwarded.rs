@@ -51,6 +51,9 @@ impl Forwarding {
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
         }
         if self.standard {
+            if !is_closed(headers) {
+                headers.remove(FORWARDED);
+            }
             append(headers, &FORWARDED, &element(client, host, proto));
         }
         if let Some(name) = &self.via {
@@ -82,6 +85,21 @@ fn drop_claims(headers: &mut HeaderMap) {
     for name in claims {
         headers.remove(name);
     }
+}
+
+/// Whether each quoted string of what arrived as `Forwarded` ends there. One that does not would take in what is appended.
+/// Source: RFC 7239, section 4, and RFC 9110, section 5.6.4.
+fn is_closed(headers: &HeaderMap) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in headers.get_all(FORWARDED).iter().flat_map(HeaderValue::as_bytes) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    !quoted
 }
 
 /// One more item of a list, in one line with those that are there, as Go has it: many readers look at one line only.

@@ -1,17 +1,17 @@
 //! The body of a request on its way to the backend, and what is known of it meanwhile.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::failure::{BoxError, reason_of_broken};
-use crate::within::now;
+use crate::within::{Moves, caught};
 
 /// How far an upload is. In the extensions of the request to the backend, so that it is there whatever layers do.
 #[derive(Clone, Debug)]
@@ -19,9 +19,7 @@ pub(super) struct Upload(Arc<State>);
 
 #[derive(Debug)]
 struct State {
-    started: Instant,
-    /// Milliseconds from the start to the last move.
-    moved: AtomicU64,
+    moves: Moves,
     /// The client is waited for.
     waiting: AtomicBool,
     broken: OnceLock<&'static str>,
@@ -29,13 +27,13 @@ struct State {
 
 impl Upload {
     pub(super) fn new(started: Instant) -> Self {
-        let (moved, waiting, broken) = (AtomicU64::new(0), AtomicBool::new(false), OnceLock::new());
-        Self(Arc::new(State { started, moved, waiting, broken }))
+        let (moves, waiting, broken) = (Moves::since(started), AtomicBool::new(false), OnceLock::new());
+        Self(Arc::new(State { moves, waiting, broken }))
     }
 
-    /// When something last moved.
-    pub(super) fn moved(&self) -> Instant {
-        self.0.started + Duration::from_millis(self.0.moved.load(Ordering::Relaxed))
+    /// When something last moved, if it did.
+    pub(super) fn moved(&self) -> Option<Instant> {
+        self.0.moves.last()
     }
 
     /// Whether it is the client that keeps the backend waiting.
@@ -53,11 +51,9 @@ impl Upload {
         if let Poll::Ready(Some(Err(error))) = polled {
             let _ = self.0.broken.set(reason_of_broken(&**error));
         }
-        if polled.is_pending() {
-            return;
+        if polled.is_ready() {
+            self.0.moves.note();
         }
-        let elapsed = now().saturating_duration_since(self.0.started).as_millis();
-        self.0.moved.store(elapsed.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -83,7 +79,11 @@ impl<B: HttpBody<Error: Into<BoxError>>> HttpBody for UploadBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
-        let polled = this.body.poll_frame(cx).map_err(Into::into);
+        let body = this.body;
+        // A panic here would be one of the backend's connection, and so a failure of the backend.
+        let polled = caught(|| body.poll_frame(cx));
+        let polled =
+            polled.map_or_else(|panic| Poll::Ready(Some(Err(panic.into()))), |polled| polled.map_err(Into::into));
         if let Some(upload) = this.upload {
             upload.note(&polled);
         }

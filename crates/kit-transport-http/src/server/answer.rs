@@ -11,7 +11,7 @@ use http::header::{
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use kit_base::wire::GRPC_TIMEOUT;
-use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout};
+use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, catch_panic};
 
 use super::body::{self, Body, TOO_SLOW};
 use super::handler::{Call, Takes};
@@ -120,7 +120,7 @@ impl Settings {
         let mut answering = match &found.bound.handler {
             Takes::Whole(handler) => {
                 let body = pin!(body);
-                let read = pin!(body::read(body, self.body_limit, self.body_timeout));
+                let read = pin!(catch_panic(|| body::read(body, self.body_limit, self.body_timeout)));
                 let body = in_time(deadline, read).await??;
                 handler.handle(Call {
                     info,
@@ -141,7 +141,14 @@ impl Settings {
                 })
             }
         };
-        let mut answer = in_time(deadline, answering.as_mut()).await??;
+        let mut answer = match in_time(deadline, answering.as_mut()).await {
+            Ok(answer) => answer?,
+            Err(late) => {
+                // What is dropped may panic, and has nothing more to say.
+                let _ = caught(|| drop(answering));
+                return Err(late);
+            }
+        };
         if !self.hooks.after.is_empty() {
             caught(|| {
                 for hook in &self.hooks.after {
@@ -198,7 +205,9 @@ impl Settings {
     }
 
     pub(super) fn tell_panic(&self, context: &Context) {
-        self.observer.observe(&Event::new("http_server", "panicked", &context.operation().to_string()));
+        let key = context.operation().to_string();
+        // Whoever hears of a panic may panic as well: there is nobody left to tell.
+        let _ = caught(|| self.observer.observe(&Event::new("http_server", "panicked", &key)));
     }
 }
 

@@ -1,6 +1,5 @@
 //! The body of an answer, and the reading of a request's body within its limits.
 
-use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,7 +18,7 @@ use super::streamed::Streamed;
 use crate::Pieces;
 use crate::codec::TOO_LARGE;
 use crate::gathered::{Gathered, TooLong};
-use crate::pieces::{BoxError, Reading, Timely};
+use crate::pieces::{BoxError, Reading, Timely, has_cause, is_timed_out};
 use crate::within::Timer;
 
 /// The body of an answer: whole bytes, or a stream.
@@ -163,13 +162,13 @@ pub(super) fn timely<T: Send + 'static>(items: Streaming<T>, timeout: Duration) 
 
 /// A body that cannot be read to its end: the caller left, or a limit of whoever serves was met.
 fn broken(error: BoxError) -> Refused {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(&*error);
-    while let Some(inner) = cause {
-        if inner.is::<LengthLimitError>() {
-            let error = Error::invalid_argument("the body is longer than the server takes").with_source(error);
-            return Refused::new(StatusCode::PAYLOAD_TOO_LARGE, error.with_reason(TOO_LARGE));
-        }
-        cause = inner.source();
+    if has_cause(&*error, |cause| cause.is::<LengthLimitError>()) {
+        let error = Error::invalid_argument("the body is longer than the server takes").with_source(error);
+        return Refused::from(error.with_reason(TOO_LARGE));
+    }
+    if has_cause(&*error, is_timed_out) {
+        let error = Error::deadline_exceeded("the body came too slowly for the server").with_source(error);
+        return Refused::from(error.with_reason(TOO_SLOW));
     }
     Refused::new(StatusCode::BAD_REQUEST, Error::invalid_argument("the body broke off").with_source(error))
 }

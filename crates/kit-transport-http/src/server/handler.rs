@@ -32,9 +32,7 @@ pub(super) trait Handler<B = Bytes>: Send + Sync {
 
     /// What it takes and what it gives, for the OpenAPI document.
     #[cfg(feature = "openapi")]
-    fn describe(&self, _: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description) {
-        (crate::Description::unknown(), crate::Description::unknown())
-    }
+    fn describe(&self, schemas: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description);
 }
 
 /// A handler, by how it takes the body.

@@ -53,6 +53,11 @@ where
             Ok(answered(streamed, headers, parts))
         }))
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe(&self, schemas: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description) {
+        (self.decode.describe_request(&mut schemas.read), self.encode.describe_answer_stream(&mut schemas.written))
+    }
 }
 
 impl<E, D, N, Req, Res> Handler<Pieces> for Streams<ClientStream, E, D, N, Req, Res>
@@ -75,6 +80,11 @@ where
             let answer = self.encode.encode_outcome(&Received::new(info, &context, &params, &nothing), outcome)?;
             Ok(put_over(answer.map(Body::from), parts))
         }))
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe(&self, schemas: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description) {
+        (self.decode.describe_request_stream(&mut schemas.read), self.encode.describe_answer(&mut schemas.written))
     }
 }
 
@@ -100,6 +110,14 @@ where
             let (streamed, headers) = Streamed::new(items, form, settings.keep_alive);
             Ok(answered(streamed, headers, parts))
         }))
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe(&self, schemas: &mut crate::openapi::Schemas) -> (crate::Description, crate::Description) {
+        (
+            self.decode.describe_request_stream(&mut schemas.read),
+            self.encode.describe_answer_stream(&mut schemas.written),
+        )
     }
 }
 

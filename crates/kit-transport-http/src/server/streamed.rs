@@ -7,28 +7,38 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_core::Stream;
 use http::HeaderMap;
 use kit_base::{Deadline, Error, Streaming};
 use tokio::time::Sleep;
 
 use super::answer::passed;
 use super::hooks::Riding;
-use super::source::Source;
 use crate::Form;
 use crate::codec::{EncodeError, Encoded};
+use crate::expiring::Expiring;
 use crate::within::{asleep, caught, later, now};
 
 /// The frames of an answer that streams. Whatever happens, it ends once: with the last item, with an error, with the
 /// deadline, or when it is dropped. What the endpoint made is dropped at that moment.
 pub(super) struct Streamed {
     /// What the endpoint still has to say; nothing once that is over.
-    items: Option<Source>,
+    items: Option<Expiring<Items>>,
     /// The first item, which the head has waited for.
     first: Option<Bytes>,
     error: Option<EncodeError>,
     idle: Option<Idle>,
     deadline: Option<(Deadline, Pin<Box<Sleep>>)>,
     riding: Option<Riding>,
+}
+
+type Items = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+fn poll_next(items: &Expiring<Items>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+    items.look(|items| match items {
+        Some(items) => items.as_mut().poll_next(cx),
+        None => Poll::Ready(Some(Err(passed()))),
+    })
 }
 
 /// What keeps the connection alive.
@@ -46,7 +56,8 @@ impl Streamed {
     {
         let Form { headers, encode, error, idle } = form;
         let idle = idle.map(|bytes| Idle { bytes, every: keep_alive, timer: asleep(keep_alive) });
-        let items = Some(Source::new(Encoded::new(items, encode)));
+        let items: Items = Box::pin(Encoded::new(items, encode));
+        let items = Some(Expiring::new(items));
         (Self { items, first: None, error, idle, deadline: None, riding: None }, headers)
     }
 
@@ -56,7 +67,7 @@ impl Streamed {
     /// What came in place of the first item.
     pub(super) async fn wait_for_first(&mut self) -> Result<(), Error> {
         let Some(items) = &mut self.items else { return Ok(()) };
-        match std::future::poll_fn(|cx| items.poll_next(cx)).await.transpose()? {
+        match std::future::poll_fn(|cx| poll_next(items, cx)).await.transpose()? {
             None => self.items = None,
             first => self.first = first,
         }
@@ -90,7 +101,7 @@ impl Streamed {
                 return self.fail(passed());
             }
         }
-        match caught(|| items.poll_next(cx)) {
+        match caught(|| poll_next(items, cx)) {
             Err(panic) => self.fail(panic),
             Ok(Poll::Ready(Some(Err(error)))) => self.fail(error),
             Ok(Poll::Ready(Some(Ok(bytes)))) => {

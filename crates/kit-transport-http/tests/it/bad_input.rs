@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http_body_util::Limited;
 use kit_testing::http::{Peer, curl, raw, raw_response};
 use kit_testing::tools::skip_unless;
+use kit_transport_http::HttpServer;
 
+use crate::stream_requests::total;
 use crate::support::{By, Frames, Silent, answer, ask, malformed, op, post, problem, sum, up};
 
 const JSON: &str = "content-type: application/json";
@@ -196,6 +198,44 @@ async fn the_limit_of_whoever_serves_is_413_too() {
     let request = post("/sum", r#"{"a":1,"b":2}"#).map(|body| Limited::new(body, 5));
     let details = problem(&ask(&sum().routes().unwrap(), request).await, 413);
     assert_eq!(details["reason"], "BODY_TOO_LARGE");
+}
+
+/// As whoever serves ends a body that comes too slowly: the kind of its cause is what tells it.
+#[derive(Debug)]
+struct TooSlow(std::io::Error);
+
+impl std::fmt::Display for TooSlow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the body came too slowly")
+    }
+}
+
+impl std::error::Error for TooSlow {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Half a body, which then ends so.
+pub(crate) fn too_slow(half: &'static str) -> impl http_body::Body<Data = Bytes, Error = impl Into<Cause>> + Send {
+    let slow = TooSlow(std::io::ErrorKind::TimedOut.into());
+    Frames([Ok(Bytes::from_static(half.as_bytes())), Err(slow)].into_iter())
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_for_whoever_serves_is_408() {
+    let request = http::Request::post("/sum").body(too_slow("{\"a\":1")).unwrap();
+    assert_eq!(problem(&ask(&sum().routes().unwrap(), request).await, 408)["reason"], "BODY_TIMEOUT");
+    for limit in [None, Some(100)] {
+        let server = limit.into_iter().fold(total(), HttpServer::stream_limit);
+        let request = http::Request::post("/total").body(too_slow("{\"v\":1}\n")).unwrap();
+        assert_eq!(problem(&ask(&server.routes().unwrap(), request).await, 408)["reason"], "BODY_TIMEOUT");
+    }
+    // Another failure of the connection is no lateness.
+    let broken = Frames([Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))].into_iter());
+    problem(&ask(&sum().routes().unwrap(), http::Request::post("/sum").body(broken).unwrap()).await, 400);
 }
 
 #[tokio::test]

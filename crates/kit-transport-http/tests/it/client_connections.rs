@@ -143,6 +143,45 @@ async fn a_call_waits_no_longer_than_its_deadline_or_the_head_timeout() {
 }
 
 #[tokio::test]
+async fn what_a_call_has_waited_is_not_promised_to_the_service() {
+    let (go, arrived) = (Arc::new(Semaphore::new(0)), Notes::default());
+    let (gate, noted) = (Arc::clone(&go), arrived.clone());
+    let up = up(move |request: Request<Incoming>| {
+        let (gate, noted) = (Arc::clone(&gate), noted.clone());
+        async move {
+            noted.add(request.headers()["grpc-timeout"].to_str().unwrap());
+            gate.acquire().await.unwrap().forget();
+            json()
+        }
+    })
+    .await;
+    let hooks = Notes::default();
+    let ran = hooks.clone();
+    let client = HttpClient::new(up.url()).unwrap().connections(NonZeroUsize::MIN, 1);
+    let call = endpoint(&client.before(move |_, _| ran.add("before")));
+    let calling = |seconds| {
+        let context = kit_base::Context::new();
+        let context = context.with_deadline(Deadline::after(Instant::now(), Duration::from_secs(seconds)));
+        let call = call.clone();
+        tokio::spawn(async move { call.call(kit_base::Request::from_parts(context, 1)).await.map(drop) })
+    };
+    let first = calling(60);
+    arrived.until(1).await;
+    let second = calling(60);
+    tokio::task::yield_now().await;
+    // One too many: nothing is sent, so no hook sees it.
+    assert_eq!(calling(60).await.unwrap().unwrap_err().reason(), Some("TOO_MANY_CALLS"));
+    assert_eq!(hooks.all(), ["before"]);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    go.add_permits(2);
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(hooks.all(), ["before", "before"]);
+    let promised: kit_base::Timeout = arrived.all()[1].parse().unwrap();
+    assert!(promised.0 <= Duration::from_millis(59_800), "{promised:?}");
+}
+
+#[tokio::test]
 async fn a_call_that_is_dropped_gives_its_place_back_wherever_it_was() {
     let held = Held::start().await;
     let call = endpoint(&held.client(1, 1));

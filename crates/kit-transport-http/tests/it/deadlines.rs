@@ -131,6 +131,20 @@ async fn a_hook_may_shorten_the_deadline_and_never_prolong_it() {
     }
 }
 
+#[tokio::test]
+async fn a_deadline_that_passes_while_a_hook_works_is_504_and_the_handler_is_not_begun() {
+    let notes = Notes::default();
+    let called = notes.clone();
+    let quick = By(move |_: kit_base::Request<()>| {
+        called.add("called");
+        async { Ok::<_, kit_base::Error>(Response::new(())) }
+    });
+    let server = HttpServer::new().endpoint(op("quick"), quick);
+    let server = server.before(|_, _| std::thread::sleep(Duration::from_millis(30)));
+    problem(&answer(server, given("/quick", b"20m")).await, 504);
+    assert_eq!(notes.all(), [""; 0]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_a_deadline_in_the_header_and_one_in_the_extensions_the_earlier_counts() {
     let now = tokio::time::Instant::now().into_std();

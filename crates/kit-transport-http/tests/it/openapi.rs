@@ -7,6 +7,7 @@ mod parts;
 mod rest;
 mod served;
 mod sound;
+mod streams;
 
 use kit_base::{Error, Request, Response};
 use kit_transport_http::{DescribedJson, HttpServer, Json, OpenApi};

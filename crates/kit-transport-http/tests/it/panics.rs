@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kit_base::{Error, Event, Request, Response};
+use kit_base::{Error, Event, Request, Response, ServerStream};
 use kit_testing::http::raw_response;
 use kit_transport_http::{HttpServer, Json, Received};
 
-use crate::support::{By, Notes, answer, failing, op, post, problem, sum, up};
+use crate::support::{By, Notes, answer, ask, failing, items, op, post, problem, shaped, sum, up};
 
 type Empty = Result<Response<()>, Error>;
 
@@ -135,4 +135,76 @@ async fn a_panic_of_a_service_behind_this_one_is_not_counted_as_ours() {
         async move { kit_base::Endpoint::call(&*client, request).await }
     });
     is_500(HttpServer::new().endpoint(op("m"), front), &["INTERNAL: internal error"]).await;
+}
+
+#[tokio::test]
+async fn a_panic_of_the_body_is_500_and_finalizers_do_not_take_it_for_a_caller_that_left() {
+    struct Panics;
+    impl http_body::Body for Panics {
+        type Data = Bytes;
+        type Error = std::io::Error;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+            panic!("the secret")
+        }
+    }
+    let (server, notes) = noted(HttpServer::new().endpoint(op("m"), By(ok)));
+    let ended = notes.clone();
+    let server = server.finalizer(move |finished| ended.add(format!("{:?} {}", finished.status, finished.left)));
+    let request = http::Request::post("/m").body(Panics).unwrap();
+    problem(&ask(&server.routes().unwrap(), request).await, 500);
+    assert_eq!(notes.all(), [EVENT, "INTERNAL: panicked: the secret", "Some(500) false"]);
+}
+
+#[tokio::test]
+async fn a_panic_of_the_observer_harms_nobody() {
+    let ran = Notes::default();
+    let seen = ran.clone();
+    let server = || HttpServer::new().observer(|_: &Event<'_>| panic!("the observer"));
+    let finalizers = server().endpoint(op("m"), By(ok)).finalizer(|_| panic!("the secret"));
+    let finalizers = finalizers.finalizer(move |_| seen.add("second"));
+    assert_eq!(answer(finalizers, post("/m", "")).await.status(), 200);
+    assert_eq!(ran.all(), ["second"]);
+    // Once its handler has failed, the answer tells that, and not what the observer did of it.
+    let seen = ran.clone();
+    let fails = server().endpoint(op("m"), By(panics)).error_handler(move |_, error| seen.add(error.to_string()));
+    problem(&answer(fails, post("/m", "")).await, 500);
+    assert_eq!(ran.all(), ["second", "INTERNAL: panicked: the secret is 42"]);
+    // In a stream.
+    let seen = ran.clone();
+    let streams = shaped::<ServerStream, _>(async |_: Request<(), ServerStream>| {
+        let panics = (0..2).map(|item| if item == 0 { Ok(item) } else { panic!("the secret") });
+        Ok::<_, Error>(Response::new(items(panics)))
+    });
+    let streams = server().endpoint(op("m"), streams);
+    let streams = streams.finalizer(move |finished| seen.add(format!("{:?}", finished.error.and_then(Error::reason))));
+    let answer = answer(streams, post("/m", "")).await;
+    assert!(String::from_utf8_lossy(answer.body()).contains("PANIC"));
+    assert_eq!(ran.all()[2..], ["Some(\"PANIC\")"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_handler_that_is_dropped_at_the_deadline_changes_no_answer() {
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("the secret");
+            }
+        }
+    }
+    let hangs = By(async |_: Request<()>| {
+        let _held = PanicsOnDrop;
+        std::future::pending::<Empty>().await
+    });
+    let notes = Notes::default();
+    let ended = notes.clone();
+    let server = HttpServer::new().endpoint(op("m"), hangs);
+    let server = server.finalizer(move |finished| ended.add(format!("{:?} {}", finished.status, finished.left)));
+    let mut request = post("/m", "");
+    request.headers_mut().insert("grpc-timeout", "1S".parse().unwrap());
+    problem(&answer(server, request).await, 504);
+    assert_eq!(notes.all(), ["Some(504) false"]);
 }

@@ -163,6 +163,17 @@ async fn a_deadline_that_passes_within_the_body_ends_it() {
 }
 
 #[tokio::test]
+async fn the_deadline_ends_the_backends_request_though_the_client_has_stopped_reading() {
+    let origin = Origin::start(Reply::ok().body("0123456789").stall(4)).await.unwrap();
+    let proxy = ReverseProxy::new(origin.url()).unwrap();
+    let Ok(answer) = proxy.call(asks(get("/"), "200m")).await;
+    assert_eq!(answer.status(), 200);
+    tokio::time::timeout(HANGS, origin.until_abandoned(1)).await.expect("the backend's request has ended");
+    let error = answer.into_body().collect().await.unwrap_err();
+    assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), kit_base::Kind::DeadlineExceeded);
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_breaks_off_at_the_client() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
     for reply in [Reply::ok().body("0123456789").truncate(4), Reply::raw(chunked)] {
@@ -260,6 +271,63 @@ async fn a_body_that_breaks_off_at_the_client_is_told_whatever_the_backends_clie
         let (Ok(answer), ()) = tokio::join!(proxy.call(Request::post("/").body(body).unwrap()), broken);
         assert_eq!(answer.status(), 400, "http2: {http2}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_for_whoever_serves_is_408_and_no_failure_of_the_backend() {
+    let origin = Origin::start(Reply::ok()).await.unwrap();
+    let notes = Notes::default();
+    let guard = Guard::new(Door(None, notes.clone()));
+    let proxy = ReverseProxy::with_endpoint(origin.url(), guard.layer(Backend::new())).unwrap();
+    let Ok(answer) = proxy.call(Request::post("/").body(crate::bad_input::too_slow("half")).unwrap()).await;
+    let (head, body) = answer.into_parts();
+    let answer = Response::from_parts(head, body.collect().await.unwrap().to_bytes());
+    let problem = problem(&answer, 408);
+    assert_eq!((&problem["reason"], &problem["kind"]), (&"REQUEST_TIMEOUT".into(), &"DEADLINE_EXCEEDED".into()));
+    assert_eq!(notes.all(), ["caller false"]);
+}
+
+#[tokio::test]
+async fn a_body_or_an_answer_that_panics_is_told_as_such() {
+    struct Panics;
+    impl http_body::Body for Panics {
+        type Data = Bytes;
+        type Error = std::io::Error;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+            panic!("the secret")
+        }
+    }
+    struct Answers;
+    impl Endpoint<Request<ProxyBody>> for Answers {
+        type Response = Response<Panics>;
+        type Error = Error;
+        async fn call(&self, _: Request<ProxyBody>) -> Result<Response<Panics>, Error> {
+            Ok(Response::new(Panics))
+        }
+    }
+    let noting = |notes: &Notes| {
+        let notes = notes.clone();
+        move |finished: &kit_transport_http::FinishedProxy<'_>| {
+            notes.add(format!("{:?} {}", finished.error.and_then(Error::reason), finished.left));
+        }
+    };
+    // What is sent on.
+    let origin = Origin::start(Reply::ok()).await.unwrap();
+    let notes = Notes::default();
+    let proxy = ReverseProxy::new(origin.url()).unwrap().finalizer(noting(&notes));
+    let Ok(answer) = proxy.call(Request::post("/").body(Panics).unwrap()).await;
+    assert_eq!(answer.status(), 500);
+    assert_eq!(notes.all(), ["Some(\"PANIC\") false"]);
+    // What comes back.
+    let notes = Notes::default();
+    let proxy = ReverseProxy::with_endpoint("http://a", Answers).unwrap().finalizer(noting(&notes));
+    let Ok(answer) = proxy.call(get("/")).await;
+    assert_eq!(answer.status(), 200);
+    answer.into_body().collect().await.unwrap_err();
+    assert_eq!(notes.all(), ["Some(\"PANIC\") false"]);
 }
 
 #[tokio::test]

@@ -193,6 +193,19 @@ async fn the_standard_header_is_written_on_demand_and_quoted() {
 }
 
 #[tokio::test]
+async fn a_quote_that_was_left_open_does_not_hide_the_element_of_this_proxy() {
+    let own = r#"for=192.0.2.7;host="a.example:81";proto=http"#;
+    for open in [r#"for="1.2.3.4"#, r#"for="1.2.3.4\""#, r#"for=1.2.3.4;by="a\\\""#] {
+        let told = told(ReverseProxy::forwarded, Some("192.0.2.7:99"), &[("forwarded", open)]).await;
+        assert_eq!(lines(&told, "forwarded"), [own], "{open}");
+    }
+    // What is whole stays.
+    let whole = r#"for="[2001:db8::1]";by="a\"b\\""#;
+    let kept = told(ReverseProxy::forwarded, Some("192.0.2.7:99"), &[("forwarded", whole)]).await;
+    assert_eq!(lines(&kept, "forwarded"), [format!("{whole}, {own}")]);
+}
+
+#[tokio::test]
 async fn at_the_edge_what_an_untrusted_client_says_is_dropped() {
     let arrived = [
         ("x-forwarded-for", "127.0.0.1"),

@@ -271,3 +271,15 @@ async fn raw_bytes_are_sent_as_they_come_and_an_error_breaks_the_transfer_off() 
     let error = part.into_body().collect().await.unwrap_err();
     assert_eq!(error.kind(), Kind::DataLoss);
 }
+
+#[tokio::test]
+async fn an_item_that_brings_its_own_line_breaks_is_one_line_and_one_event_all_the_same() {
+    let pretty = || serde_json::value::RawValue::from_string("{\n \"v\":\r\n\n\"a\\nb\"}".to_owned()).unwrap();
+    let server = || ticking(move || items([Ok(pretty()), Ok(pretty())]));
+    let lines = answer(server(), get("/ticks")).await;
+    let item = "{  \"v\":   \"a\\nb\"}";
+    assert_eq!(lines.body(), &format!("{item}\n{item}\n"));
+    let mut request = get("/ticks");
+    request.headers_mut().insert("accept", "text/event-stream".parse().unwrap());
+    assert_eq!(answer(server(), request).await.body(), &format!("data: {item}\n\ndata: {item}\n\n"));
+}

@@ -1,15 +1,17 @@
 //! JSON whose messages are described by their types.
 
 use bytes::Bytes;
-use http::Method;
-use kit_base::{Error, Response};
+use http::{HeaderValue, Method};
+use kit_base::{Error, Response, Streaming};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Json;
+use super::stream::{given, taken};
 use crate::{
-    DecodeRequest, DecodeResponse, Description, EncodeOutcome, EncodeRequest, Outgoing, Received, Reply, Route,
+    DecodeRequest, DecodeRequestStream, DecodeResponse, DecodeResponseStream, Description, EncodeOutcome,
+    EncodeRequest, EncodeRequestStream, EncodeResponseStream, Form, Outgoing, Pieces, Received, Reply, Route, Sse,
 };
 
 /// [`Json`] that tells the OpenAPI document what its messages are; made by [`Json::described`].
@@ -40,6 +42,56 @@ impl<T: Serialize + JsonSchema> EncodeOutcome<T> for DescribedJson {
 
     fn describe_answer(&self, schemas: &mut SchemaGenerator) -> Description {
         Description::of("application/json").schema(schemas.subschema_for::<T>())
+    }
+}
+
+impl<T: DeserializeOwned + JsonSchema + 'static> DecodeRequestStream<T> for DescribedJson {
+    fn decode_request_stream(&self, request: &Received<'_>, body: Pieces) -> Result<Streaming<T>, Error> {
+        self.0.decode_request_stream(request, body)
+    }
+
+    fn describe_request_stream(&self, schemas: &mut SchemaGenerator) -> Description {
+        taken().schema(schemas.subschema_for::<T>())
+    }
+}
+
+impl<T: Serialize + JsonSchema + 'static> EncodeResponseStream<T> for DescribedJson {
+    fn encode_response_stream(&self, request: &Received<'_>) -> Result<Form<T>, Error> {
+        self.0.encode_response_stream(request)
+    }
+
+    fn describe_answer_stream(&self, schemas: &mut SchemaGenerator) -> Description {
+        given().schema(schemas.subschema_for::<T>())
+    }
+}
+
+impl<T: Serialize + JsonSchema + 'static> EncodeResponseStream<Sse<T>> for DescribedJson {
+    fn encode_response_stream(&self, request: &Received<'_>) -> Result<Form<Sse<T>>, Error> {
+        self.0.encode_response_stream(request)
+    }
+
+    fn describe_answer_stream(&self, schemas: &mut SchemaGenerator) -> Description {
+        given().schema(schemas.subschema_for::<T>())
+    }
+}
+
+impl<T: Serialize + 'static> EncodeRequestStream<T> for DescribedJson {
+    fn encode_request_stream(&self, route: &Route, verb: &Method) -> Result<(Outgoing, Form<T>), Error> {
+        self.0.encode_request_stream(route, verb)
+    }
+}
+
+/// Reads streams as [`Json`] does: plain items, and those with names and ids.
+impl<T> DecodeResponseStream<T> for DescribedJson
+where
+    Json: DecodeResponseStream<T>,
+{
+    fn decode_response_stream(&self, reply: &Reply, body: Pieces) -> Result<Streaming<T>, Error> {
+        self.0.decode_response_stream(reply, body)
+    }
+
+    fn accept(&self) -> Option<HeaderValue> {
+        DecodeResponseStream::<T>::accept(&self.0)
     }
 }
 

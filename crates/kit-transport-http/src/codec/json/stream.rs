@@ -35,7 +35,15 @@ fn is_ndjson(essence: &str) -> bool {
 }
 
 fn written(item: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(item).map_err(|error| Error::internal("the item cannot be encoded").with_source(error))
+    let wrong = |error| Error::internal("the item cannot be encoded").with_source(error);
+    let mut json = serde_json::to_vec(item).map_err(wrong)?;
+    // Only JSON that was taken over as it came (`RawValue`) has line breaks, and those are spaces between its parts.
+    for byte in &mut json {
+        if matches!(byte, b'\r' | b'\n') {
+            *byte = b' ';
+        }
+    }
+    Ok(json)
 }
 
 fn as_line(item: &impl Serialize) -> Result<Bytes, Error> {
@@ -150,11 +158,21 @@ impl<T: DeserializeOwned + 'static> DecodeRequestStream<T> for Json {
         };
         Ok(Streaming::new(Items::new(Lines::new(body, line_too_long), read)))
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe_request_stream(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        taken()
+    }
 }
 
 impl<T: Serialize + 'static> EncodeResponseStream<T> for Json {
     fn encode_response_stream(&self, request: &Received<'_>) -> Result<Form<T>, Error> {
         Ok(form(request, Sse::new))
+    }
+
+    #[cfg(feature = "openapi")]
+    fn describe_answer_stream(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        given()
     }
 }
 
@@ -162,6 +180,23 @@ impl<T: Serialize + 'static> EncodeResponseStream<Sse<T>> for Json {
     fn encode_response_stream(&self, request: &Received<'_>) -> Result<Form<Sse<T>>, Error> {
         Ok(form(request, |event| event))
     }
+
+    #[cfg(feature = "openapi")]
+    fn describe_answer_stream(&self, _: &mut schemars::SchemaGenerator) -> crate::Description {
+        given()
+    }
+}
+
+/// What is known of a request that streams without a schema of its items. No line is a stream of nothing.
+#[cfg(feature = "openapi")]
+pub(super) fn taken() -> crate::Description {
+    crate::Description::of(LINES).optional().of_items()
+}
+
+/// The same of an answer.
+#[cfg(feature = "openapi")]
+pub(super) fn given() -> crate::Description {
+    crate::Description::of(LINES).or(EVENTS).of_items()
 }
 
 impl<T: Serialize + 'static> EncodeRequestStream<T> for Json {
