@@ -102,7 +102,8 @@ impl Server {
     }
 
     /// The number of header lines of a request; more are answered 431. 100 unless set. Another number than 100 costs
-    /// an allocation per request.
+    /// an allocation per request. Over HTTP/2 all cookies count as one, because browsers send each in a line of its own
+    /// there (RFC 9113, 8.2.3).
     pub fn max_headers(mut self, count: usize) -> Self {
         self.shared.limits.headers = count;
         self
