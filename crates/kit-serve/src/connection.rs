@@ -18,7 +18,9 @@ use crate::drive::{Connection, How, drive};
 use crate::entry::Entry;
 use crate::error::BoxError;
 use crate::events::Why;
-use crate::limits::{FORCED_RESETS, Limits, RECEIVE_WINDOW, SEND_BUFFER, UNSEEN_RESETS, USUAL_HEADERS};
+use crate::limits::{
+    CONNECTION_WINDOW, FORCED_RESETS, Limits, SEND_BUFFER, STREAM_WINDOW, UNSEEN_RESETS, USUAL_HEADERS,
+};
 use crate::linger::linger;
 use crate::link::Link;
 use crate::open::Open;
@@ -135,8 +137,8 @@ fn builder(limits: &Limits, spawner: Spawner) -> auto::Builder<Spawner> {
         .http2()
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.streams)
-        .initial_stream_window_size(RECEIVE_WINDOW)
-        .initial_connection_window_size(RECEIVE_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(UNSEEN_RESETS)
         .max_local_error_reset_streams(FORCED_RESETS)

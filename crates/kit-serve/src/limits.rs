@@ -10,9 +10,12 @@ pub(crate) const LEAST_HEAD: usize = 8 * 1024;
 /// The number of headers for which hyper parses on the stack; another number costs an allocation per request.
 pub(crate) const USUAL_HEADERS: usize = 100;
 
-/// HTTP/2: bytes of requests' bodies that a connection, and a stream, may send before the service reads them. Both the
-/// same, so that the bound for the connection is also one for all of its streams, and a single upload is as fast.
-pub(crate) const RECEIVE_WINDOW: u32 = 1024 * 1024;
+/// HTTP/2: bytes of a request's body that a stream may send before the service reads them.
+pub(crate) const STREAM_WINDOW: u32 = 1024 * 1024;
+
+/// HTTP/2: as much for all streams of a connection together. More than one stream's, or a single upload that its service
+/// does not read would stop all others, and their clients be called too slow; not much more, as it bounds the memory.
+pub(crate) const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 
 /// HTTP/2: bytes of an answer's body that a stream takes from the service before they are written. hyper's default of
 /// 400 KiB would let one client hold 80 MiB by not reading 200 answers; four frames are enough to keep a socket busy.

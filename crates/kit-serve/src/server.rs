@@ -220,8 +220,8 @@ impl Server {
     ///
     /// It also bounds what one HTTP/2 client can make the server hold: for each stream a head of
     /// [`head_limit`](Self::head_limit), and 64 KiB and a part of its answer's body that the client does not read; for
-    /// all of them together 1 MiB of requests' bodies that the service has not read. By default that is 26 MiB, and
-    /// the parts. (hyper alone takes 400 KiB of each answer; the difference costs a few percent, on a loopback that
+    /// all of them together 4 MiB of requests' bodies that the service has not read, 1 MiB for one. By default that is
+    /// 29 MiB, and the parts. (hyper alone takes 400 KiB of each answer; the difference costs a few percent, on a loopback that
     /// carries gigabytes a second.)
     ///
     /// A stream that is reset makes room for the next one at once, while its request may still be about to end. So
