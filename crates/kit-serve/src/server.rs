@@ -150,8 +150,8 @@ impl Server {
     }
 
     /// How long a request may take, from its head to the head of its answer; `None` for any time. At least 1 ms; 5
-    /// minutes unless set. The time in which the service waits for the request's body does not count;
-    /// [`body_rate`](Self::body_rate) bounds that.
+    /// minutes unless set. As long as the service waits for the request's body, or takes parts of it, the time begins
+    /// anew; [`body_rate`](Self::body_rate) bounds how long a client may take for it.
     ///
     /// A request that takes longer is dropped, with all that its service waits for, and answered 504, over gRPC
     /// `DEADLINE_EXCEEDED`. How long the body of the answer takes is not limited. A service that answers at once

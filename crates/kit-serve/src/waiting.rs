@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -20,8 +19,8 @@ pub(crate) struct Wait {
 
 #[derive(Debug, Default)]
 struct Waits {
-    /// The time waited, in waits that are over.
-    over: Duration,
+    /// When the body last kept the service busy, as far as that is known: the end of a wait, or a part that is not the last.
+    last: Option<Instant>,
     /// When the wait that is not over began.
     since: Option<Instant>,
     /// The rate at which the body must come.
@@ -48,10 +47,10 @@ impl Wait {
         wait
     }
 
-    /// All the time that the service has waited.
-    pub(crate) fn waited(&self) -> Duration {
+    /// When the service last waited for the body or took a part of it: now, if it waits.
+    pub(crate) fn last(&self, now: Instant) -> Option<Instant> {
         let waits = self.lock();
-        waits.over + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
+        if waits.since.is_some() { Some(now) } else { waits.last }
     }
 
     /// Whether the body was given up.
@@ -68,11 +67,11 @@ impl Waits {
     /// The wait, if there is one, has ended.
     fn end(&mut self) {
         if let Some(since) = self.since.take() {
-            let waited = since.elapsed();
+            let now = Instant::now();
             if let Some(pace) = &mut self.pace {
-                pace.spend(waited);
+                pace.spend(now - since);
             }
-            self.over += waited;
+            self.last = Some(now);
         }
     }
 
@@ -105,11 +104,15 @@ impl Patience {
         Self(wait)
     }
 
-    /// Bytes have come, or the end.
-    pub(crate) fn over(&mut self, bytes: usize) {
+    /// Bytes have come, or the end; `more` may come.
+    pub(crate) fn over(&mut self, bytes: usize, more: bool) {
         let mut waits = self.0.lock();
         waits.bytes += bytes as u64;
         waits.end();
+        // A small body that is here at once costs no look at the clock.
+        if more {
+            waits.last = Some(Instant::now());
+        }
     }
 
     /// Nothing has come; ready when it should have.
