@@ -29,6 +29,10 @@ pub(crate) const UNSEEN_RESETS: usize = 20;
 /// connection (CVE-2025-8671, "MadeYouReset": such streams no longer count as open, but their requests may still run).
 pub(crate) const FORCED_RESETS: usize = 1024;
 
+/// How long a connection that was told to close may stay without a running request: time for a head that was half
+/// sent, and for an HTTP/2 client to confirm the end. A stop must not wait for those who do neither.
+pub(crate) const CLOSING: Duration = Duration::from_secs(1);
+
 /// What a client may use of the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
@@ -72,6 +76,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How long a connection that is to end is waited for when its client is about to send a request, or has sent a part of
+    /// its head; well within the time of the stop, so that none of these has to be cut.
+    pub(crate) fn last_word(&self) -> Duration {
+        CLOSING.min(self.head_timeout).min(self.stop_within / 2)
+    }
+
     /// How often to look at a connection, so that no limit is missed by more than the shortest of them.
     pub(crate) fn look(&self) -> Duration {
         let graces = self.answer_rate.map_or(Duration::MAX, MinRate::grace);

@@ -245,8 +245,8 @@ impl Server {
         self
     }
 
-    /// How long running requests, and upgraded connections, may take to end after the stop; then they are cut. 10 s
-    /// unless set.
+    /// How long running requests, and upgraded connections, may take to end after the stop; then they are cut: answers by
+    /// a reset, so that no client takes half of one for the whole. 10 s unless set.
     pub fn stop_within(mut self, limit: Duration) -> Self {
         self.shared.limits.stop_within = limit;
         self
