@@ -6,11 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::limits::Limits;
-
-/// How long a connection that was told to close may stay without a running request: time for a head that was half
-/// sent, and for an HTTP/2 client to confirm the end. A stop must not wait for those who do neither.
-const CLOSING: Duration = Duration::from_secs(1);
+use crate::limits::{CLOSING, Limits};
 
 /// A head whose first bytes were read just now. Most heads are whole by then, and need no time.
 const NEW_HEAD: u64 = u64::MAX;
@@ -95,11 +91,17 @@ impl Activity {
         self.spoken.store(true, Relaxed);
     }
 
-    /// Until when the first word of a client that has just connected is awaited although the server stops: as it has
-    /// connected, it is about to send a request. `None` if it has spoken, or had its time.
-    pub(crate) fn awaited_until(&self, now: Instant, limits: &Limits) -> Option<Instant> {
-        let until = self.opened + CLOSING.min(limits.head_timeout).min(limits.stop_within / 2);
-        (!self.spoken.load(Relaxed) && !self.is_ended() && now < until).then_some(until)
+    /// Until when a request is awaited although the connection is to end, since `told`: who has just connected is about
+    /// to send one, and who has sent a part of a head the rest. `None` if no request is on its way, or it had its time.
+    pub(crate) fn awaited_until(&self, now: Instant, told: Instant, limits: &Limits) -> Option<Instant> {
+        let since = if self.spoken.load(Relaxed) { told } else { self.opened };
+        let until = since + limits.last_word();
+        (self.has_begun_head() && !self.is_ended() && now < until).then_some(until)
+    }
+
+    /// The client has connected and not spoken, or sent a part of a head.
+    pub(crate) fn has_begun_head(&self) -> bool {
+        self.is_quiet() && self.head_since.load(Relaxed) > 0
     }
 
     /// The client has begun to speak HTTP/2. From here on an idle connection is one without streams.
@@ -173,6 +175,11 @@ impl Activity {
     /// No request runs.
     pub(crate) fn is_quiet(&self) -> bool {
         self.in_flight.load(Acquire) == 0
+    }
+
+    /// A request runs, or parts of an answer wait for the client.
+    pub(crate) fn is_answering(&self) -> bool {
+        !self.is_quiet() || self.unsent.load(Relaxed) > 0
     }
 
     /// Judges the connection; `closing` since when, if it was told to close already.

@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, header};
 use pin_project_lite::pin_project;
@@ -34,8 +33,6 @@ pin_project! {
         // Made when the service does not answer at once.
         #[pin]
         timer: Option<Sleep>,
-        // The wait for the body by which the timer was put off already.
-        put_off: Duration,
     }
 }
 
@@ -68,7 +65,7 @@ where
     }
 
     fn with(state: State<S, S::Future>, in_flight: InFlight, asked: Asked, wait: Option<Arc<Wait>>) -> Self {
-        Self { state, in_flight: Some(in_flight), asked, wait, timer: None, put_off: Duration::ZERO }
+        Self { state, in_flight: Some(in_flight), asked, wait, timer: None }
     }
 
     /// Ready when the answer should have come.
@@ -81,13 +78,10 @@ where
         }
         while let Some(mut timer) = this.timer.as_mut().as_pin_mut() {
             std::task::ready!(timer.as_mut().poll(cx));
-            let waited = this.wait.as_ref().map_or(Duration::ZERO, |wait| wait.waited());
-            let more = waited.saturating_sub(*this.put_off);
-            if more.is_zero() {
-                break;
-            }
-            *this.put_off = waited;
-            timer.as_mut().reset(Instant::now() + more);
+            let now = Instant::now();
+            let due = this.wait.as_ref().and_then(|wait| wait.last(now)).map(|last| last + limit);
+            let Some(due) = due.filter(|due| *due > now) else { break };
+            timer.as_mut().reset(due);
         }
         Poll::Ready(())
     }

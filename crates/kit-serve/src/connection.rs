@@ -18,7 +18,9 @@ use crate::drive::{Connection, How, drive};
 use crate::entry::Entry;
 use crate::error::BoxError;
 use crate::events::Why;
-use crate::limits::{FORCED_RESETS, Limits, RECEIVE_WINDOW, SEND_BUFFER, UNSEEN_RESETS, USUAL_HEADERS};
+use crate::limits::{
+    CONNECTION_WINDOW, FORCED_RESETS, Limits, SEND_BUFFER, STREAM_WINDOW, UNSEEN_RESETS, USUAL_HEADERS,
+};
 use crate::linger::linger;
 use crate::link::Link;
 use crate::open::Open;
@@ -29,9 +31,6 @@ use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::streams::{Spawner, Streams};
 use crate::watched::Watched;
-
-/// How long a stop waits for a connection that HTTP has not begun on.
-const ENTERING: Duration = Duration::from_secs(1);
 
 /// Serves one connection until it ends, or until `stop` says true and its running requests are answered.
 pub(crate) async fn run<S, B>(
@@ -50,7 +49,8 @@ pub(crate) async fn run<S, B>(
 {
     let open = Open::new(&shared);
     let entering = door.enter(socket, addr, shared.limits.head_timeout);
-    let Entered { stream, peer, agreed } = match unless_stopped(entering, stop.clone()).await {
+    let Entered { stream, peer, agreed } = match unless_stopped(entering, stop.clone(), shared.limits.last_word()).await
+    {
         Some(Ok(entered)) => entered,
         Some(Err(turned)) => return turn_away(turned, open).await,
         None => return open.close(Why::Stopped),
@@ -62,15 +62,18 @@ pub(crate) async fn run<S, B>(
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&link), agreed));
         let entry = Entry::new(service, Arc::clone(&link));
         let connection = pin!(builder.serve_connection_with_upgrades(io, entry));
-        drive(connection, &link, stop).await
+        // Dropped before the connection, so that it can say how the socket is to be closed.
+        let whole = link.whole_or_broken();
+        let end = drive(connection, &link, stop).await;
+        whole.over();
+        end
     };
-    if link.activity.is_upgraded() && end.how != How::Cut {
-        // The stream is the service's now, and the connection open, and in its place, as long as that keeps it.
+    let Some(stream) = link.take_stream() else {
+        // It is the service's now, and the connection open, and in its place, as long as that keeps it.
         link.stream_left().await;
         return open.close(end.why);
-    }
+    };
     open.close(end.why);
-    let Some(stream) = link.take_stream() else { return };
     match end.how {
         How::Spoken if !link.activity.is_ended() => linger(stream).await,
         How::Spoken | How::Silent => stream.end_now().await,
@@ -79,11 +82,15 @@ pub(crate) async fn run<S, B>(
 }
 
 /// What a future is ready with; none if the server stops and it is not ready soon.
-async fn unless_stopped<T>(future: impl Future<Output = T>, mut stop: watch::Receiver<bool>) -> Option<T> {
+async fn unless_stopped<T>(
+    future: impl Future<Output = T>,
+    mut stop: watch::Receiver<bool>,
+    soon: Duration,
+) -> Option<T> {
     let mut future = pin!(future);
     let mut stopped = pin!(async move {
         let _ = stop.wait_for(|stop| *stop).await;
-        tokio::time::sleep(ENTERING).await;
+        tokio::time::sleep(soon).await;
     });
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(ready) => Poll::Ready(Some(ready)),
@@ -135,8 +142,8 @@ fn builder(limits: &Limits, spawner: Spawner) -> auto::Builder<Spawner> {
         .http2()
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.streams)
-        .initial_stream_window_size(RECEIVE_WINDOW)
-        .initial_connection_window_size(RECEIVE_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(UNSEEN_RESETS)
         .max_local_error_reset_streams(FORCED_RESETS)

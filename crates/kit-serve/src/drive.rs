@@ -46,8 +46,9 @@ enum Stage {
     /// The connection is to end. What the operating system holds for it is read first, so that a request which was
     /// here before is answered, even if the runtime has not heard of it yet.
     LastLook(Why),
-    /// The connection is to end, but its client has connected just now: its first request is on its way.
-    FirstWord(Why),
+    /// The connection is to end, since this point, but a request is on its way: its client has connected just now, or has
+    /// sent a part of a head.
+    LastWord(Why, Instant),
     Closing(Why, How),
 }
 
@@ -84,13 +85,18 @@ pub(crate) async fn drive(
                 link.set_probing(true);
                 continue;
             }
-            if let Stage::LastLook(why) | Stage::FirstWord(why) = stage {
+            if let Stage::LastLook(why) = stage {
                 link.set_probing(false);
-                if let Some(until) = link.activity.awaited_until(Instant::now(), limits) {
-                    stage = Stage::FirstWord(why);
+                stage = Stage::LastWord(why, Instant::now());
+            }
+            if let Stage::LastWord(why, told) = stage {
+                if let Some(until) = link.activity.awaited_until(Instant::now(), told, limits) {
                     timer.as_mut().reset(until);
                     ready!(timer.as_mut().poll(cx));
                     continue;
+                }
+                if link.activity.has_begun_head() {
+                    return Poll::Ready(End { why, how: How::Silent });
                 }
                 stage = Stage::Closing(why, if link.activity.is_quiet() { How::Silent } else { How::Spoken });
                 connection.as_mut().graceful_shutdown();

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -33,7 +33,7 @@ impl<S> Entry<S> {
     /// Why the service shall not see a request.
     fn refusal(&self, request: &Request<Incoming>) -> Option<Own> {
         let limits = &self.link.shared.limits;
-        if request.headers().len() > limits.headers {
+        if request.headers().len() > limits.headers && lines(request.headers()) > limits.headers {
             // Over HTTP/1 hyper has refused it already.
             return Some(Own::TooManyHeaders);
         }
@@ -50,6 +50,12 @@ impl<S> Entry<S> {
         let measured = limits.body_rate.is_some() || limits.request_timeout.is_some();
         (asked.has_body && measured).then(|| Wait::take(&self.spare))
     }
+}
+
+/// The number of header lines. Over HTTP/2 each cookie may have a line of its own, as browsers do it, and all count as the
+/// one that they are (RFC 9113, 8.2.3).
+fn lines(headers: &HeaderMap) -> usize {
+    headers.len() - headers.get_all(header::COOKIE).iter().count().saturating_sub(1)
 }
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Entry<S>

@@ -98,14 +98,15 @@
 //! - **The stop.** When the future given to [`serve`](Server::serve) is ready, connections and requests that
 //!   have reached the machine by then are still taken, and the port is closed. Idle connections are closed at
 //!   once; those with half a head after a second; those that have sent nothing yet, and whose first request is
-//!   probably on its way, when they are a second old (at half of [`stop_within`](Server::stop_within), if that is
-//!   less). The others are told (`connection: close`, GOAWAY) and end with their running requests, bodies included.
+//!   probably on its way, when they are a second old (for both at half of [`stop_within`](Server::stop_within), if that
+//!   is less). The others are told (`connection: close`, GOAWAY) and end with their running requests, bodies included.
 //!   Upgraded connections (WebSocket) end when the service drops their streams. What is left after
 //!   [`stop_within`](Server::stop_within) is cut, and [`Stopped`] says how much that was.
 //!
 //!   So every request that the service has begun is answered whole, and none is dropped that had arrived when the stop
 //!   began: what fails did not happen. A client that writes a request while its idle connection is being closed loses
-//!   it; HTTP/1.1 has no way to tell it so (RFC 9112, 9.3.1), HTTP/2 has, and uses it.
+//!   it; HTTP/1.1 has no way to tell it so (RFC 9112, 9.3.1), HTTP/2 has, and uses it. Pipelined requests behind one that
+//!   runs are not begun: `connection: close` in its answer tells their client so (RFC 9112, 9.6).
 //! - **The last answer arrives.** A connection that the server ends after an answer is read on for up to a
 //!   second, and what comes is thrown away; otherwise the answer to a client that is still sending would be
 //!   lost to a reset.

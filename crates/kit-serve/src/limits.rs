@@ -10,9 +10,12 @@ pub(crate) const LEAST_HEAD: usize = 8 * 1024;
 /// The number of headers for which hyper parses on the stack; another number costs an allocation per request.
 pub(crate) const USUAL_HEADERS: usize = 100;
 
-/// HTTP/2: bytes of requests' bodies that a connection, and a stream, may send before the service reads them. Both the
-/// same, so that the bound for the connection is also one for all of its streams, and a single upload is as fast.
-pub(crate) const RECEIVE_WINDOW: u32 = 1024 * 1024;
+/// HTTP/2: bytes of a request's body that a stream may send before the service reads them.
+pub(crate) const STREAM_WINDOW: u32 = 1024 * 1024;
+
+/// HTTP/2: as much for all streams of a connection together. More than one stream's, or a single upload that its service
+/// does not read would stop all others, and their clients be called too slow; not much more, as it bounds the memory.
+pub(crate) const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 
 /// HTTP/2: bytes of an answer's body that a stream takes from the service before they are written. hyper's default of
 /// 400 KiB would let one client hold 80 MiB by not reading 200 answers; four frames are enough to keep a socket busy.
@@ -25,6 +28,10 @@ pub(crate) const UNSEEN_RESETS: usize = 20;
 /// HTTP/2: streams of one connection that the server had to reset because of what the client sent. One more ends the
 /// connection (CVE-2025-8671, "MadeYouReset": such streams no longer count as open, but their requests may still run).
 pub(crate) const FORCED_RESETS: usize = 1024;
+
+/// How long a connection that was told to close may stay without a running request: time for a head that was half
+/// sent, and for an HTTP/2 client to confirm the end. A stop must not wait for those who do neither.
+pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 
 /// What a client may use of the server.
 #[derive(Clone, Debug)]
@@ -69,6 +76,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How long a connection that is to end is waited for when its client is about to send a request, or has sent a part of
+    /// its head; well within the time of the stop, so that none of these has to be cut.
+    pub(crate) fn last_word(&self) -> Duration {
+        CLOSING.min(self.head_timeout).min(self.stop_within / 2)
+    }
+
     /// How often to look at a connection, so that no limit is missed by more than the shortest of them.
     pub(crate) fn look(&self) -> Duration {
         let graces = self.answer_rate.map_or(Duration::MAX, MinRate::grace);

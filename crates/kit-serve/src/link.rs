@@ -23,6 +23,8 @@ pub(crate) struct Link {
     pub(crate) activity: Activity,
     /// Whether the stream asks the operating system itself for bytes of which the runtime does not know yet.
     probing: AtomicBool,
+    /// Whether the connection was dropped with answers on their way.
+    broken: AtomicBool,
     /// The stream, once hyper or who took it over is done with it and drops it: a connection that is to end well
     /// outlives that.
     left_over: Mutex<Option<Stream>>,
@@ -40,6 +42,7 @@ impl Link {
             is_proxy,
             activity: Activity::new(),
             probing: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             left_over: Mutex::new(None),
             left: Notify::new(),
             handle: Mutex::new(None),
@@ -65,8 +68,16 @@ impl Link {
     }
 
     pub(crate) fn leave(&self, stream: Stream) {
+        if self.broken.load(Relaxed) {
+            stream.socket().reset_on_close();
+        }
         *lock(&self.left_over) = Some(stream);
         self.left.notify_one();
+    }
+
+    /// For the time in which HTTP is spoken: whoever is dropped in it, as at the end of the stop, breaks its answers off.
+    pub(crate) fn whole_or_broken(&self) -> WholeOrBroken<'_> {
+        WholeOrBroken(Some(self))
     }
 
     pub(crate) fn take_stream(&self) -> Option<Stream> {
@@ -92,6 +103,24 @@ impl Link {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes the end of a connection a reset if this is dropped while answers are on their way: to some clients (HTTP/1.0) the
+/// end of the connection is that of the answer.
+pub(crate) struct WholeOrBroken<'a>(Option<&'a Link>);
+
+impl WholeOrBroken<'_> {
+    pub(crate) fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for WholeOrBroken<'_> {
+    fn drop(&mut self) {
+        if let Some(link) = self.0 {
+            link.broken.store(link.activity.is_answering(), Relaxed);
+        }
+    }
 }
 
 /// Ends both directions of an upgraded socket, whoever holds it, and gives the second handle back.

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use crate::door::Door;
@@ -21,6 +23,10 @@ use crate::unix::UnixBound;
 /// How many connections that waited in the operating system's queue are still taken at the stop; as many as the queue
 /// of tokio's listener holds.
 const LAST_CALL: usize = 1024;
+
+/// How long a connection is silent before it is asked whether its client is still there, as in Go; how often it is asked
+/// then is the operating system's choice (Linux: nine times, every 75 s), which not all of them let a program make.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_secs(15));
 
 /// One port, or one Unix socket, with the settings that hold for its connections. A [`Server`](crate::Server) takes
 /// any number of them.
@@ -48,18 +54,25 @@ impl Listener {
     /// Listens on an address, for example `"127.0.0.1:8081"`; port 0 takes a free one. Of several addresses (a name
     /// that resolves to more than one) it takes the first that works.
     ///
+    /// Its connections have TCP's keep-alive, as in Go: a client that has vanished without a word (its machine, or the way
+    /// to it) while a request runs, or its WebSocket is open, is noticed after some minutes of silence, not never.
+    ///
     /// # Errors
     ///
     /// When none of the addresses can be listened on.
     pub async fn bind(addr: impl ToSocketAddrs + fmt::Debug) -> Result<Self, BindError> {
         let listener = match TcpListener::bind(&addr).await {
-            Ok(listener) => Self::from_tcp(listener),
+            Ok(listener) => {
+                // Inherited by the connections. A system that refuses it works too.
+                let _ = SockRef::from(&listener).set_tcp_keepalive(&KEEP_ALIVE);
+                Self::from_tcp(listener)
+            }
             Err(error) => Err(error),
         };
         listener.map_err(|error| BindError::new(format!("{addr:?}"), error))
     }
 
-    /// A listener made elsewhere: with other socket options, or handed over by a supervisor (a
+    /// A listener made elsewhere: with other socket options (none are set here, so keep-alive is yours to choose), or handed over by a supervisor (a
     /// `std::net::TcpListener` becomes one by `tokio::net::TcpListener::from_std`, after `set_nonblocking(true)`).
     ///
     /// # Errors
@@ -155,5 +168,21 @@ impl Listener {
                 Box::new(bound.into_waiting().take(LAST_CALL).map(|stream| (Socket::from(stream), None)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::Listener;
+
+    #[tokio::test]
+    async fn connections_notice_that_their_client_has_vanished() {
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let _client = tokio::net::TcpStream::connect(addr).await.unwrap();
+        let (socket, _) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+        assert!(socket.try_clone().unwrap().keepalive().unwrap());
     }
 }

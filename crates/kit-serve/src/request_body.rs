@@ -42,15 +42,15 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.project();
+        let mut this = self.project();
         let Some(patience) = this.patience else { return this.inner.poll_frame(cx) };
         if patience.is_over() {
             return Poll::Ready(None);
         }
-        let polled = this.inner.poll_frame(cx);
+        let polled = this.inner.as_mut().poll_frame(cx);
         if let Poll::Ready(frame) = &polled {
             let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
-            patience.over(data.map_or(0, Bytes::len));
+            patience.over(data.map_or(0, Bytes::len), frame.is_some() && !this.inner.is_end_stream());
             return polled;
         }
         patience.poll_over(cx).map(|error| Some(Err(error.into())))

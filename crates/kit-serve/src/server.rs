@@ -102,7 +102,8 @@ impl Server {
     }
 
     /// The number of header lines of a request; more are answered 431. 100 unless set. Another number than 100 costs
-    /// an allocation per request.
+    /// an allocation per request. Over HTTP/2 all cookies count as one, because browsers send each in a line of its own
+    /// there (RFC 9113, 8.2.3).
     pub fn max_headers(mut self, count: usize) -> Self {
         self.shared.limits.headers = count;
         self
@@ -149,8 +150,8 @@ impl Server {
     }
 
     /// How long a request may take, from its head to the head of its answer; `None` for any time. At least 1 ms; 5
-    /// minutes unless set. The time in which the service waits for the request's body does not count;
-    /// [`body_rate`](Self::body_rate) bounds that.
+    /// minutes unless set. As long as the service waits for the request's body, or takes parts of it, the time begins
+    /// anew; [`body_rate`](Self::body_rate) bounds how long a client may take for it.
     ///
     /// A request that takes longer is dropped, with all that its service waits for, and answered 504, over gRPC
     /// `DEADLINE_EXCEEDED`. How long the body of the answer takes is not limited. A service that answers at once
@@ -219,8 +220,8 @@ impl Server {
     ///
     /// It also bounds what one HTTP/2 client can make the server hold: for each stream a head of
     /// [`head_limit`](Self::head_limit), and 64 KiB and a part of its answer's body that the client does not read; for
-    /// all of them together 1 MiB of requests' bodies that the service has not read. By default that is 26 MiB, and
-    /// the parts. (hyper alone takes 400 KiB of each answer; the difference costs a few percent, on a loopback that
+    /// all of them together 4 MiB of requests' bodies that the service has not read, 1 MiB for one. By default that is
+    /// 29 MiB, and the parts. (hyper alone takes 400 KiB of each answer; the difference costs a few percent, on a loopback that
     /// carries gigabytes a second.)
     ///
     /// A stream that is reset makes room for the next one at once, while its request may still be about to end. So
@@ -244,8 +245,8 @@ impl Server {
         self
     }
 
-    /// How long running requests, and upgraded connections, may take to end after the stop; then they are cut. 10 s
-    /// unless set.
+    /// How long running requests, and upgraded connections, may take to end after the stop; then they are cut: answers by
+    /// a reset, so that no client takes half of one for the whole. 10 s unless set.
     pub fn stop_within(mut self, limit: Duration) -> Self {
         self.shared.limits.stop_within = limit;
         self

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -16,15 +15,15 @@ use crate::shared::Shared;
 #[derive(Debug)]
 pub(crate) struct Wait {
     shared: Arc<Shared>,
-    /// Whether the body was ever waited for: most are there by the time they are asked for, and cost no more than this.
-    waited: AtomicBool,
+    /// Whether there is anything in `waits`: most bodies are there by the time they are asked for, and cost no more than this.
+    used: AtomicBool,
     waits: Mutex<Waits>,
 }
 
 #[derive(Debug, Default)]
 struct Waits {
-    /// The time waited, in waits that are over.
-    over: Duration,
+    /// When the body last kept the service busy, as far as that is known: the end of a wait, or a part that is not the last.
+    last: Option<Instant>,
     /// When the wait that is not over began.
     since: Option<Instant>,
     /// The rate at which the body must come; made at the first wait.
@@ -36,7 +35,7 @@ struct Waits {
 
 impl Wait {
     pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared: Arc::clone(shared), waited: AtomicBool::new(false), waits: Mutex::default() })
+        Arc::new(Self { shared: Arc::clone(shared), used: AtomicBool::new(false), waits: Mutex::default() })
     }
 
     /// One for a new request: `spare`, unless a request still has it, so that one request after the other costs no
@@ -46,22 +45,22 @@ impl Wait {
         if Arc::strong_count(spare) > 1 {
             return Self::new(&spare.shared);
         }
-        if spare.waited.load(Acquire) {
+        if spare.used.load(Acquire) {
             *spare.lock() = Waits::default();
-            spare.waited.store(false, Relaxed);
+            spare.used.store(false, Relaxed);
         }
         Arc::clone(spare)
     }
 
-    /// All the time that the service has waited.
-    pub(crate) fn waited(&self) -> Duration {
+    /// When the service last waited for the body or took a part of it: now, if it waits.
+    pub(crate) fn last(&self, now: Instant) -> Option<Instant> {
         let waits = self.lock();
-        waits.over + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
+        if waits.since.is_some() { Some(now) } else { waits.last }
     }
 
     /// Whether the body was given up.
     pub(crate) fn is_too_slow(&self) -> bool {
-        self.waited.load(Acquire) && self.lock().too_slow
+        self.used.load(Acquire) && self.lock().too_slow
     }
 
     fn lock(&self) -> MutexGuard<'_, Waits> {
@@ -73,11 +72,11 @@ impl Waits {
     /// The wait, if there is one, has ended.
     fn end(&mut self) {
         if let Some(since) = self.since.take() {
-            let waited = since.elapsed();
+            let now = Instant::now();
             if let Some(pace) = &mut self.pace {
-                pace.spend(waited);
+                pace.spend(now - since);
             }
-            self.over += waited;
+            self.last = Some(now);
         }
     }
 
@@ -123,11 +122,16 @@ impl Patience {
         self.is_over
     }
 
-    /// Bytes have come, or the end.
-    pub(crate) fn over(&mut self, bytes: usize) {
+    /// Bytes have come, or the end; `more` may come.
+    pub(crate) fn over(&mut self, bytes: usize, more: bool) {
         self.bytes = self.bytes.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         if std::mem::take(&mut self.waits) {
             self.wait.lock().end();
+        }
+        // A small body that is here at once costs no look at the clock.
+        if more {
+            self.wait.used.store(true, Release);
+            self.wait.lock().last = Some(Instant::now());
         }
     }
 
@@ -138,7 +142,7 @@ impl Patience {
         let rate = shared.limits.body_rate.filter(|_| self.must_hurry);
         let bytes = std::mem::take(&mut self.bytes);
         self.waits = true;
-        self.wait.waited.store(true, Release);
+        self.wait.used.store(true, Release);
         ready!(self.wait.lock().poll_over(cx, now, rate, bytes.into()));
         (self.waits, self.is_over) = (false, true);
         shared.events.tell("body_slow", "");
@@ -149,6 +153,6 @@ impl Patience {
 impl Drop for Patience {
     fn drop(&mut self) {
         // Who drops the body waits for it no longer.
-        self.over(0);
+        self.over(0, false);
     }
 }

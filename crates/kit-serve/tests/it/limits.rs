@@ -9,6 +9,7 @@ use http_body_util::Full;
 use tokio::sync::Semaphore;
 use tower::service_fn;
 
+use crate::frames::{END_HEADERS, END_STREAM, Frames, HEADERS, Sent, field, frame};
 use crate::support::{GET, Raw, bind, echo, get, hello, http2, start, text};
 
 #[tokio::test]
@@ -163,4 +164,17 @@ async fn over_the_limit_connections_wait_until_one_ends() {
     drop(first);
     assert!(second.response().await.ends_with("hello"));
     assert_eq!(server.stats.connections_total(), 2);
+}
+
+#[tokio::test]
+async fn over_http_2_the_cookies_of_a_browser_count_as_one_header() {
+    let server = start!(bind().await, service_fn(hello));
+    let mut frames = Frames::connect(server.addr).await;
+    let mut fields = b"\x82\x86\x84\x01\x01t".to_vec();
+    for n in 0..150 {
+        fields.extend(field("cookie", format!("a{n}=b")));
+    }
+    frames.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, fields)).await;
+    let sent = frames.until(|sent| matches!(sent, Sent::Head { .. } | Sent::End)).await;
+    assert_eq!(sent, Sent::Head { stream: 1, status: 200 });
 }

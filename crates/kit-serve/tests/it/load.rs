@@ -373,7 +373,8 @@ async fn curl_in_a_loop_sees_whole_answers_until_the_port_is_closed() {
     let mut whole = 0;
     for (answers, code, error) in loops.join_all().await {
         whole += answers;
-        assert_eq!(code, Some(7), "{error}");
+        // 56: reset, by the close of the port, between its last look at the queue and that: never begun, as the sum says.
+        assert!(matches!(code, Some(7 | 56)), "{code:?}: {error}");
     }
     assert_eq!(whole, stats.requests_total());
 }

@@ -384,3 +384,50 @@ async fn the_servers_own_answers_are_problem_details() {
         assert!(!answer.contains("secret"), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn a_service_that_takes_its_body_more_slowly_than_it_comes_is_not_late() {
+    let service = service_fn(|request: Request<RequestBody>| async move {
+        let mut body = request.into_body();
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            length += frame.unwrap().into_data().unwrap().len();
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        Ok::<_, Infallible>(text(length.to_string()))
+    });
+    let server = start!(bind().await.request_timeout(SHORT), service);
+    let mut raw = Raw::connect(server.addr).await;
+    raw.send("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 2000000\r\nconnection: close\r\n\r\n").await;
+    let _ = tokio::io::AsyncWriteExt::write_all(&mut raw.0, &vec![0; 2_000_000]).await;
+    let answer = raw.rest_bytes().await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn over_http_2_one_upload_that_nobody_reads_does_not_hold_up_the_others() {
+    let service = service_fn(|request: Request<RequestBody>| async move {
+        if request.headers().contains_key("x-hold") {
+            let body = request.into_body();
+            std::future::pending::<()>().await;
+            drop(body);
+        } else {
+            let body = request.into_body().collect().await;
+            return Ok::<_, Infallible>(text(if body.is_ok() { "whole" } else { "slow" }));
+        }
+        Ok(text(""))
+    });
+    let server = start!(
+        bind().await.body_rate(kit_serve::MinRate::new(std::num::NonZeroU32::new(240).unwrap(), SHORT)),
+        service
+    );
+    let mut client = crate::support::http2::<crate::support::Body>(server.addr).await;
+    let uri = format!("http://{}/", server.addr);
+    let held = Request::post(&uri).header("x-hold", "1").body(Bytes::from(vec![0; 2 << 20]).into()).unwrap();
+    let _held = tokio::spawn(client.send_request(held));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let small = Request::post(&uri).body(Bytes::from_static(b"small").into()).unwrap();
+    let answer = tokio::time::timeout(HANGS, client.send_request(small)).await.unwrap().unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "whole");
+}

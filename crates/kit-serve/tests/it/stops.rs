@@ -11,6 +11,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use kit_serve::{RequestBody, Stopped};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -177,15 +178,35 @@ async fn half_a_head_holds_the_stop_up_for_a_second_or_so_and_not_for_the_time_o
 
 #[tokio::test]
 async fn a_head_that_is_completed_soon_after_the_stop_is_answered() {
-    let server = start!(bind().await, service_fn(hello));
-    let mut raw = Raw::connect(server.addr).await;
-    raw.send("GET / HTTP/1.1\r\nhost").await;
-    until(|| server.stats.connections_total() == 1).await;
-    let task = stopping(server).await;
-    raw.send(": test\r\n\r\n").await;
-    assert!(raw.rest().await.ends_with("hello"));
-    drop(raw);
-    assert!(task.await.unwrap().is_clean());
+    for answered_before in [false, true] {
+        let server = start!(bind().await, service_fn(hello));
+        let mut raw = Raw::connect(server.addr).await;
+        if answered_before {
+            raw.send(GET).await;
+            raw.response().await;
+        }
+        raw.send("GET / HTTP/1.1\r\nhost").await;
+        until(|| server.stats.connections_total() == 1).await;
+        let task = stopping(server).await;
+        raw.send(": test\r\n\r\n").await;
+        let rest = raw.rest().await;
+        assert!(rest.ends_with("hello"), "answered before: {answered_before}: {rest}");
+        drop(raw);
+        assert!(task.await.unwrap().is_clean());
+    }
+}
+
+#[tokio::test]
+async fn half_a_head_or_none_does_not_spoil_a_stop_of_less_than_a_second() {
+    let bound = Duration::from_millis(800);
+    for begin in ["", "GET / HT"] {
+        let server = start!(bind().await.stop_within(bound), service_fn(hello));
+        let mut raw = Raw::connect(server.addr).await;
+        raw.send(begin).await;
+        until(|| server.stats.connections_total() == 1).await;
+        assert_eq!(server.stop().await, Stopped::default(), "{begin:?}");
+        assert_eq!(raw.rest_bytes().await, b"");
+    }
 }
 
 #[tokio::test]
@@ -213,7 +234,7 @@ async fn a_request_that_hangs_is_cut_at_the_bound() {
             } else {
                 let mut raw = Raw::connect(addr).await;
                 raw.send(GET).await;
-                assert_eq!(raw.rest().await, "");
+                assert_eq!(raw.rest_bytes().await, b"");
             }
         });
         called.notified().await;
@@ -292,7 +313,7 @@ async fn dropping_the_future_closes_the_port_and_drops_the_requests() {
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
     refused(addr).await;
-    assert_eq!(raw.rest().await, "");
+    assert_eq!(raw.rest_bytes().await, b"");
     assert!(second.await.unwrap().is_err());
     until(|| stats.requests_open() == 0 && stats.connections_open() == 0).await;
 }
@@ -338,5 +359,32 @@ async fn a_stop_under_load_loses_no_request_that_was_sent_before_it() {
         }
         drop(clients);
         assert!(task.await.unwrap().is_clean());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_does_not_look_whole_where_the_end_of_the_connection_is_its_end() {
+    let service = service_fn(|_: Request<RequestBody>| async { Ok::<_, Infallible>(Response::new(Half(false))) });
+    let server = start!(bind().await.stop_within(Duration::from_millis(300)), service);
+    let mut raw = Raw::connect(server.addr).await;
+    raw.send("GET / HTTP/1.0\r\n\r\n").await;
+    raw.until(b"half").await;
+    assert_eq!(server.stop().await.cut_connections, 1);
+    let error = raw.0.read(&mut [0]).await.expect_err("a clean end");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+/// A body of which the rest never comes.
+struct Half(bool);
+
+impl http_body::Body for Half {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"half")))))
     }
 }

@@ -109,18 +109,20 @@ impl Raw {
         rest
     }
 
-    /// One response that has a content-length.
-    pub(crate) async fn response(&mut self) -> String {
+    /// All up to these bytes.
+    pub(crate) async fn until(&mut self, end: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        loop {
+        while !bytes.ends_with(end) {
             let mut byte = [0];
             timeout(HANGS, self.0.read_exact(&mut byte)).await.expect("no answer").unwrap();
             bytes.push(byte[0]);
-            if bytes.ends_with(b"\r\n\r\n") {
-                break;
-            }
         }
-        let head = String::from_utf8(bytes).unwrap();
+        bytes
+    }
+
+    /// One response that has a content-length.
+    pub(crate) async fn response(&mut self) -> String {
+        let head = String::from_utf8(self.until(b"\r\n\r\n").await).unwrap();
         let length = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "))
