@@ -31,6 +31,8 @@ pub(crate) struct Activity {
     emptied: AtomicBool,
     /// Bytes of parts written so far.
     taken: AtomicU64,
+    /// Set for good by a call of gRPC, whose client may pause a stream as long as it likes.
+    grpc: AtomicBool,
     /// Set for good by an upgrade or a tunnel, whose bytes hyper does not look at.
     upgraded: AtomicBool,
     eof: AtomicBool,
@@ -59,6 +61,7 @@ impl Activity {
             spoken: AtomicBool::new(false),
             emptied: AtomicBool::new(false),
             taken: AtomicU64::new(0),
+            grpc: AtomicBool::new(false),
             upgraded: AtomicBool::new(false),
             eof: AtomicBool::new(false),
         }
@@ -137,7 +140,8 @@ impl Activity {
 
     /// Some bytes of a part were written.
     pub(crate) fn part_advanced(&self, bytes: usize) {
-        self.taken.fetch_add(bytes as u64, Relaxed);
+        // Only the task of the connection writes, so nobody adds at the same time.
+        self.taken.store(self.taken.load(Relaxed).wrapping_add(bytes as u64), Relaxed);
         self.touch();
     }
 
@@ -161,6 +165,16 @@ impl Activity {
 
     pub(crate) fn opened(&self) -> Instant {
         self.opened
+    }
+
+    /// The connection carries a call of gRPC.
+    pub(crate) fn set_grpc(&self) {
+        self.grpc.store(true, Relaxed);
+    }
+
+    /// Whether it has carried one.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.grpc.load(Relaxed)
     }
 
     /// The service has taken the connection over, or (HTTP/2) a stream of it as a tunnel.

@@ -1,6 +1,6 @@
 //! The bell of a connection's timer and of the stop, apart from that of its bytes.
 
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -34,7 +34,7 @@ impl Alarm {
             self.task.clone_from(task);
             self.bell.task.lock().unwrap_or_else(PoisonError::into_inner).clone_from(task);
         }
-        self.bell.rung.swap(false, AcqRel)
+        self.bell.rung.load(Relaxed) && self.bell.rung.swap(false, AcqRel)
     }
 
     /// What rings it.

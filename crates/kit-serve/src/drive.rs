@@ -203,6 +203,10 @@ impl Taking {
     }
 
     fn is_too_slow(&mut self, link: &Link, now: Instant) -> bool {
+        if link.activity.is_grpc() {
+            self.waiting = None;
+            return false;
+        }
         let taken = link.activity.taken();
         let (waits, still_waits) = link.activity.has_unsent();
         let mut enough = true;

@@ -75,6 +75,9 @@ where
         if let Some(own) = self.refusal(&request) {
             return Answer::refused(own, in_flight, asked);
         }
+        if asked.is_grpc() {
+            self.link.activity.set_grpc();
+        }
         let limits = &self.link.shared.limits;
         let wait = self.wait(asked);
         let mut request = request.map(|incoming| {

@@ -123,7 +123,7 @@
 //! | [`max_headers`](Server::max_headers) | 100 | 431 |
 //! | [`body_limit`](Server::body_limit) | none | 413 if announced, else an error for who reads the body |
 //! | [`body_rate`](Server::body_rate) | 240 B/s after 5 s, not for gRPC | [`BodyTooSlow`] for who reads the body |
-//! | [`answer_rate`](Server::answer_rate) | 240 B/s after 5 s | cut |
+//! | [`answer_rate`](Server::answer_rate) | 240 B/s after 5 s, not with gRPC | cut |
 //! | [`request_timeout`](Server::request_timeout) | 5 min to the answer's head | 504; over gRPC `DEADLINE_EXCEEDED` |
 //! | [`connections`](Server::connections) | 10,000 | wait in the operating system's queue |
 //! | [`streams`](Server::streams) | 200 an HTTP/2 connection | the stream is refused |

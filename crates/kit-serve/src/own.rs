@@ -31,6 +31,11 @@ impl Asked {
         }
     }
 
+    /// Whether this is a call of gRPC.
+    pub(crate) fn is_grpc(self) -> bool {
+        self.grpc
+    }
+
     /// Whether the body, if there is one, has to come at some rate: one of gRPC has pauses as long as its caller
     /// pleases, and that of a tunnel is no body.
     pub(crate) fn must_hurry(self) -> bool {

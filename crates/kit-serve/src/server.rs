@@ -142,7 +142,8 @@ impl Server {
     /// that never reads ends. A client that reads, and a service that has nothing to say, are never too slow. What
     /// the operating system takes in for the client counts as taken, which is some hundred kilobytes before the first
     /// are missing. Over HTTP/2 a client that takes nothing because it closes its windows is slow too; one that means
-    /// to pause a stream for longer than a minute needs `None`.
+    /// to pause a stream for longer than a minute needs `None`. It does not hold for connections that have carried a
+    /// call of gRPC, whose clients pause streams as they please.
     #[doc(alias = "MinResponseDataRate")]
     pub fn answer_rate(mut self, rate: impl Into<Option<MinRate>>) -> Self {
         self.shared.limits.answer_rate = rate.into();

@@ -235,6 +235,25 @@ async fn a_large_answer_to_a_client_that_never_reads_is_cut_off_too() {
 }
 
 #[tokio::test]
+async fn a_client_of_grpc_may_pause_its_answer() {
+    const LENGTH: usize = 32 * 1024 * 1024;
+    let server = start!(
+        // So fast that what the operating system takes in earns next to no time.
+        bind().await.answer_rate(rate(1_000_000_000, SHORT)),
+        service_fn(|_: Request<RequestBody>| async { Ok::<_, Infallible>(text(vec![b'x'; LENGTH])) })
+    );
+    for (content_type, whole) in [("application/grpc", true), ("application/json", false)] {
+        let mut raw = Raw::connect(server.addr).await;
+        let head = format!("POST / HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: {content_type}\r\n");
+        raw.send(format!("{head}content-length: 1\r\n\r\nx")).await;
+        tokio::time::sleep(5 * SHORT).await;
+        let mut answer = Vec::new();
+        let read = raw.0.read_to_end(&mut answer).await;
+        assert_eq!(read.is_ok() && answer.len() > LENGTH, whole, "{content_type}: {read:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_the_service_gives_slowly_is_not_the_clients_fault() {
     let server = start!(
         bind().await.answer_rate(rate(1_000_000, Duration::from_millis(20))),
