@@ -55,7 +55,7 @@ pub(crate) async fn run<S, B>(
         Some(Err(turned)) => return turn_away(turned, open).await,
         None => return open.close(Why::Stopped),
     };
-    let link = Arc::new(Link::new(shared, peer));
+    let link = Arc::new(Link::new(shared, peer, stream.is_secure()));
     let end = {
         let streams = Streams::new();
         let builder = builder(&link.shared.limits, streams.spawner());

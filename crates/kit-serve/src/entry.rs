@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use http::uri::Scheme;
 use http::{HeaderMap, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -90,6 +91,9 @@ where
         target::settle_host(&mut request);
         let peer = self.link.peer_of(request.headers());
         request.extensions_mut().insert(peer);
+        if self.link.is_secure {
+            request.extensions_mut().insert(Scheme::HTTPS);
+        }
         Answer::new(self.service.clone(), request, in_flight, asked, wait)
     }
 }

@@ -90,7 +90,8 @@
 //!
 //! - **The service** is cloned for each connection and each request, waits in `poll_ready` until it is ready,
 //!   and is then called. It is generic over the body ([`RequestBody`]); axum and tonic are, others take one
-//!   `map_request`. Each request carries a [`kit_base::Peer`] in its extensions.
+//!   `map_request`. Each request carries a [`kit_base::Peer`] in its extensions, under TLS
+//!   also `http::uri::Scheme::HTTPS`, which most request targets do not tell.
 //! - **Cancellation.** A client that leaves (or resets its stream) drops the future of its request; so does one over
 //!   HTTP/1 that only ends its side of the connection, unless [`half_close`](Server::half_close) says otherwise. Dropping
 //!   the future of [`serve`](Server::serve) closes the port and every connection, and drops every request; its

@@ -18,6 +18,8 @@ use crate::stream::Stream;
 pub(crate) struct Link {
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Peer,
+    /// Whether the connection is under TLS, so that its requests are for `https`.
+    pub(crate) is_secure: bool,
     /// Whether the peer's word is taken for the addresses of the clients behind it.
     pub(crate) is_proxy: bool,
     pub(crate) activity: Activity,
@@ -34,11 +36,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, peer: Peer, is_secure: bool) -> Self {
         let is_proxy = shared.forwarding.as_ref().is_some_and(|forwarding| forwarding.proxies.trusts_peer(peer.addr));
         Self {
             shared,
             peer,
+            is_secure,
             is_proxy,
             activity: Activity::new(),
             probing: AtomicBool::new(false),

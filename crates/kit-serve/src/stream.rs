@@ -38,6 +38,10 @@ impl Stream {
         }
     }
 
+    pub(crate) fn is_secure(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+
     fn socket_mut(&mut self) -> &mut Socket {
         match self {
             Self::Plain(socket) => socket,

@@ -16,6 +16,7 @@ async fn each_request_carries_the_address_of_its_peer() {
         bind().await,
         service_fn(|request: Request<RequestBody>| async move {
             let peer = request.extensions().get::<Peer>().unwrap();
+            assert!(request.extensions().get::<http::uri::Scheme>().is_none());
             Ok::<_, Infallible>(text(peer.addr.unwrap().to_string()))
         })
     );

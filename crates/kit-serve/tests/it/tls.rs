@@ -126,6 +126,7 @@ async fn response(stream: &mut TlsStream<TcpStream>) -> String {
 const CLOSE: &[u8] = b"GET / HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
 
 async fn version(request: Request<RequestBody>) -> Result<http::Response<crate::support::Body>, Infallible> {
+    assert_eq!(request.extensions().get(), Some(&http::uri::Scheme::HTTPS));
     Ok(text(format!("{:?}", request.version())))
 }
 
