@@ -222,8 +222,8 @@ impl Server {
     /// It also bounds what one HTTP/2 client can make the server hold: for each stream a head of
     /// [`head_limit`](Self::head_limit), and 64 KiB and a part of its answer's body that the client does not read; for
     /// all of them together 4 MiB of requests' bodies that the service has not read, 1 MiB for one. By default that is
-    /// 29 MiB, and the parts. (hyper alone takes 400 KiB of each answer; the difference costs a few percent, on a loopback that
-    /// carries gigabytes a second.)
+    /// 29 MiB, and the parts. (hyper alone takes 400 KiB of each answer, which is faster where one large answer has a fast and
+    /// long way to go.)
     ///
     /// A stream that is reset makes room for the next one at once, while its request may still be about to end. So
     /// resets are counted too: a connection ends (`ENHANCE_YOUR_CALM`) when more than 20 streams were reset before the
