@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use crate::activity::Next;
 use crate::alarm::Alarm;
@@ -60,10 +60,11 @@ pub(crate) async fn drive(
     let limits = &link.shared.limits;
     // An error means that the server is gone, and this task with it.
     let mut stop = pin!(async move { stop.wait_for(|stop| *stop).await.is_ok() });
-    let mut timer = pin!(sleep(limits.first_look()));
+    let mut age = Age::new(limits, link.activity.opened());
+    let first_look = link.activity.opened() + limits.look();
+    let mut timer = pin!(sleep_until(age.due.map_or(first_look, |due| due.min(first_look))));
     let mut stage = Stage::Serving;
     let mut closing = None;
-    let mut age = Age::new(limits, link.activity.opened());
     let mut taking = limits.answer_rate.map(|rate| Taking::new(Pace::new(rate)));
     let mut alarm = Alarm::new();
     poll_fn(|cx| {
@@ -140,13 +141,6 @@ pub(crate) async fn drive(
         }
     })
     .await
-}
-
-impl Limits {
-    /// When to look at a new connection.
-    fn first_look(&self) -> Duration {
-        self.look().min(self.connection_age.unwrap_or(Duration::MAX))
-    }
 }
 
 /// When a connection is too old.
