@@ -13,7 +13,7 @@ use tower::Layer;
 
 use crate::proxy::through;
 use crate::proxy_support::{data, proxied, sent};
-use crate::support::{HANGS, Notes, get, post, problem};
+use crate::support::{HANGS, Notes, Panicking, get, post, problem};
 
 fn grpc(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     request.headers_mut().insert("content-type", "application/grpc+proto".parse().unwrap());
@@ -274,23 +274,12 @@ async fn a_body_that_comes_too_slowly_for_whoever_serves_is_408_and_no_failure_o
 
 #[tokio::test]
 async fn a_body_or_an_answer_that_panics_is_told_as_such() {
-    struct Panics;
-    impl http_body::Body for Panics {
-        type Data = Bytes;
-        type Error = std::io::Error;
-        fn poll_frame(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
-            panic!("the secret")
-        }
-    }
     struct Answers;
     impl Endpoint<Request<ProxyBody>> for Answers {
-        type Response = Response<Panics>;
+        type Response = Response<Panicking>;
         type Error = Error;
-        async fn call(&self, _: Request<ProxyBody>) -> Result<Response<Panics>, Error> {
-            Ok(Response::new(Panics))
+        async fn call(&self, _: Request<ProxyBody>) -> Result<Response<Panicking>, Error> {
+            Ok(Response::new(Panicking))
         }
     }
     let noting = |notes: &Notes| {
@@ -303,7 +292,7 @@ async fn a_body_or_an_answer_that_panics_is_told_as_such() {
     let origin = Origin::start(Reply::ok()).await.unwrap();
     let notes = Notes::default();
     let proxy = ReverseProxy::new(origin.url()).unwrap().finalizer(noting(&notes));
-    let Ok(answer) = proxy.call(Request::post("/").body(Panics).unwrap()).await;
+    let Ok(answer) = proxy.call(Request::post("/").body(Panicking).unwrap()).await;
     assert_eq!(answer.status(), 500);
     assert_eq!(notes.all(), ["Some(\"PANIC\") false"]);
     // What comes back.
