@@ -276,7 +276,7 @@ async fn a_body_that_stops_half_way_is_408_within_the_body_timeout() {
     let mut peer = Peer::connect(served.addr).await.unwrap();
     peer.send(head).await.unwrap();
     let details = problem(&peer.response().await.unwrap(), 408);
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < crate::support::HANGS, "{:?}", started.elapsed());
     assert_eq!(details["detail"], "the body did not come within 50ms");
     peer.closed().await.unwrap();
 }

@@ -101,5 +101,5 @@ async fn a_deadline_ends_every_hop_and_drops_the_last_handler() {
     assert_eq!(error.kind(), Kind::DeadlineExceeded);
     assert_eq!(notes.until(1).await, ["dropped"]);
     let waited = started.elapsed();
-    assert!((295..350).contains(&waited.as_millis()), "{waited:?}");
+    assert!((295..crate::support::HANGS.as_millis()).contains(&waited.as_millis()), "{waited:?}");
 }

@@ -7,7 +7,7 @@ use kit_base::{Error, Event, Request, Response, ServerStream};
 use kit_testing::http::raw_response;
 use kit_transport_http::{HttpServer, Json, Received};
 
-use crate::support::{By, Notes, answer, ask, failing, items, op, post, problem, shaped, sum, up};
+use crate::support::{By, Notes, Panicking, answer, ask, failing, items, op, post, problem, shaped, sum, up};
 
 type Empty = Result<Response<()>, Error>;
 
@@ -139,21 +139,10 @@ async fn a_panic_of_a_service_behind_this_one_is_not_counted_as_ours() {
 
 #[tokio::test]
 async fn a_panic_of_the_body_is_500_and_finalizers_do_not_take_it_for_a_caller_that_left() {
-    struct Panics;
-    impl http_body::Body for Panics {
-        type Data = Bytes;
-        type Error = std::io::Error;
-        fn poll_frame(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
-            panic!("the secret")
-        }
-    }
     let (server, notes) = noted(HttpServer::new().endpoint(op("m"), By(ok)));
     let ended = notes.clone();
     let server = server.finalizer(move |finished| ended.add(format!("{:?} {}", finished.status, finished.left)));
-    let request = http::Request::post("/m").body(Panics).unwrap();
+    let request = http::Request::post("/m").body(Panicking).unwrap();
     problem(&ask(&server.routes().unwrap(), request).await, 500);
     assert_eq!(notes.all(), [EVENT, "INTERNAL: panicked: the secret", "Some(500) false"]);
 }

@@ -13,7 +13,7 @@ use tower::Layer;
 
 use crate::proxy::through;
 use crate::proxy_support::{data, proxied, sent, up};
-use crate::support::{HANGS, Notes, get, post, problem};
+use crate::support::{HANGS, Notes, Panicking, get, post, problem};
 
 fn grpc(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     request.headers_mut().insert("content-type", "application/grpc+proto".parse().unwrap());
@@ -76,24 +76,36 @@ async fn a_backend_that_hangs_is_504_after_the_head_timeout() {
     tokio::time::timeout(HANGS, origin.until_abandoned(2)).await.expect("the backend's requests have ended");
 }
 
-#[tokio::test]
+/// Reads what it is sent, and answers.
+struct Reads;
+
+impl Endpoint<Request<ProxyBody>> for Reads {
+    type Response = Response<Full<Bytes>>;
+    type Error = Error;
+
+    async fn call(&self, request: Request<ProxyBody>) -> Result<Response<Full<Bytes>>, Error> {
+        let read = request.into_body().collect().await;
+        Ok(Response::new(read.map_err(|error| Error::unavailable(error.to_string()))?.to_bytes().into()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_head_timeout_begins_anew_while_the_body_of_the_request_moves() {
-    let origin = Origin::start(Reply::ok().body("done")).await.unwrap();
-    let proxy = ReverseProxy::new(origin.url()).unwrap().head_timeout(Duration::from_millis(400));
+    let proxy = ReverseProxy::with_endpoint("http://a", Reads).unwrap().head_timeout(Duration::from_secs(4));
     let (sender, body) = sent();
     let slow = tokio::spawn(async move {
         for _ in 0..8 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             sender.send(data("x")).await.unwrap();
         }
         sender
     });
-    let started = Instant::now();
+    let started = tokio::time::Instant::now();
     let call = proxy.call(Request::post("/").body(body).unwrap());
     let ended = async { drop(slow.await.unwrap()) };
     let (Ok(answer), ()) = tokio::join!(call, ended);
     assert_eq!(answer.status(), 200);
-    assert!(started.elapsed() >= Duration::from_millis(800));
+    assert_eq!(started.elapsed(), Duration::from_secs(8));
     // A client that stops is to blame itself.
     let (_sender, body) = sent();
     let Ok(answer) = proxy.call(Request::post("/").body(body).unwrap()).await;
@@ -289,23 +301,12 @@ async fn a_body_that_comes_too_slowly_for_whoever_serves_is_408_and_no_failure_o
 
 #[tokio::test]
 async fn a_body_or_an_answer_that_panics_is_told_as_such() {
-    struct Panics;
-    impl http_body::Body for Panics {
-        type Data = Bytes;
-        type Error = std::io::Error;
-        fn poll_frame(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
-            panic!("the secret")
-        }
-    }
     struct Answers;
     impl Endpoint<Request<ProxyBody>> for Answers {
-        type Response = Response<Panics>;
+        type Response = Response<Panicking>;
         type Error = Error;
-        async fn call(&self, _: Request<ProxyBody>) -> Result<Response<Panics>, Error> {
-            Ok(Response::new(Panics))
+        async fn call(&self, _: Request<ProxyBody>) -> Result<Response<Panicking>, Error> {
+            Ok(Response::new(Panicking))
         }
     }
     let noting = |notes: &Notes| {
@@ -318,7 +319,7 @@ async fn a_body_or_an_answer_that_panics_is_told_as_such() {
     let origin = Origin::start(Reply::ok()).await.unwrap();
     let notes = Notes::default();
     let proxy = ReverseProxy::new(origin.url()).unwrap().finalizer(noting(&notes));
-    let Ok(answer) = proxy.call(Request::post("/").body(Panics).unwrap()).await;
+    let Ok(answer) = proxy.call(Request::post("/").body(Panicking).unwrap()).await;
     assert_eq!(answer.status(), 500);
     assert_eq!(notes.all(), ["Some(\"PANIC\") false"]);
     // What comes back.

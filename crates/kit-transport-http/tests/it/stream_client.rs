@@ -298,20 +298,20 @@ async fn a_request_is_sent_as_it_comes() {
 
 #[tokio::test]
 async fn the_time_for_the_head_begins_anew_with_each_item_that_is_sent() {
-    let limit = Duration::from_millis(600);
+    let limit = Duration::from_millis(1500);
     let served = up(total()).await;
     let total = served.client().head_timeout(limit).endpoint::<Ticks, Value>(op("total"));
     let (sender, stream) = feed();
     let feeding = async move {
         for v in 0..8 {
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
             sender.send(Ok(Value { v })).unwrap();
         }
     };
     let started = std::time::Instant::now();
     let (answer, ()) = tokio::join!(total.call(calling::<ClientStream, _>(stream)), feeding);
     assert_eq!(answer.unwrap().message(), &Value { v: 28 });
-    assert!(started.elapsed() > 2 * limit - Duration::from_millis(100));
+    assert!(started.elapsed() > limit);
     // Where nothing is sent any more, it ends.
     let (_sender, stream) = feed();
     let error = total.call(calling::<ClientStream, _>(stream)).await.unwrap_err();

@@ -330,6 +330,18 @@ impl HttpBody for Silent {
     }
 }
 
+/// A body that panics.
+pub(crate) struct Panicking;
+
+impl HttpBody for Panicking {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        panic!("the secret")
+    }
+}
+
 /// All texts of an error and its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
