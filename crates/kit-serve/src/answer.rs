@@ -30,9 +30,8 @@ pin_project! {
         asked: Asked,
         // For a request with a body.
         wait: Option<Arc<Wait>>,
-        // Made when the service does not answer at once.
-        #[pin]
-        timer: Option<Sleep>,
+        // Made when the service does not answer at once; boxed, because this is moved before that.
+        timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
@@ -70,13 +69,11 @@ where
 
     /// Ready when the answer should have come.
     fn poll_late(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
+        let this = self.project();
         let limit = this.in_flight.as_ref().and_then(|in_flight| in_flight.shared().limits.request_timeout);
         let Some(limit) = limit else { return Poll::Pending };
-        if this.timer.is_none() {
-            this.timer.set(Some(sleep(limit)));
-        }
-        while let Some(mut timer) = this.timer.as_mut().as_pin_mut() {
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        loop {
             std::task::ready!(timer.as_mut().poll(cx));
             let now = Instant::now();
             let due = this.wait.as_ref().and_then(|wait| wait.last(now)).map(|last| last + limit);
@@ -134,7 +131,7 @@ where
         let mut this = self.project();
         // Here the service's future is dropped.
         this.state.set(State::Done);
-        this.timer.set(None);
+        *this.timer = None;
         let in_flight = this.in_flight.take();
         let mut response = match outcome {
             Some(Ok(Ok(response))) => {
