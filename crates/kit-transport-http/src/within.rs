@@ -1,6 +1,7 @@
 //! The present, and work with a limit of time, whose timer is made only if the work has to wait.
 
-use std::future::{poll_fn, ready};
+use std::future::{Ready, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -115,9 +116,12 @@ pub(crate) fn asleep(wait: Duration) -> Pin<Box<Sleep>> {
 /// # Errors
 /// The panic, as [`catch_panic`] tells it.
 pub(crate) fn caught<T>(poll: impl FnOnce() -> T) -> Result<T, Error> {
-    let polled = catch_panic(|| ready(Ok(poll())));
-    match pin!(polled).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(polled) => polled,
-        Poll::Pending => Err(Error::internal("what is ready was not")),
-    }
+    catch_unwind(AssertUnwindSafe(poll)).map_err(|panic| {
+        // It is thrown once more, to be told by the one place that knows how.
+        let thrown = catch_panic(|| -> Ready<Result<(), Error>> { resume_unwind(panic) });
+        match pin!(thrown).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(error)) => error,
+            Poll::Ready(Ok(())) | Poll::Pending => Error::internal("panicked"),
+        }
+    })
 }

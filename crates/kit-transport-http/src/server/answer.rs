@@ -11,7 +11,7 @@ use http::header::{
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use kit_base::wire::GRPC_TIMEOUT;
-use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, catch_panic};
+use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout};
 
 use super::body::{self, Body, TOO_SLOW};
 use super::handler::{Call, Takes};
@@ -120,7 +120,7 @@ impl Settings {
         let mut answering = match &found.bound.handler {
             Takes::Whole(handler) => {
                 let body = pin!(body);
-                let read = pin!(catch_panic(|| body::read(body, self.body_limit, self.body_timeout)));
+                let read = pin!(body::read(body, self.body_limit, self.body_timeout));
                 let body = in_time(deadline, read).await??;
                 handler.handle(Call {
                     info,

@@ -19,7 +19,7 @@ use crate::Pieces;
 use crate::codec::TOO_LARGE;
 use crate::gathered::{Gathered, TooLong};
 use crate::pieces::{BoxError, Reading, Timely, has_cause, is_timed_out};
-use crate::within::Timer;
+use crate::within::{Timer, caught};
 
 /// The body of an answer: whole bytes, or a stream.
 ///
@@ -106,17 +106,25 @@ pub(super) async fn read<B>(mut body: Pin<&mut B>, limit: usize, timeout: Durati
 where
     B: HttpBody<Error: Into<BoxError>>,
 {
-    if body.is_end_stream() {
+    // A panic of the body is caught where it happens: a future around this one would be one more to carry.
+    let (ended, least) = caught(|| (body.is_end_stream(), body.size_hint().lower()))?;
+    if ended {
         return Ok(Bytes::new());
     }
-    if body.size_hint().lower() > limit as u64 {
+    if least > limit as u64 {
         return Err(too_large(limit));
     }
     let mut gathered = Gathered::within(limit);
     let mut timer = Timer::after(timeout);
     // One flat wait, without futures in futures: this is part of every request.
-    while let Some(frame) =
-        poll_fn(|cx| timer.poll_bound(cx, |cx| body.as_mut().poll_frame(cx))).await.ok_or_else(|| late(timeout))?
+    while let Some(frame) = poll_fn(|cx| {
+        timer.poll_bound(cx, |cx| match caught(|| body.as_mut().poll_frame(cx)) {
+            Ok(frame) => frame.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        })
+    })
+    .await
+    .ok_or_else(|| late(timeout))??
     {
         let frame = frame.map_err(|error| broken(error.into()))?;
         let Ok(mut data) = frame.into_data() else { continue };
