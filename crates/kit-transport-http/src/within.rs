@@ -17,12 +17,12 @@ pub(crate) fn now() -> Instant {
 
 /// What the work gives, unless it takes longer.
 pub(crate) async fn within<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
-    Timer::after(limit).bound(pin!(work)).await
+    Timer::After(limit).bound(pin!(work)).await
 }
 
 /// What the work gives, unless the deadline passes first.
 pub(crate) async fn by<F: Future>(deadline: Deadline, work: F) -> Option<F::Output> {
-    Timer::at(deadline).bound(pin!(work)).await
+    Timer::At(deadline).bound(pin!(work)).await
 }
 
 /// A limit of time, whose timer is made when something has to wait. It is boxed, so that what need not wait carries no room
@@ -35,14 +35,6 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    pub(crate) const fn after(limit: Duration) -> Self {
-        Self::After(limit)
-    }
-
-    pub(crate) const fn at(deadline: Deadline) -> Self {
-        Self::At(deadline)
-    }
-
     /// What the work gives, unless the time is over first.
     pub(crate) async fn bound<F: Future>(mut self, mut work: Pin<&mut F>) -> Option<F::Output> {
         poll_fn(|cx| self.poll_bound(cx, |cx| work.as_mut().poll(cx))).await
@@ -63,15 +55,14 @@ impl Timer {
     /// Apart, so that it is no part of what need not wait.
     #[cold]
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::After(limit) => *self = Self::Runs(asleep(*limit)),
-            Self::At(deadline) => *self = Self::Runs(Box::pin(sleep_until(deadline.instant().into()))),
-            Self::Runs(_) => {}
-        }
-        match self {
-            Self::Runs(sleep) => sleep.as_mut().poll(cx),
-            Self::After(_) | Self::At(_) => Poll::Pending,
-        }
+        let mut timer = match self {
+            Self::Runs(timer) => return timer.as_mut().poll(cx),
+            Self::After(limit) => asleep(*limit),
+            Self::At(deadline) => Box::pin(sleep_until(deadline.instant().into())),
+        };
+        let over = timer.as_mut().poll(cx);
+        *self = Self::Runs(timer);
+        over
     }
 }
 

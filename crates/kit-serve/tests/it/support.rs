@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -162,4 +162,15 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     })
     .await
     .expect("never came true");
+}
+
+/// Asserts that a client that says no more than this is closed, neither too early nor much too late, whatever it is told.
+pub(crate) async fn is_closed_after(addr: SocketAddr, begun: &[u8], limit: Duration) {
+    let since = Instant::now();
+    let mut raw = Raw::connect(addr).await;
+    raw.send(begun).await;
+    let mut sink = Vec::new();
+    let _ = timeout(HANGS, raw.0.read_to_end(&mut sink)).await.expect("stays open");
+    let took = since.elapsed();
+    assert!(took >= limit - Duration::from_millis(20) && took < limit + Duration::from_secs(5), "{took:?}");
 }

@@ -273,7 +273,7 @@ fn in_time<F: Future + ?Sized>(
     deadline: Option<Deadline>,
     mut work: Pin<&mut F>,
 ) -> impl Future<Output = Result<F::Output, Refused>> {
-    let mut timer = deadline.map(Timer::at);
+    let mut timer = deadline.map(Timer::At);
     poll_fn(move |cx| match &mut timer {
         None => work.as_mut().poll(cx).map(Ok),
         Some(timer) => {

@@ -115,7 +115,7 @@ where
         return Err(too_large(limit));
     }
     let mut gathered = Gathered::within(limit);
-    let mut timer = Timer::after(timeout);
+    let mut timer = Timer::After(timeout);
     // One flat wait, without futures in futures: this is part of every request.
     while let Some(frame) = poll_fn(|cx| {
         timer.poll_bound(cx, |cx| match caught(|| body.as_mut().poll_frame(cx)) {
