@@ -1,0 +1,1 @@
+//! gRPC for kit endpoints: a server as a plain service on `http` types, and a typed client.

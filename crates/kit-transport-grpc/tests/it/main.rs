@@ -1,0 +1,1 @@
+//! Tests of kit-transport-grpc, through its public interface.
