@@ -81,7 +81,7 @@
 //! | tower and `http` | [`Tower`], [`FromService`], [`FromHttpService`], [`IntoService`], [`ServiceError`], [`wire`] |
 //! | transports | [`Bind`], [`Connect`], [`PassOn`], [`RequestParts`], [`Peer`], [`Deadline`], [`Timeout`] |
 //! | discovery | [`Instance`], [`Instancer`], [`Publisher`], [`Registrar`], [`Backoff`] |
-//! | operation | [`Clock`], [`Event`], [`Observer`], [`Readiness`], [`catch_panic`] |
+//! | operation | [`Clock`], [`Event`], [`Observer`], [`Readiness`], [`catch_panic`], [`caught`] |
 //!
 //! A middleware that waits or calls more than once is a type whose `call` is an `async fn`, around an inner endpoint.
 //!
@@ -180,7 +180,7 @@ pub use instance::Instance;
 pub use into_service::{BoxFuture, IntoService};
 pub use kind::Kind;
 pub use operation::{NameOperation, Operation, OperationInfo};
-pub use panic::catch_panic;
+pub use panic::{catch_panic, caught};
 pub use peer::{Peer, TlsIdentity};
 pub use readiness::Readiness;
 pub use refusal::{Absorbed, Answered, AnsweredBody, Mapped, Refusal};

@@ -20,12 +20,17 @@ where
     F: Future<Output = Result<T, E>>,
     E: From<Error>,
 {
-    let mut future = pin!(catch_unwind(AssertUnwindSafe(make)).map_err(|panic| error_of(&*panic))?);
-    poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
-            .unwrap_or_else(|panic| Poll::Ready(Err(error_of(&*panic).into())))
-    })
-    .await
+    let mut future = pin!(caught(make)?);
+    poll_fn(|cx| caught(|| future.as_mut().poll(cx)).unwrap_or_else(|panic| Poll::Ready(Err(panic.into())))).await
+}
+
+/// What `work` gives, or the error that stands for its panic, as [`catch_panic`] has it. For what is no future: a poll of a
+/// body, a hook, a drop.
+///
+/// # Errors
+/// The panic.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| error_of(&*panic))
 }
 
 /// Holds what must learn of a panic that passes through, and tells it; else it is forgotten. Whoever catches the panic

@@ -2,11 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kit_base::Deadline;
+use kit_base::{Deadline, caught};
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
-
-use crate::within::caught;
 
 /// What a body still has to give. Dropped, it drops that.
 pub(crate) struct Expiring<T> {

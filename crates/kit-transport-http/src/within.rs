@@ -1,13 +1,12 @@
 //! The present, and work with a limit of time, whose timer is made only if the work has to wait.
 
-use std::future::{Ready, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use kit_base::{Deadline, Error, catch_panic};
+use kit_base::Deadline;
 use tokio::time::{Sleep, sleep_until};
 
 /// The present, by tokio's clock, which tests can pause.
@@ -100,19 +99,4 @@ pub(crate) fn later(wait: Duration) -> tokio::time::Instant {
 /// A timer for this long, which can be set anew.
 pub(crate) fn asleep(wait: Duration) -> Pin<Box<Sleep>> {
     Box::pin(sleep_until(later(wait)))
-}
-
-/// What `poll` gives, or the error that stands for its panic.
-///
-/// # Errors
-/// The panic, as [`catch_panic`] tells it.
-pub(crate) fn caught<T>(poll: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(poll)).map_err(|panic| {
-        // It is thrown once more, to be told by the one place that knows how.
-        let thrown = catch_panic(|| -> Ready<Result<(), Error>> { resume_unwind(panic) });
-        match pin!(thrown).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Err(error)) => error,
-            Poll::Ready(Ok(())) | Poll::Pending => Error::internal("panicked"),
-        }
-    })
 }

@@ -11,14 +11,14 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::HeaderMap;
 use http_body::{Body, Frame};
-use kit_base::{Error, Streaming};
+use kit_base::{Error, Streaming, caught};
 use tokio::sync::oneshot;
 
 use crate::Form;
 use crate::codec::Encoded;
 use crate::exclusive::Exclusive;
 use crate::pieces::BoxError;
-use crate::within::{Moves, caught, now};
+use crate::within::{Moves, now};
 
 type Items = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 

@@ -6,14 +6,13 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use kit_base::{Deadline, Error};
+use kit_base::{Deadline, Error, caught};
 use tokio::time::{Sleep, sleep_until};
 
 use super::failure::BoxError;
 use super::forward::passed;
 use super::hooks::Finalizing;
 use crate::expiring::Expiring;
-use crate::within::caught;
 
 pub(super) struct Download<B> {
     /// None when it is over, so that the backend's request ends at once.

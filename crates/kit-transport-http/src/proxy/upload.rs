@@ -11,7 +11,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::failure::{BoxError, reason_of_broken};
-use crate::within::{Moves, caught};
+use kit_base::caught;
+
+use crate::within::Moves;
 
 /// How far an upload is. In the extensions of the request to the backend, so that it is there whatever layers do.
 #[derive(Clone, Debug)]

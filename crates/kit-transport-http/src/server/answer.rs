@@ -11,7 +11,7 @@ use http::header::{
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use kit_base::wire::GRPC_TIMEOUT;
-use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout};
+use kit_base::{Context, Deadline, Error, Event, Kind, Operation, Timeout, caught};
 
 use super::body::{self, Body, TOO_SLOW};
 use super::handler::{Call, Takes};
@@ -22,7 +22,7 @@ use super::{Routes, Settings};
 use crate::RequestInfo;
 use crate::codec::{MALFORMED, TOO_LARGE, UNSUPPORTED};
 use crate::pieces::BoxError;
-use crate::within::{Timer, caught, now};
+use crate::within::{Timer, now};
 
 /// A request that the server refuses by itself, under a status that says more than the kind.
 #[derive(Debug)]

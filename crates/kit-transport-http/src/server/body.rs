@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{LengthLimitError, Limited};
-use kit_base::{Deadline, Error, Streaming};
+use kit_base::{Deadline, Error, Streaming, caught};
 
 use super::Settings;
 use super::answer::Refused;
@@ -19,7 +19,7 @@ use crate::Pieces;
 use crate::codec::TOO_LARGE;
 use crate::gathered::{Gathered, TooLong};
 use crate::pieces::{BoxError, Reading, Timely, has_cause, is_timed_out};
-use crate::within::{Timer, caught};
+use crate::within::Timer;
 
 /// The body of an answer: whole bytes, or a stream.
 ///

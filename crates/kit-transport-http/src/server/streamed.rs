@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use http::HeaderMap;
-use kit_base::{Deadline, Error, Streaming};
+use kit_base::{Deadline, Error, Streaming, caught};
 use tokio::time::Sleep;
 
 use super::answer::passed;
@@ -17,7 +17,7 @@ use super::hooks::Riding;
 use crate::Form;
 use crate::codec::{EncodeError, Encoded};
 use crate::expiring::Expiring;
-use crate::within::{asleep, caught, later, now};
+use crate::within::{asleep, later, now};
 
 /// The frames of an answer that streams. Whatever happens, it ends once: with the last item, with an error, with the
 /// deadline, or when it is dropped. What the endpoint made is dropped at that moment.
