@@ -1,1 +1,4 @@
 //! Tests of kit-transport-grpc, through its public interface.
+
+mod support;
+mod unary;

@@ -1,0 +1,299 @@
+//! The client: typed endpoints that call a gRPC service.
+
+mod call;
+mod connections;
+mod failure;
+mod hooks;
+mod request;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, Response as HttpResponse};
+use http_body::Body as HttpBody;
+use kit_base::{
+    Connect, Context, Endpoint, Error, FromService, Operation, PassOn, Request, Response, ServiceError, Unary,
+};
+
+pub use connections::Connections;
+pub use hooks::FinishedCall;
+
+use crate::path::path_of;
+use crate::{BuildError, DecodeResponse, EncodeRequest, Prost};
+use hooks::Hooks;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Calls a service over gRPC: makes typed endpoints, one by one or for a whole service by its `connect`.
+///
+/// Each call derives the child of its context: deadline, trace, baggage, request id and the names to
+/// [pass on](Self::pass_on) go with it; Authorization, Cookie and all else that arrived do not. The deadline is sent as
+/// `grpc-timeout` and kept: a call ends as [`Kind::DeadlineExceeded`](kit_base::Kind::DeadlineExceeded) when it passes. A unary
+/// call without one has [30 s](Self::timeout).
+///
+/// A status that is not OK becomes an [`Error`], with the status [behind it](crate::status_of). What goes wrong below has
+/// the kinds that gRPC gives it: `Unavailable` for a connection that cannot be made or breaks, and the mapping of HTTP/2's
+/// codes for a stream that is reset. An error says whether the call surely did not start
+/// ([`Origin::NotSent`](kit_base::Origin::NotSent)).
+///
+/// Clones share connections.
+pub struct GrpcClient<S = Connections, C = Prost> {
+    service: Arc<S>,
+    origin: Uri,
+    codec: Arc<C>,
+    settings: Arc<Settings>,
+}
+
+/// What holds for all endpoints of a client.
+#[derive(Clone)]
+struct Settings {
+    pass_on: PassOn,
+    max_decoding: usize,
+    max_encoding: usize,
+    timeout: Option<Duration>,
+    #[cfg(feature = "gzip")]
+    gzip: bool,
+    hooks: Hooks,
+}
+
+impl GrpcClient {
+    /// A client of the service at this URL, `http://host:port`, over connections of its own. Nothing is connected before the
+    /// first call.
+    ///
+    /// # Errors
+    /// The URL is no `http` one, or has more than host and port.
+    pub fn new(url: impl AsRef<str>) -> Result<Self, BuildError> {
+        Self::over(url, Connections::new())
+    }
+}
+
+impl<T> GrpcClient<FromService<T>> {
+    /// A client over any tower service: a [`tonic`] `Channel`, or one that has layers over it. It connects as it likes; the
+    /// URL names scheme and authority of the requests.
+    ///
+    /// # Errors
+    /// The URL is no `http` or `https` one, or has more than host and port.
+    pub fn with_service(url: impl AsRef<str>, service: T) -> Result<Self, BuildError> {
+        Self::over(url, FromService::new(service))
+    }
+}
+
+impl<S> GrpcClient<S> {
+    /// A client over an endpoint on `http` types: [`Connections`] with settings of their own, or such a one with kit's layers
+    /// over it.
+    ///
+    /// # Errors
+    /// The URL is no `http` or `https` one, or has more than host and port.
+    pub fn over(url: impl AsRef<str>, service: S) -> Result<Self, BuildError> {
+        let text = url.as_ref();
+        let wrong = || format!("{text:?} is not the URL of a service: want http://host:port or https://host:port");
+        let origin: Uri = text.parse().map_err(|error| BuildError::new(wrong()).because(error))?;
+        let scheme = origin.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
+        let bare = origin.path_and_query().is_none_or(|path| path == "/");
+        let user = origin.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        if !scheme || !bare || user {
+            return Err(BuildError::new(wrong()));
+        }
+        let settings = Settings {
+            pass_on: PassOn::default(),
+            max_decoding: 4 * 1024 * 1024,
+            max_encoding: usize::MAX,
+            timeout: Some(Duration::from_secs(30)),
+            #[cfg(feature = "gzip")]
+            gzip: false,
+            hooks: Hooks::default(),
+        };
+        Ok(Self { service: Arc::new(service), origin, codec: Arc::new(Prost), settings: Arc::new(settings) })
+    }
+}
+
+impl<S, C> GrpcClient<S, C> {
+    /// Speaks by another codec.
+    #[must_use]
+    pub fn codec<D>(self, codec: D) -> GrpcClient<S, D> {
+        let Self { service, origin, settings, .. } = self;
+        GrpcClient { service, origin, codec: Arc::new(codec), settings }
+    }
+
+    fn settings(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
+    /// Passes these names of inbound metadata on, beside trace, baggage and `x-request-id`.
+    #[must_use]
+    pub fn pass_on(mut self, names: PassOn) -> Self {
+        self.settings().pass_on = names;
+        self
+    }
+
+    /// The most bytes that a message may have that comes, also when it is unpacked; 4 MiB by default, as everywhere in
+    /// gRPC. More is an error of the kind `ResourceExhausted`.
+    #[doc(alias = "MaxCallRecvMsgSize")]
+    #[must_use]
+    pub fn max_decoding_message_size(mut self, bytes: usize) -> Self {
+        self.settings().max_decoding = bytes;
+        self
+    }
+
+    /// The most bytes that a message may have that is sent, before it is compressed; no limit by default. A longer one is an
+    /// error of the kind `ResourceExhausted`, and is not sent.
+    #[doc(alias = "MaxCallSendMsgSize")]
+    #[must_use]
+    pub fn max_encoding_message_size(mut self, bytes: usize) -> Self {
+        self.settings().max_encoding = bytes;
+        self
+    }
+
+    /// The deadline of unary calls whose context has none; 30 s by default, so that nothing waits for ever. It is sent, as
+    /// any deadline is. Calls that stream have none unless their context has one.
+    #[must_use]
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings().timeout = timeout.into();
+        self
+    }
+
+    /// Compresses requests by gzip. Compressed answers are taken in any case. Off by default: it costs much more time than it
+    /// saves on a fast network, and a server that cannot unpack answers `UNIMPLEMENTED`.
+    #[cfg(feature = "gzip")]
+    #[must_use]
+    pub fn gzip(mut self) -> Self {
+        self.settings().gzip = true;
+        self
+    }
+
+    /// Runs before a request is sent: it may set metadata. Go kit: `ClientBefore`.
+    #[doc(alias = "ClientBefore")]
+    #[must_use]
+    pub fn before(mut self, hook: impl Fn(&Context, &mut HeaderMap) + Send + Sync + 'static) -> Self {
+        self.settings().hooks.before.push(Arc::new(hook));
+        self
+    }
+
+    /// Sees headers and trailers of each answer, of one that streams its headers alone. Go kit: `ClientAfter`.
+    #[doc(alias = "ClientAfter")]
+    #[must_use]
+    pub fn after(mut self, hook: impl Fn(&Context, &HeaderMap, &HeaderMap) + Send + Sync + 'static) -> Self {
+        self.settings().hooks.after.push(Arc::new(hook));
+        self
+    }
+
+    /// Runs exactly once at the end of each call, also when the caller left. Go kit: `ClientFinalizer`.
+    #[doc(alias = "ClientFinalizer")]
+    #[must_use]
+    pub fn finalizer(mut self, hook: impl Fn(&FinishedCall<'_>) + Send + Sync + 'static) -> Self {
+        self.settings().hooks.finalizers.push(Arc::new(hook));
+        self
+    }
+
+    /// A typed endpoint that calls this operation. Go kit: `NewClient(...).Endpoint()`.
+    #[doc(alias = "NewClient")]
+    #[must_use]
+    pub fn endpoint<Req, Res>(&self, operation: Operation) -> Connected<S, C, Req, Res> {
+        self.connected(operation, Arc::clone(&self.codec))
+    }
+
+    /// The same by a codec of its own: a type, or [two closures](crate::By).
+    #[must_use]
+    pub fn endpoint_by<K, Req, Res>(&self, operation: Operation, codec: K) -> Connected<S, K, Req, Res>
+    where
+        K: EncodeRequest<Req> + DecodeResponse<Res>,
+    {
+        self.connected(operation, Arc::new(codec))
+    }
+
+    fn connected<K, Req, Res>(&self, operation: Operation, codec: Arc<K>) -> Connected<S, K, Req, Res> {
+        let uri = path_of(&operation).and_then(|path| {
+            let mut parts = self.origin.clone().into_parts();
+            parts.path_and_query =
+                Some(PathAndQuery::try_from(path).map_err(|e| BuildError::new("no path").because(e))?);
+            Uri::from_parts(parts).map_err(|error| BuildError::new("no URI").because(error))
+        });
+        let uri = uri.map_err(|error| error.to_string());
+        let remote =
+            Remote { service: Arc::clone(&self.service), settings: Arc::clone(&self.settings), operation, uri };
+        Connected { remote: Arc::new(remote), codec, _messages: PhantomData }
+    }
+}
+
+impl<S, C> Clone for GrpcClient<S, C> {
+    fn clone(&self) -> Self {
+        let Self { service, origin, codec, settings } = self;
+        let (service, codec) = (Arc::clone(service), Arc::clone(codec));
+        Self { service, origin: origin.clone(), codec, settings: Arc::clone(settings) }
+    }
+}
+
+impl<S, C> fmt::Debug for GrpcClient<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcClient").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// One operation of a remote service.
+struct Remote<S> {
+    service: Arc<S>,
+    settings: Arc<Settings>,
+    operation: Operation,
+    /// An operation that has no name in gRPC is told at each call: `connect` of a whole service has no way to fail.
+    uri: Result<Uri, String>,
+}
+
+/// An endpoint that calls a remote operation over gRPC; see [`GrpcClient`]. Clones share all they have.
+///
+/// *Cancellation:* dropping the future of a call, or the stream of its answer, resets its HTTP/2 stream, which the server sees
+/// as `CANCELLED`.
+pub struct Connected<S, C, Req, Res> {
+    remote: Arc<Remote<S>>,
+    codec: Arc<C>,
+    _messages: PhantomData<fn(Req) -> Res>,
+}
+
+impl<S, C, Req, Res> Clone for Connected<S, C, Req, Res> {
+    fn clone(&self) -> Self {
+        Self { remote: Arc::clone(&self.remote), codec: Arc::clone(&self.codec), _messages: PhantomData }
+    }
+}
+
+impl<S, C, Req, Res> fmt::Debug for Connected<S, C, Req, Res> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected").field("operation", &self.remote.operation).finish_non_exhaustive()
+    }
+}
+
+impl<S, B, E, C, Req, Res> Endpoint<Request<Req>> for Connected<S, C, Req, Res>
+where
+    S: Endpoint<http::Request<tonic::body::Body>, Response = HttpResponse<B>, Error = ServiceError<E>> + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    E: Into<BoxError> + Send,
+    C: EncodeRequest<Req> + DecodeResponse<Res>,
+    Req: Send,
+    Res: Send,
+{
+    type Response = Response<Res>;
+    type Error = Error;
+
+    async fn call(&self, request: Request<Req>) -> Result<Response<Res>, Error> {
+        self.remote.call(&*self.codec, request).await
+    }
+}
+
+impl<S, B, E, C, Req, Res> Connect<Unary, Req, Res> for GrpcClient<S, C>
+where
+    S: Endpoint<http::Request<tonic::body::Body>, Response = HttpResponse<B>, Error = ServiceError<E>> + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    E: Into<BoxError> + Send,
+    C: EncodeRequest<Req> + DecodeResponse<Res>,
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    type Endpoint = Connected<S, C, Req, Res>;
+
+    fn connect(&self, operation: Operation) -> Connected<S, C, Req, Res> {
+        self.endpoint(operation)
+    }
+}

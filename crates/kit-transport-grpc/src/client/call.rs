@@ -1,0 +1,196 @@
+//! One call: child context, encoding, sending, reading, decoding, all within the deadline.
+
+use std::future::poll_fn;
+use std::pin::pin;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, TE, USER_AGENT};
+use http::uri::Uri;
+use http::{HeaderMap, HeaderValue, Method, Response as HttpResponse, Version};
+use http_body::Body as HttpBody;
+use kit_base::wire::{GRPC_TIMEOUT, is_grpc};
+use kit_base::{Context, Deadline, Endpoint, Error, Origin, Request, Response, ResponseParts, ServiceError, Timeout};
+use tonic::body::Body;
+
+use super::hooks::Finalizing;
+use super::request::One;
+use super::{BoxError, Remote, Settings, failure};
+use crate::coding::{ACCEPTED, Coding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
+use crate::frame::{Deframer, Framer, decode};
+use crate::metadata::{of_peer, put_over};
+use crate::protocol::broken;
+use crate::status;
+use crate::within::{by, now};
+use crate::{DecodeResponse, EncodeRequest};
+
+const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+/// Source: gRPC over HTTP/2, "User Agents".
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("grpc-rust-kit/", env!("CARGO_PKG_VERSION")));
+
+impl<S> Remote<S> {
+    pub(super) async fn call<B, E, C, Req, Res>(&self, codec: &C, request: Request<Req>) -> Result<Response<Res>, Error>
+    where
+        S: Endpoint<http::Request<Body>, Response = HttpResponse<B>, Error = ServiceError<E>>,
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+        E: Into<BoxError>,
+        C: EncodeRequest<Req> + DecodeResponse<Res>,
+    {
+        let (context, message) = request.into_parts();
+        let mut context = context.with_operation(self.operation.clone());
+        if let (None, Some(timeout)) = (context.deadline(), self.settings.timeout) {
+            context = context.with_deadline(Deadline::after(now(), timeout));
+        }
+        let call = Finalizing::new(&self.settings, context);
+        let deadline = call.context.deadline();
+        let outcome = match self.prepare(codec, message, &call.context) {
+            Err(error) => Err(error.with_origin(Origin::NotSent)),
+            Ok(request) => {
+                let exchange = pin!(self.exchange(codec, request, &call.context));
+                by(deadline, exchange).await.unwrap_or_else(|| Err(passed()))
+            }
+        };
+        call.finish(outcome.as_ref().err());
+        outcome
+    }
+
+    /// The request as it will be sent.
+    fn prepare<C, Req>(&self, codec: &C, message: Req, context: &Context) -> Result<http::Request<Body>, Error>
+    where
+        C: EncodeRequest<Req>,
+    {
+        let uri = self.uri.as_ref().map_err(|why| Error::internal(why.clone()))?;
+        let settings = &self.settings;
+        let headers = settings.head(context)?;
+        let message = codec.encode_request(message)?;
+        let frame = Framer { coding: settings.coding(), limit: settings.max_encoding }.frame(&message)?;
+        Ok(post(uri.clone(), headers, Body::new(One(frame))))
+    }
+
+    async fn exchange<B, E, C, Res>(
+        &self,
+        codec: &C,
+        request: http::Request<Body>,
+        context: &Context,
+    ) -> Result<Response<Res>, Error>
+    where
+        S: Endpoint<http::Request<Body>, Response = HttpResponse<B>, Error = ServiceError<E>>,
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+        E: Into<BoxError>,
+        C: DecodeResponse<Res>,
+    {
+        let answer = self.service.call(request).await.map_err(failure::unanswered)?;
+        let (head, body) = answer.into_parts();
+        if !is_grpc(&head.headers) {
+            return Err(failure::foreign(&head));
+        }
+        let hooks = &self.settings.hooks;
+        if let Some(outcome) = status::read(&head.headers) {
+            // An answer without messages, whose only head is its trailers too.
+            for hook in &hooks.after {
+                hook(context, &HeaderMap::new(), &head.headers);
+            }
+            outcome?;
+            return Err(broken("no message came, and the method answers one"));
+        }
+        let frames = Deframer::new(Coding::of(&head.headers).map_err(undecodable)?, self.settings.max_decoding);
+        let (message, trailers) = read(body, frames).await?;
+        for hook in &hooks.after {
+            hook(context, &head.headers, &trailers);
+        }
+        status::read(&trailers).unwrap_or_else(|| Err(failure::without_status(&head)))?;
+        let message = message.ok_or_else(|| broken("no message came, and the method answers one"))?;
+        let message = codec.decode_response(decode(message)?)?;
+        let mut parts = ResponseParts::default();
+        (parts.headers, parts.trailers) = (of_peer(head.headers), of_peer(trailers));
+        Ok(Response::from_parts(message, parts))
+    }
+}
+
+impl Settings {
+    /// The head of a request in this context.
+    ///
+    /// # Errors
+    /// The deadline has passed.
+    pub(super) fn head(&self, context: &Context) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONTENT_TYPE, APPLICATION_GRPC);
+        headers.insert(USER_AGENT, AGENT);
+        let mut metadata = std::mem::take(context.child(&self.pass_on).outbound_mut());
+        for hook in &self.hooks.before {
+            hook(context, &mut metadata);
+        }
+        put_over(&mut headers, &metadata);
+        if let Some(coding) = self.coding().header() {
+            headers.insert(GRPC_ENCODING, coding);
+        }
+        if let Some(accepted) = ACCEPTED {
+            headers.insert(GRPC_ACCEPT_ENCODING, accepted);
+        }
+        if let Some(deadline) = context.deadline() {
+            let left = deadline.left(now());
+            if left.is_zero() {
+                return Err(passed());
+            }
+            if let Ok(timeout) = HeaderValue::try_from(Timeout(left).to_string()) {
+                headers.insert(GRPC_TIMEOUT, timeout);
+            }
+        }
+        Ok(headers)
+    }
+
+    /// How messages are compressed that are sent.
+    #[cfg_attr(not(feature = "gzip"), expect(clippy::unused_self, reason = "there is nothing to choose"))]
+    pub(super) fn coding(&self) -> Coding {
+        #[cfg(feature = "gzip")]
+        if self.gzip {
+            return Coding::Gzip;
+        }
+        Coding::Identity
+    }
+}
+
+pub(super) fn post(uri: Uri, headers: HeaderMap, body: Body) -> http::Request<Body> {
+    let mut request = http::Request::new(body);
+    (*request.method_mut(), *request.uri_mut(), *request.version_mut()) = (Method::POST, uri, Version::HTTP_2);
+    *request.headers_mut() = headers;
+    request
+}
+
+/// The message of a body, if there is one, and its trailers.
+async fn read<B>(body: B, mut frames: Deframer) -> Result<(Option<Bytes>, HeaderMap), Error>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    let mut body = pin!(body);
+    let mut message = None;
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        match frame.map_err(|error| failure::broken(error.into()))?.into_data() {
+            Ok(data) => frames.push(data),
+            Err(frame) => {
+                let trailers = frame.into_trailers().unwrap_or_default();
+                // A status says more than what is wrong with the messages before it.
+                if !matches!(status::read(&trailers), Some(Err(_))) {
+                    frames.end()?;
+                }
+                return Ok((message, trailers));
+            }
+        }
+        while let Some(next) = frames.next()? {
+            if message.replace(next).is_some() {
+                return Err(broken("two messages came, and the method answers one"));
+            }
+        }
+    }
+    frames.end()?;
+    Ok((message, HeaderMap::new()))
+}
+
+/// A compression that this side has not offered.
+fn undecodable(error: Error) -> Error {
+    broken(error.message().to_owned())
+}
+
+pub(super) fn passed() -> Error {
+    Error::deadline_exceeded("the deadline of the call has passed")
+}

@@ -1,0 +1,13 @@
+//! Errors of the protocol itself, whose texts the peer may see whatever their kind.
+
+use std::borrow::Cow;
+
+use kit_base::{Error, Kind};
+
+/// The reason of an error that stands for a breach of the protocol by the peer.
+pub(crate) const PROTOCOL: &str = "GRPC_PROTOCOL";
+
+/// The peer has broken the rules of gRPC. `Internal`, as gRPC wants it. Source: gRPC, "Status codes and their use".
+pub(crate) fn broken(what: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(Kind::Internal, what).with_reason(PROTOCOL)
+}

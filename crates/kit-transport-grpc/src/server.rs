@@ -1,0 +1,244 @@
+//! The server: endpoints bound to methods, as one plain service on `http` types.
+
+mod answer;
+mod body;
+mod handler;
+mod hooks;
+mod message;
+mod routes;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use kit_base::{Bind, Context, Endpoint, Error, IntoService, Observer, Operation, Request, Response, Shape, Unary};
+use tonic_types::ErrorDetails;
+
+pub use body::Body;
+pub use hooks::FinishedRequest;
+pub use routes::Routes;
+
+use crate::{BuildError, DecodeRequest, EncodeOutcome, Prost};
+use handler::{Takes, Unit};
+use hooks::Hooks;
+use routes::Entry;
+
+/// A plain service on `http` types: for kit-serve, for hyper, as a fallback of axum.
+pub type GrpcService = IntoService<Routes>;
+
+/// Binds endpoints to methods. Whole services come by `bind` of a service, single endpoints by
+/// [`endpoint`](Self::endpoint), or by [`handle`](Self::handle) with a codec of their own.
+///
+/// For each call: the before hooks run; the message is read and decoded; the endpoint is called, with the caller's
+/// deadline; the outcome is encoded; the after hooks run; the finalizers run. An error on the way goes to the error
+/// handlers, and is answered with its status. Hooks of one kind run in the order in which they were added.
+///
+/// The server's own statuses: `UNIMPLEMENTED` for a method that is not here, a compression that is not known;
+/// `RESOURCE_EXHAUSTED` for a message that is too long; `INTERNAL` for bytes that are no message, and for a panic;
+/// `INVALID_ARGUMENT` for a `grpc-timeout` that is none; `DEADLINE_EXCEEDED` for a deadline that passes, and for a message
+/// that does not come. What is no call of gRPC is answered as HTTP: 405 for a verb other than POST, 415 for another
+/// content type. Source: gRPC over HTTP/2; gRPC, "Status codes and their use".
+pub struct GrpcServer<C = Prost> {
+    codec: Arc<C>,
+    entries: Vec<Entry>,
+    settings: Settings,
+}
+
+/// What holds for all methods.
+pub(crate) struct Settings {
+    pub(crate) max_decoding: usize,
+    pub(crate) max_encoding: usize,
+    pub(crate) message_timeout: Duration,
+    #[cfg(feature = "gzip")]
+    pub(crate) gzip: bool,
+    pub(crate) hooks: Hooks,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl GrpcServer {
+    /// A server without methods, whose messages are protobuf messages themselves.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_codec(Prost)
+    }
+}
+
+impl Default for GrpcServer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<C> GrpcServer<C> {
+    /// A server without methods, with a codec between the endpoints' messages and those on the wire.
+    #[must_use]
+    pub fn with_codec(codec: C) -> Self {
+        let settings = Settings {
+            max_decoding: 4 * 1024 * 1024,
+            max_encoding: usize::MAX,
+            message_timeout: Duration::from_secs(30),
+            #[cfg(feature = "gzip")]
+            gzip: false,
+            hooks: Hooks::default(),
+            observer: Arc::new(()),
+        };
+        Self { codec: Arc::new(codec), entries: Vec::new(), settings }
+    }
+
+    /// The most bytes that a message may have that comes, also when it is unpacked; 4 MiB by default, as everywhere in
+    /// gRPC. More is answered with `RESOURCE_EXHAUSTED`, and never read into memory.
+    #[doc(alias = "MaxRecvMsgSize")]
+    #[must_use]
+    pub fn max_decoding_message_size(mut self, bytes: usize) -> Self {
+        self.settings.max_decoding = bytes;
+        self
+    }
+
+    /// The most bytes that a message may have that is sent, before it is compressed; no limit by default. A longer one
+    /// becomes a `RESOURCE_EXHAUSTED`.
+    #[doc(alias = "MaxSendMsgSize")]
+    #[must_use]
+    pub fn max_encoding_message_size(mut self, bytes: usize) -> Self {
+        self.settings.max_encoding = bytes;
+        self
+    }
+
+    /// The time within which the message of a call with one message must have come, if its deadline is no earlier; 30 s by
+    /// default. Later is answered with `DEADLINE_EXCEEDED`.
+    #[must_use]
+    pub fn message_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.message_timeout = timeout;
+        self
+    }
+
+    /// Compresses answers by gzip for the callers who take it. Compressed requests are taken in any case. Off by default:
+    /// it costs much more time than it saves on a fast network.
+    #[cfg(feature = "gzip")]
+    #[must_use]
+    pub fn gzip(mut self) -> Self {
+        self.settings.gzip = true;
+        self
+    }
+
+    /// Runs before a request is decoded: it reads the metadata that came, and may put things into the context. Go kit:
+    /// `ServerBefore`.
+    #[doc(alias = "ServerBefore")]
+    #[must_use]
+    pub fn before(mut self, hook: impl Fn(&mut Context) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.before.push(Box::new(hook));
+        self
+    }
+
+    /// Runs after a success has been encoded: it may set headers and trailers, in this order of arguments. Of an answer that
+    /// streams it runs before the first item. Go kit: `ServerAfter`.
+    #[doc(alias = "ServerAfter")]
+    #[must_use]
+    pub fn after(mut self, hook: impl Fn(&Context, &mut HeaderMap, &mut HeaderMap) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.after.push(Box::new(hook));
+        self
+    }
+
+    /// Runs exactly once at the end of each call of a method that is bound, also when the caller left. Go kit:
+    /// `ServerFinalizer`.
+    #[doc(alias = "ServerFinalizer")]
+    #[must_use]
+    pub fn finalizer(mut self, hook: impl Fn(&FinishedRequest<'_>) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.finalizers.push(Box::new(hook));
+        self
+    }
+
+    /// Sees each error before it is answered, source and all. Go kit: `ServerErrorHandler`.
+    #[doc(alias = "ServerErrorHandler")]
+    #[must_use]
+    pub fn error_handler(mut self, hook: impl Fn(&Context, &Error) + Send + Sync + 'static) -> Self {
+        self.settings.hooks.error_handlers.push(Box::new(hook));
+        self
+    }
+
+    /// Gives the details that are sent with an error, of the types of `google.rpc`: a `BadRequest`, for one. An `ErrorInfo`
+    /// for its reason and a `RetryInfo` for its time to wait need not be given.
+    #[must_use]
+    pub fn error_details(mut self, details: impl Fn(&Error) -> Option<ErrorDetails> + Send + Sync + 'static) -> Self {
+        self.settings.hooks.error_details = Some(Box::new(details));
+        self
+    }
+
+    /// Tells events to this observer: `grpc_server` `panicked`, with the operation as key.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.settings.observer = Arc::new(observer);
+        self
+    }
+
+    /// Serves a single endpoint as this operation, by the server's codec. Its shape is that of the requests it takes.
+    #[must_use]
+    pub fn endpoint<S, Req, Res, E>(mut self, operation: Operation, endpoint: E) -> Self
+    where
+        S: Shape,
+        Self: Bind<S, Req, Res>,
+        E: Endpoint<Request<Req, S>, Response = Response<Res>, Error: Into<Error>> + 'static,
+    {
+        self.bind(operation, endpoint);
+        self
+    }
+
+    /// Serves a single endpoint as this operation, by a codec of its own: a type, or [two closures](crate::By). Go kit:
+    /// `NewServer`.
+    #[doc(alias = "NewServer")]
+    #[must_use]
+    pub fn handle<S, Req, Res, E, K>(mut self, operation: Operation, endpoint: E, codec: K) -> Self
+    where
+        S: Shape,
+        GrpcServer<K>: Bind<S, Req, Res>,
+        E: Endpoint<Request<Req, S>, Response = Response<Res>, Error: Into<Error>> + 'static,
+    {
+        let mut by_codec = GrpcServer::with_codec(codec);
+        by_codec.bind(operation, endpoint);
+        self.entries.append(&mut by_codec.entries);
+        self
+    }
+
+    fn push(&mut self, operation: Operation, handler: Takes) {
+        self.entries.push(Entry { operation, handler });
+    }
+
+    /// The service.
+    ///
+    /// # Errors
+    /// An operation has no name that gRPC allows, or two operations have the same.
+    pub fn build(self) -> Result<GrpcService, BuildError> {
+        self.routes().map(IntoService::new)
+    }
+
+    /// The service as an endpoint, for kit layers over all of it. They see requests before their method is known, so under
+    /// no operation; layers that need one belong on the endpoints.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn routes(self) -> Result<Routes, BuildError> {
+        Routes::new(self.entries, self.settings)
+    }
+}
+
+impl<C, Req, Res> Bind<Unary, Req, Res> for GrpcServer<C>
+where
+    C: DecodeRequest<Req> + EncodeOutcome<Res>,
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    fn bind<E>(&mut self, operation: Operation, endpoint: E)
+    where
+        E: Endpoint<Request<Req>, Response = Response<Res>, Error: Into<Error>> + 'static,
+    {
+        let unit = Unit::new(endpoint, Arc::clone(&self.codec));
+        self.push(operation, Takes::One(Arc::new(unit)));
+    }
+}
+
+impl<C> fmt::Debug for GrpcServer<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operations: Vec<_> = self.entries.iter().map(|entry| &entry.operation).collect();
+        f.debug_struct("GrpcServer").field("operations", &operations).finish_non_exhaustive()
+    }
+}

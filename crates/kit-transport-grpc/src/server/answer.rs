@@ -1,0 +1,237 @@
+//! The way of one call through the server: deadline, hooks, message, handler, and the answers to what goes wrong.
+
+use std::convert::Infallible;
+use std::mem;
+use std::pin::pin;
+
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as HttpBody;
+use kit_base::wire::{GRPC_TIMEOUT, is_grpc};
+use kit_base::{Context, Deadline, Error, Timeout, caught};
+
+use super::handler::{Answer, Call, Takes};
+use super::hooks::Exchange;
+use super::message::{self, BoxError};
+use super::routes::Entry;
+use super::{Body, Routes, Settings};
+use crate::coding::{ACCEPTED, Coding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
+use crate::frame::{Deframer, Framer};
+use crate::metadata::put_over;
+use crate::within::{by, now};
+
+const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+
+impl Routes {
+    /// Not an `async fn`: a future holds what it is given beside what it makes of it, and the request is large.
+    pub(super) fn answer<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send
+    where
+        B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let (head, body) = request.into_parts();
+        let refused = not_grpc(&head.method, &head.headers);
+        let found = if refused.is_none() { self.find(head.uri.path()) } else { None };
+        let missing = (refused.is_none() && found.is_none()).then(|| self.missing(head.uri.path()));
+        let mut call = found.map(|entry| {
+            let context = Context::received(head.headers, head.extensions).with_operation(entry.operation.clone());
+            (entry, Exchange::new(self, context), body)
+        });
+        async move {
+            if let Some((entry, exchange, body)) = call.take() {
+                return Ok(answer(entry, exchange, body).await);
+            }
+            Ok(match (refused, missing) {
+                (Some(refused), _) => refused,
+                (None, missing) => {
+                    // A method that is not here has no operation, so there is nothing for hooks to see.
+                    let mut answer = bare();
+                    let missing = missing.unwrap_or_else(|| Error::unimplemented("there is no such method here"));
+                    crate::status::write(&missing, None, answer.headers_mut());
+                    answer
+                }
+            })
+        }
+    }
+}
+
+/// The answer to a call of a method that is bound.
+async fn answer<B>(entry: &Entry, mut exchange: Exchange, body: B) -> Response<Body>
+where
+    B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let mut answer = bare();
+    match serve(entry, &mut exchange, body, answer.headers_mut()).await {
+        Ok(body) => {
+            exchange.bytes = body.len();
+            *answer.body_mut() = body;
+            exchange.finish(None);
+        }
+        Err(error) => {
+            // What was meant for a success is not sent with an error.
+            *answer.headers_mut() = bare().into_parts().0.headers;
+            exchange.write_error(&error, answer.headers_mut());
+            exchange.finish(Some(&error));
+        }
+    }
+    answer
+}
+
+async fn serve<B>(entry: &Entry, exchange: &mut Exchange, body: B, head: &mut HeaderMap) -> Result<Body, Error>
+where
+    B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    begin(exchange)?;
+    let (settings, context) = (exchange.settings(), &exchange.context);
+    let deadline = context.deadline();
+    if deadline.is_some_and(|deadline| deadline.has_passed(now())) {
+        // What is late already is not begun.
+        return Err(passed());
+    }
+    let frames = Deframer::new(Coding::of(context.inbound())?, settings.max_decoding);
+    let framer = Framer { coding: settings.coding(context.inbound()), limit: settings.max_encoding };
+    let mut answering = match &entry.handler {
+        Takes::One(handler) => {
+            let message = {
+                let body = pin!(body);
+                let read = pin!(message::read(body, frames));
+                read_in_time(settings, deadline, read).await?
+            };
+            handler.handle(Call { context: context.clone(), message, framer })
+        }
+    };
+    let Answer { mut body, headers } = match by(deadline, answering.as_mut()).await {
+        Some(answer) => answer?,
+        None => {
+            // What is dropped may panic, and has nothing more to say.
+            let _ = caught(|| drop(answering));
+            return Err(passed());
+        }
+    };
+    if let Some(coding) = framer.coding.header() {
+        head.insert(GRPC_ENCODING, coding);
+    }
+    if let Some(headers) = headers {
+        put_over(head, &headers);
+    }
+    if !settings.hooks.after.is_empty() {
+        let mut given = (HeaderMap::new(), mem::take(body.trailers_mut().unwrap_or(&mut HeaderMap::new())));
+        caught(|| {
+            for hook in &settings.hooks.after {
+                hook(context, &mut given.0, &mut given.1);
+            }
+        })?;
+        put_over(head, &given.0);
+        if let Some(trailers) = body.trailers_mut() {
+            *trailers = given.1;
+        }
+    }
+    Ok(body)
+}
+
+/// What comes before the message: the deadline and the before hooks.
+fn begin(exchange: &mut Exchange) -> Result<(), Error> {
+    let given = deadline(&exchange.context);
+    if let Ok(Some(deadline)) = given {
+        exchange.context = mem::take(&mut exchange.context).with_deadline(deadline);
+    }
+    if !exchange.settings().hooks.before.is_empty() {
+        let mut context = mem::take(&mut exchange.context);
+        let ran = caught(|| {
+            for hook in &exchange.settings().hooks.before {
+                hook(&mut context);
+            }
+        });
+        exchange.context = context;
+        ran?;
+    }
+    given.map(|_| ())
+}
+
+/// The message, unless the deadline passes first, or the time that the server gives for it.
+async fn read_in_time<F: Future<Output = Result<bytes::Bytes, Error>>>(
+    settings: &Settings,
+    deadline: Option<Deadline>,
+    read: std::pin::Pin<&mut F>,
+) -> Result<bytes::Bytes, Error> {
+    let mut read = read;
+    // Most messages are here already, and need no look at the clock.
+    let first = std::future::poll_fn(|cx| std::task::Poll::Ready(read.as_mut().poll(cx))).await;
+    if let std::task::Poll::Ready(message) = first {
+        return message;
+    }
+    let limit = Deadline::after(now(), settings.message_timeout);
+    let until = deadline.map_or(limit, |deadline| deadline.min(limit));
+    by(Some(until), read).await.unwrap_or_else(|| {
+        if Some(until) == deadline {
+            return Err(passed());
+        }
+        let message = format!("the message did not come within {:?}", settings.message_timeout);
+        Err(Error::deadline_exceeded(message).with_reason("MESSAGE_TIMEOUT"))
+    })
+}
+
+impl Settings {
+    /// How the answers of this call are compressed.
+    #[cfg_attr(not(feature = "gzip"), expect(clippy::unused_self, reason = "there is nothing to choose"))]
+    fn coding(&self, request: &HeaderMap) -> Coding {
+        #[cfg(feature = "gzip")]
+        if self.gzip {
+            return Coding::for_peer(request);
+        }
+        let _ = request;
+        Coding::Identity
+    }
+}
+
+/// The head of every answer of gRPC.
+fn bare() -> Response<Body> {
+    let mut answer = Response::new(Body::default());
+    answer.headers_mut().insert(CONTENT_TYPE, APPLICATION_GRPC);
+    if let Some(accepted) = ACCEPTED {
+        answer.headers_mut().insert(GRPC_ACCEPT_ENCODING, accepted);
+    }
+    answer
+}
+
+/// The answer to what is no call of gRPC.
+fn not_grpc(method: &Method, headers: &HeaderMap) -> Option<Response<Body>> {
+    let (status, name, value, text) = match () {
+        () if !is_grpc(headers) => {
+            let text = "this is a server of gRPC: want the content type application/grpc";
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, ACCEPT, APPLICATION_GRPC, text)
+        }
+        () if *method != Method::POST => {
+            let text = "calls of gRPC are made by POST";
+            (StatusCode::METHOD_NOT_ALLOWED, ALLOW, HeaderValue::from_static("POST"), text)
+        }
+        () => return None,
+    };
+    let problem = Error::invalid_argument(text).to_http_answer_as(status);
+    let mut answer = problem.map(Body::text);
+    answer.headers_mut().insert(name, value);
+    Some(answer)
+}
+
+/// The earlier one of the deadlines that whoever serves put into the extensions, and the caller into the header.
+fn deadline(context: &Context) -> Result<Option<Deadline>, Error> {
+    let given = context.extensions().get::<Deadline>().copied();
+    if !context.inbound().contains_key(&GRPC_TIMEOUT) {
+        return Ok(given);
+    }
+    // Several are as malformed as one that is garbage: nobody could say which one counts.
+    let headers: Vec<_> = context.inbound().get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes).collect();
+    let headers = headers.join(&b", "[..]);
+    let text = String::from_utf8_lossy(&headers);
+    let timeout: Timeout = text
+        .parse()
+        .map_err(|error| Error::invalid_argument(format!("{GRPC_TIMEOUT}: {error}")).with_reason("MALFORMED"))?;
+    let asked = Deadline::after(now(), timeout.0);
+    Ok(Some(given.map_or(asked, |given| given.min(asked))))
+}
+
+pub(super) fn passed() -> Error {
+    Error::deadline_exceeded("the deadline of the call has passed")
+}

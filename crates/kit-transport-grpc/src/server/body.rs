@@ -1,0 +1,101 @@
+//! The body of an answer: messages, then the status in trailers.
+
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use kit_base::Error;
+use kit_base::wire::GRPC_STATUS;
+
+use crate::metadata::put_over;
+
+/// The body of an answer.
+///
+/// Its error is never made: what goes wrong is told by the status in the trailers. *Cancellation:* dropping it drops what the
+/// endpoint was doing.
+#[derive(Debug, Default)]
+pub struct Body(Content);
+
+#[derive(Debug, Default)]
+enum Content {
+    /// Nothing, or nothing more.
+    #[default]
+    Empty,
+    /// One message, and the trailers that the endpoint brings.
+    Message(Bytes, Option<Box<HeaderMap>>),
+    /// The trailers of a success.
+    Trailers(Option<Box<HeaderMap>>),
+    /// The text of an answer that is not gRPC.
+    Text(Bytes),
+}
+
+impl Body {
+    pub(super) fn message(frame: Bytes, trailers: Option<HeaderMap>) -> Self {
+        Self(Content::Message(frame, trailers.filter(|trailers| !trailers.is_empty()).map(Box::new)))
+    }
+
+    pub(super) fn text(text: Bytes) -> Self {
+        Self(Content::Text(text))
+    }
+
+    /// The bytes of its message.
+    pub(super) fn len(&self) -> usize {
+        match &self.0 {
+            Content::Message(frame, _) | Content::Text(frame) => frame.len(),
+            Content::Empty | Content::Trailers(_) => 0,
+        }
+    }
+
+    /// The trailers that the endpoint brings, to change them.
+    pub(super) fn trailers_mut(&mut self) -> Option<&mut HeaderMap> {
+        match &mut self.0 {
+            Content::Message(_, trailers) | Content::Trailers(trailers) => Some(trailers.get_or_insert_default()),
+            Content::Empty | Content::Text(_) => None,
+        }
+    }
+}
+
+/// The trailers of a success.
+pub(super) fn ok(metadata: Option<&HeaderMap>) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1 + metadata.map_or(0, HeaderMap::len));
+    trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+    if let Some(metadata) = metadata {
+        put_over(&mut trailers, metadata);
+    }
+    trailers
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let (frame, next) = match mem::take(&mut self.0) {
+            Content::Empty => return Poll::Ready(None),
+            Content::Text(text) => (Frame::data(text), Content::Empty),
+            Content::Message(frame, trailers) => (Frame::data(frame), Content::Trailers(trailers)),
+            Content::Trailers(trailers) => (Frame::trailers(ok(trailers.as_deref())), Content::Empty),
+        };
+        self.0 = next;
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Content::Empty => true,
+            Content::Text(text) => text.is_empty(),
+            Content::Message(..) | Content::Trailers(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Text(text) => SizeHint::with_exact(text.len() as u64),
+            Content::Message(..) | Content::Trailers(_) => SizeHint::default(),
+        }
+    }
+}

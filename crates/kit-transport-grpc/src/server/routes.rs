@@ -1,0 +1,98 @@
+//! The methods of a server: which handler a call goes to.
+
+use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use kit_base::{Endpoint, Error, Operation};
+
+use super::handler::Takes;
+use super::message::BoxError;
+use super::{Body, Settings};
+use crate::BuildError;
+use crate::path::path_of;
+
+/// An operation that was bound.
+pub(super) struct Entry {
+    pub(super) operation: Operation,
+    pub(super) handler: Takes,
+}
+
+/// All methods of a server: an endpoint on `http` types, for any body. [`GrpcService`](crate::GrpcService) is the same as a
+/// tower service.
+///
+/// Clones share everything. *Cancellation:* dropping the future of a call, or the body of its answer, drops what the endpoint
+/// was doing, and runs the finalizers.
+#[derive(Clone)]
+pub struct Routes {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    methods: HashMap<String, Entry>,
+    services: BTreeSet<String>,
+    settings: Settings,
+}
+
+impl Routes {
+    pub(super) fn new(entries: Vec<Entry>, settings: Settings) -> Result<Self, BuildError> {
+        let mut methods: HashMap<String, Entry> = HashMap::new();
+        let mut services = BTreeSet::new();
+        for entry in entries {
+            let path = path_of(&entry.operation)?;
+            services.insert(service_of(&path).to_owned());
+            if let Some(other) = methods.get(&path) {
+                let what = format!("{} and {} have the same method {path}", other.operation, entry.operation);
+                return Err(BuildError::new(what));
+            }
+            methods.insert(path, entry);
+        }
+        Ok(Self { shared: Arc::new(Shared { methods, services, settings }) })
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// What is bound to the path.
+    pub(super) fn find(&self, path: &str) -> Option<&Entry> {
+        self.shared.methods.get(path)
+    }
+
+    /// Why nothing is.
+    pub(super) fn missing(&self, path: &str) -> Error {
+        let service = service_of(path);
+        let message = match self.shared.services.contains(service) {
+            true => format!("the service {service:?} has no method {:?}", path.rsplit('/').next().unwrap_or_default()),
+            false => format!("there is no service {service:?} here"),
+        };
+        Error::unimplemented(message).with_reason("NO_METHOD")
+    }
+}
+
+/// The service in a path, which is all of it where it is no path of gRPC.
+fn service_of(path: &str) -> &str {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.rsplit_once('/').map_or(path, |(service, _)| service)
+}
+
+impl<B> Endpoint<Request<B>> for Routes
+where
+    B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+
+    fn call(&self, request: Request<B>) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send {
+        self.answer(request)
+    }
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.shared.methods.keys()).finish()
+    }
+}

@@ -1,0 +1,133 @@
+//! A status on the wire as an error, and an error as a status: code, text, details and push-back.
+//! Source: gRPC over HTTP/2, "Responses"; `google.rpc.Status`; gRFC A6.
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use kit_base::wire::{GRPC_MESSAGE, GRPC_STATUS, GRPC_STATUS_DETAILS, grpc_push_back};
+use kit_base::{Error, Kind, Origin, RetryHint};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
+use std::time::Duration;
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::protocol::PROTOCOL;
+
+/// Base64 as gRPC reads it, with padding or without, and writes it, without.
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The longest time to wait that is believed, so that sums with it do not overflow.
+const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// The most bytes of a peer's text that an error holds: it goes into logs, and to the peers of this process.
+const LONG: usize = 2048;
+
+/// The error that a [`tonic::Status`] stands for. The status stays behind it, as its source: see [`status_of`].
+///
+/// The reason is that of an `ErrorInfo` among the details, the time to wait that of `grpc-retry-pushback-ms` or of a
+/// `RetryInfo`. A status that is OK is no error, and becomes one of the kind `Unknown`.
+#[must_use]
+pub fn from_status(status: Status) -> Error {
+    let kind = Kind::from_grpc_code(status.code() as u32);
+    let message = match status.message() {
+        "" => "no message came with the status".to_owned(),
+        message => cut(message).to_owned(),
+    };
+    // Most statuses have no details, and decoding none would cost as much.
+    let (info, retry) = match status.details() {
+        [] => (None, None),
+        _ => (status.get_details_error_info(), status.get_details_retry_info().and_then(|info| info.retry_delay)),
+    };
+    let told = match grpc_push_back(status.metadata().as_ref()) {
+        RetryHint::None => retry.map_or(RetryHint::None, RetryHint::After),
+        hint => hint,
+    };
+    let hint = if let RetryHint::After(after) = told { RetryHint::After(after.min(TEN_YEARS)) } else { told };
+    let error = Error::new(kind.unwrap_or(Kind::Unknown), message).with_retry_hint(hint).with_origin(Origin::Remote);
+    let reason = info.map(|info| info.reason).filter(|reason| (1..=LONG).contains(&reason.len()));
+    let error = if let Some(reason) = reason { error.with_reason(reason) } else { error };
+    error.with_source(status)
+}
+
+/// The [`tonic::Status`] that an error is sent as, for methods of a service that tonic has generated. What the peer must
+/// not see (the source, the text of an `Internal` or `Unknown` error) is not in it.
+#[must_use]
+pub fn to_status(error: &Error) -> Status {
+    let mut headers = HeaderMap::new();
+    write(error, None, &mut headers);
+    // What was written by this side can be read.
+    Status::from_header_map(&headers).unwrap_or_else(|| Status::unknown(error.peer_message()))
+}
+
+/// The status that a peer sent, behind an error that a client of this crate or [`from_status`] made of it: all of its
+/// details and metadata. [`tonic_types::StatusExt`] reads the details.
+#[must_use]
+pub fn status_of(error: &Error) -> Option<&Status> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+/// Writes the status of an error into a head or into trailers, with details of the user's own beside ours.
+pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut HeaderMap) {
+    error.write_grpc_status(headers);
+    if error.reason() == Some(PROTOCOL) {
+        // It speaks of what the peer did, and is no secret whatever its kind.
+        if let Ok(message) = HeaderValue::try_from(per_cent(cut(error.message()))) {
+            headers.insert(GRPC_MESSAGE, message);
+        }
+    }
+    let Some(mut details) = details else { return };
+    if let (None, Some(reason)) = (details.error_info(), error.reason()) {
+        details.set_error_info(reason, "", std::collections::HashMap::new());
+    }
+    if let (None, Some(after)) = (details.retry_info(), error.retry_after()) {
+        details.set_retry_info(Some(after.min(TEN_YEARS)));
+    }
+    let code = Code::from_i32(i32::from(error.kind().grpc_code()));
+    let status = Status::with_error_details(code, cut(error.peer_message()), details);
+    if let Ok(details) = HeaderValue::try_from(BASE64.encode(status.details())) {
+        headers.insert(GRPC_STATUS_DETAILS, details);
+    }
+}
+
+/// What a head or trailers say of the outcome; nothing where there is no status.
+pub(crate) fn read(headers: &HeaderMap) -> Option<Result<(), Error>> {
+    let code = headers.get(&GRPC_STATUS)?;
+    if code.as_bytes() == b"0" {
+        return Some(Ok(()));
+    }
+    let code = code.to_str().ok().and_then(|code| code.parse().ok()).map_or(Code::Unknown, Code::from_i32);
+    if code == Code::Ok {
+        return Some(Ok(()));
+    }
+    let text = headers.get(&GRPC_MESSAGE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let message = percent_decode(text).decode_utf8_lossy().into_owned();
+    let details = headers.get(&GRPC_STATUS_DETAILS).and_then(|details| BASE64.decode(details.as_bytes()).ok());
+    let mut metadata = headers.clone();
+    for name in [GRPC_STATUS, GRPC_MESSAGE, GRPC_STATUS_DETAILS] {
+        metadata.remove(name);
+    }
+    let details = details.map(Bytes::from).unwrap_or_default();
+    let metadata = MetadataMap::from_headers(metadata);
+    Some(Err(from_status(Status::with_details_and_metadata(code, message, details, metadata))))
+}
+
+/// The encoding of `grpc-message`: all but printable ASCII, and the per cent sign.
+fn per_cent(message: &str) -> String {
+    const SET: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+    utf8_percent_encode(message, SET).to_string()
+}
+
+/// A text in an error's length.
+fn cut(text: &str) -> &str {
+    let end = (0..=text.len().min(LONG)).rfind(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
