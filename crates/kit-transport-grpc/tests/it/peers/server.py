@@ -1,18 +1,21 @@
 """A server of kit.probe.v1.Probe on gRPC's C++ core, with health and reflection. Prints its port, then what happens.
 
-After the port, a line for each of: `call PATH PEER`, `cancelled PATH` (the client left), `stopped`. SIGTERM sends
-GOAWAY, gives open calls --grace-ms, and ends. The metadata `x-probe-health: NOT_SERVING` of an Echo sets the health of
-the whole and of Probe; `x-probe-fail-first: N` lets `fail` apply only while the call's `grpc-previous-rpc-attempts` is below N.
+After the port, a line for each of: `call PATH PEER`, `cancelled PATH` (the client left, or its deadline has passed),
+`mark N` (for SIGHUP number N), `stopped`. SIGTERM sends GOAWAY, gives open calls --grace-ms, and ends.
+
+Metadata of an Echo: `x-probe-health: NOT_SERVING` sets the health of the whole and of Probe; `x-probe-fail-first: N`
+lets `fail` apply only while the call's `grpc-previous-rpc-attempts` is below N.
 """
 
 import argparse
 import concurrent.futures
 import pathlib
+import queue
 import signal
 import threading
 
 import grpc
-from google.protobuf import duration_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, text_format
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
@@ -149,19 +152,21 @@ def add_services(server):
     }
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
     healths.set(probe.SERVICE, health_pb2.HealthCheckResponse.SERVING)
-    names = [probe.SERVICE, health.SERVICE_NAME]
     # The package has v1alpha only; v1 is the same under another name.
+    alpha = descriptor_pb2.FileDescriptorProto.FromString(reflection_pb2.DESCRIPTOR.serialized_pb)
+    v1 = text_format.Parse(text_format.MessageToString(alpha).replace("v1alpha", "v1"), type(alpha)())
+    descriptor_pool.Default().AddSerializedFile(v1.SerializeToString())
+    reflections = [f"{v1.package}.ServerReflection", reflection.SERVICE_NAME]
     info = method(
         grpc.stream_stream_rpc_method_handler,
-        reflection.ReflectionServicer(names + ["grpc.reflection.v1.ServerReflection"]).ServerReflectionInfo,
+        reflection.ReflectionServicer([probe.SERVICE, health.SERVICE_NAME, *reflections]).ServerReflectionInfo,
         reflection_pb2.ServerReflectionRequest,
         reflection_pb2.ServerReflectionResponse,
     )
-    server.add_generic_rpc_handlers([
-        grpc.method_handlers_generic_handler(probe.SERVICE, methods),
-        grpc.method_handlers_generic_handler("grpc.reflection.v1.ServerReflection", {"ServerReflectionInfo": info}),
-        grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, {"ServerReflectionInfo": info}),
-    ])
+    handlers = {probe.SERVICE: methods, **{name: {"ServerReflectionInfo": info} for name in reflections}}
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(name, methods) for name, methods in handlers.items()]
+    )
 
 
 def main():
@@ -209,11 +214,18 @@ def main():
         port = server.add_secure_port(address, credentials)
     else:
         port = server.add_insecure_port(address)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # A handler of signals may do no more than this.
+    signals = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: signals.put(number))
     server.start()
     say(port)
-    stop.wait()
+    marks = 0
+    while signals.get() != signal.SIGTERM:
+        marks += 1
+        say("mark", marks)
+    # Python itself would put the default back, and a second SIGTERM would end it on its last steps.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     server.stop(args.grace_ms / 1000).wait()
     say("stopped")
 
