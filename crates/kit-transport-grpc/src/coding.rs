@@ -88,6 +88,7 @@ impl Coding {
     /// They are no compressed message, or that of one that is too long.
     pub(crate) fn expand(self, bytes: &Bytes, limit: usize) -> Result<Bytes, Error> {
         match self {
+            Self::Identity if bytes.len() > limit => Err(crate::frame::too_large(bytes.len(), limit)),
             Self::Identity => Ok(bytes.clone()),
             #[cfg(feature = "gzip")]
             Self::Gzip => {
