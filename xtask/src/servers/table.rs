@@ -56,6 +56,13 @@ pub(super) const SERVERS: &[Server] = &[
         source: Source::Debian(&["curl"]),
     },
     Server {
+        name: "ip",
+        purpose: "lays and cuts network cables, to peers that vanish",
+        ci: true,
+        probe: Probe::Program("ip"),
+        source: Source::Debian(&["iproute2"]),
+    },
+    Server {
         name: "valgrind",
         purpose: "counts instructions, where time is too noisy",
         ci: true,
