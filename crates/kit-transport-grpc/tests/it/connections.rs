@@ -1,6 +1,13 @@
 //! The connections of a client: how they are made, end, and are found dead.
 
+mod dead;
+mod ends;
+mod host;
+mod limits;
+mod making;
 mod quiet;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 
