@@ -3,6 +3,7 @@
 mod body;
 mod dial;
 mod error;
+mod greeted;
 mod settings;
 mod slot;
 mod slots;

@@ -9,13 +9,14 @@ use std::time::Duration;
 use h2::Reason;
 use http::uri::Authority;
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use kit_base::{Endpoint, FromService, ServiceError};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::body::Body;
 
 use super::ConnectionError;
+use super::greeted::Greeted;
 use super::settings::{Settings, Target};
 use crate::client::BoxError;
 
@@ -66,34 +67,39 @@ impl Dial {
             ServiceError::Inner(error) => BoxError::from(error),
             ServiceError::Refused(error) => error.into(),
         })?;
+        let stream = stream.into_inner();
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.target.tls {
-            let stream = tls.shake_hands(stream.into_inner()).await?;
-            return self.speak(TokioIo::new(stream)).await;
+            return self.speak(tls.shake_hands(stream).await?).await;
         }
         self.speak(stream).await
     }
 
-    /// Begins HTTP/2. The connection lives on a task that ends with it: when the peer closes it, or when the last sender is
-    /// dropped and no call is open.
-    async fn speak<T>(self: &Arc<Self>, io: T) -> Result<SendRequest<Body>, BoxError>
+    /// Begins HTTP/2, and waits until the server does. The connection lives on a task that ends with it: when the server
+    /// closes it, or when the last sender is dropped and no call is open.
+    async fn speak<T>(self: &Arc<Self>, stream: T) -> Result<SendRequest<Body>, BoxError>
     where
-        T: Read + Write + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, connection) = self.http2().handshake(io).await?;
+        let (stream, greeting) = Greeted::new(stream);
+        let (sender, connection) = self.http2().handshake(TokioIo::new(stream)).await?;
         let dial = Arc::clone(self);
-        tokio::spawn(async move {
-            // The calls on it tell of its end.
-            if let Err(error) = connection.await {
-                dial.ended(&error);
-            }
+        let ended = tokio::spawn(async move {
+            // After the beginning, the calls on it tell of its end.
+            connection.await.inspect_err(|error| dial.note_end(error))
         });
-        Ok(sender)
+        if greeting.await.is_ok() {
+            return Ok(sender);
+        }
+        ended.await??;
+        Err("the server closed the connection before it spoke HTTP/2".into())
     }
 
     fn http2(&self) -> Builder<TokioExecutor> {
         let mut http2 = Builder::new(TokioExecutor::new());
         http2.timer(TokioTimer::new());
+        // The server says how many calls it takes before any goes out: it would refuse the others.
+        http2.initial_max_send_streams(0);
         // Said here, and in the documentation, since hyper may change its own.
         http2.initial_stream_window_size(2 * 1024 * 1024).initial_connection_window_size(5 * 1024 * 1024);
         http2.max_header_list_size(16 * 1024).max_send_buf_size(1024 * 1024);
@@ -107,7 +113,7 @@ impl Dial {
 
     /// Twice the silence before a PING on later connections, if this one ended by a `GOAWAY` that asks for calm: a day and a
     /// half at most. Source: gRFC A8.
-    fn ended(&self, error: &hyper::Error) {
+    fn note_end(&self, error: &hyper::Error) {
         let h2 = error.source().and_then(|error| error.downcast_ref::<h2::Error>());
         let asks = |h2: &h2::Error| h2.is_go_away() && h2.is_remote() && h2.reason() == Some(Reason::ENHANCE_YOUR_CALM);
         if h2.is_some_and(asks) {

@@ -84,8 +84,9 @@ impl Settings {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
-        // With it, several addresses of a name share the time.
-        connector.set_connect_timeout(Some(self.connect_timeout));
+        // With it, several addresses of a name share the time. The limit of the whole is a little before that of the last
+        // one, and says more.
+        connector.set_connect_timeout(Some(self.connect_timeout.saturating_add(Duration::from_millis(20))));
         if let Some(timeout) = self.tcp_user_timeout {
             let second = Duration::from_secs(1);
             connector.set_keepalive(Some(timeout.max(second)));

@@ -15,7 +15,8 @@ use super::body::Open;
 use super::dial::Dial;
 use crate::within::now;
 
-type Sender = SendRequest<Body>;
+/// Where the calls of a connection go in.
+pub(super) type Sender = SendRequest<Body>;
 
 /// What an attempt to connect has come to, once it has.
 pub(super) type Outcome = watch::Receiver<Option<Result<Sender, ConnectionError>>>;

@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::uri::Uri;
 use http::{Request, Response};
-use hyper::client::conn::http2::SendRequest;
 use tonic::body::Body;
 
 use super::body::Open;
 use super::dial::Dial;
 use super::settings::{Settings, Target};
-use super::slot::{Outcome, Slot};
+use super::slot::{Outcome, Sender, Slot};
 use super::{ConnectionError, ResponseBody};
 use crate::BuildError;
 
@@ -70,7 +69,7 @@ impl Slots {
     }
 
     /// The connection with the fewest calls. No call waits for one while there is another.
-    async fn take(&self) -> Result<(SendRequest<Body>, Open), ConnectionError> {
+    async fn take(&self) -> Result<(Sender, Open), ConnectionError> {
         let slot = self.by_load(|_| Some(())).map(|(slot, ())| slot);
         let Some(slot) = slot else { return Err(self.given_up()) };
         let open = slot.open();
@@ -95,7 +94,7 @@ impl Slots {
         found.min_by_key(|(slot, _)| slot.load())
     }
 
-    async fn wait(&self, mut outcome: Outcome) -> Result<SendRequest<Body>, ConnectionError> {
+    async fn wait(&self, mut outcome: Outcome) -> Result<Sender, ConnectionError> {
         match outcome.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(outcome)) => outcome.clone(),
             Ok(None) | Err(_) => Err(self.given_up()),

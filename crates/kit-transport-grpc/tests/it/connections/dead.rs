@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use kit_base::{Error, Kind, Origin};
 use kit_testing::net::Cable;
 use kit_transport_grpc::Connections;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use super::ends::{calling, chain, soon};
@@ -54,7 +55,8 @@ async fn loses_a_peer(connections: Connections, limit: Duration, slack: Duration
 
     cable.mend().unwrap();
     let call = calling(&echo, "");
-    host.accept().await.call().await.answer("found");
+    let mut line = host.accept().await;
+    line.call().await.answer("found");
     assert_eq!(soon(call).await.unwrap(), "found");
 
     // Nothing goes on at all.
@@ -63,7 +65,8 @@ async fn loses_a_peer(connections: Connections, limit: Duration, slack: Duration
     cable.mend().unwrap();
     let started = Instant::now();
     let call = calling(&echo, "");
-    host.accept().await.call().await.answer("found");
+    let mut line = host.accept().await;
+    line.call().await.answer("found");
     assert_eq!(soon(call).await.unwrap(), "found");
     println!("idle, then called: {:?}", started.elapsed());
     assert!(started.elapsed() < SECOND);
@@ -93,13 +96,16 @@ async fn a_peer_that_hangs_while_its_kernel_goes_on_is_given_up_by_a_ping() {
     let echo = host.echo(connections);
     let started = Instant::now();
     let call = calling(&echo, "");
-    let _hanging = host.accept_raw().await;
+    let mut hanging = host.accept_raw().await;
+    // Nothing but its SETTINGS.
+    hanging.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
     let error = soon(call).await.unwrap_err();
     let took = started.elapsed();
     assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::Remote), "{}", chain(&error));
     assert!(chain(&error).contains("keep-alive timed out"), "{}", chain(&error));
     assert!(took >= SECOND && took < 6 * SECOND, "{took:?}");
     let call = calling(&echo, "");
-    host.accept().await.call().await.answer("again");
+    let mut line = host.accept().await;
+    line.call().await.answer("again");
     assert_eq!(soon(call).await.unwrap(), "again");
 }

@@ -125,6 +125,17 @@ async fn calls_that_the_server_did_not_begin_before_its_end_are_not_sent() {
     line.call().await.reset(Reason::REFUSED_STREAM);
     let error = soon(call).await.unwrap_err();
     assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent), "{}", chain(&error));
+
+    // The server ends before it has seen the second one, and says so.
+    let call = calling(&echo, "");
+    line.call().await.answer("");
+    soon(call).await.unwrap();
+    let call = calling(&echo, "");
+    let seen = line.call().await;
+    line.go_away(Reason::NO_ERROR);
+    let error = soon(call).await.unwrap_err();
+    assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::Remote), "{}", chain(&error));
+    drop(seen);
 }
 
 #[tokio::test]
@@ -141,10 +152,10 @@ async fn a_connection_that_is_cut_costs_the_calls_on_it_and_no_others() {
         let error = soon(call).await.unwrap_err();
         assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::Remote), "{}", chain(&error));
         assert!(chain(&error).contains(&host.addr().to_string()), "{}", chain(&error));
-        println!("{}", chain(&error));
     }
     let call = calling(&echo, "");
-    host.accept().await.call().await.answer("again");
+    let mut line = host.accept().await;
+    line.call().await.answer("again");
     assert_eq!(soon(call).await.unwrap(), "again");
 }
 

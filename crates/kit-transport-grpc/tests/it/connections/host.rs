@@ -76,7 +76,7 @@ enum Order {
 
 /// A call that has arrived.
 pub(super) struct Call {
-    pub(super) request: Request<RecvStream>,
+    request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 }
 
@@ -144,6 +144,12 @@ impl Drop for Line {
 }
 
 impl Call {
+    /// What it says, in its text.
+    pub(super) async fn text(&mut self) -> String {
+        let frame = self.request.body_mut().data().await.unwrap().unwrap();
+        Note::decode(&frame[5..]).unwrap().text
+    }
+
     /// The head of an answer, and its first bytes.
     pub(super) fn begin(&mut self) -> h2::SendStream<Bytes> {
         let mut head = Response::new(());

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use kit_base::{Context, Deadline, Endpoint, Kind, Origin, Request, Response};
 use kit_transport_grpc::{Connections, GrpcClient};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 
@@ -40,6 +41,32 @@ async fn all_calls_that_wait_for_a_black_hole_end_together_and_name_it() {
     let took = started.elapsed();
     // One after the other would be 15 s.
     assert!(took >= limit && took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_says_nothing_is_no_connection() {
+    let host = Host::bind().await;
+    let echo = host.echo(Connections::new().connect_timeout(Duration::from_millis(200)));
+    let call = calling(&echo, "");
+    let silent = host.accept_raw().await;
+    let error = soon(call).await.unwrap_err();
+    assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent));
+    assert!(chain(&error).contains("within 200ms"), "{}", chain(&error));
+    drop(silent);
+
+    let call = calling(&echo, "");
+    drop(host.accept_raw().await);
+    let error = soon(call).await.unwrap_err();
+    assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent));
+    println!("{}", chain(&error));
+
+    // One of another kind.
+    let call = calling(&echo, "");
+    let mut other = host.accept_raw().await;
+    other.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    let error = soon(call).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{}", chain(&error));
+    println!("{}", chain(&error));
 }
 
 #[tokio::test]
@@ -106,7 +133,10 @@ async fn dropping_the_client_ends_the_call_of_a_future_that_is_gone_and_not_one_
     let (gone, kept) = (calling(&echo, "gone"), calling(&echo, "kept"));
     drop(echo);
     let mut line = host.accept().await;
-    let (mut one, two) = (line.call().await, line.call().await);
+    let (mut one, mut two) = (line.call().await, line.call().await);
+    if one.text().await == "kept" {
+        std::mem::swap(&mut one, &mut two);
+    }
     gone.abort();
     assert_eq!(one.left().await, h2::Reason::CANCEL);
     two.answer("kept");
