@@ -3,21 +3,24 @@
 mod body;
 mod dial;
 mod error;
-mod greeted;
+mod keep_alive;
+mod line;
+mod pulse;
 mod settings;
 mod slot;
 mod slots;
 #[cfg(feature = "tls")]
 mod tls;
+mod upload;
 
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::uri::Uri;
 use http::{Request, Response};
-use kit_base::{Endpoint, Error, Origin, ServiceError};
+use kit_base::{Deadline, Endpoint, Error, Origin, ServiceError};
 #[cfg(feature = "tls")]
 use tokio_rustls::rustls::ClientConfig;
 use tonic::body::Body;
@@ -43,21 +46,25 @@ use slots::Slots;
 /// | the process: the connection is closed | at once | 0 s |
 /// | the host or the way to it, while something is sent | `TCP_USER_TIMEOUT` (Linux) | 10 s |
 /// | the same, while nothing is sent | TCP keep-alive: 10 s of silence, then each 5 s | 15 s |
-/// | the process hangs, and its kernel goes on | HTTP/2 PING with calls open, answer within 20 s | 5 min 30 s |
+/// | the process hangs, and its kernel goes on | HTTP/2 PING after 10 s of silence with calls open, answer within 20 s | 30 s |
+/// | the same, on a stream that was silent before | as above, 5 min 10 s after the last PING | 5 min 30 s |
 ///
-/// Calls that were under way end as `Unavailable`, and the next one goes over a new connection. All four numbers
-/// [can](Self::tcp_user_timeout) [be](Self::keep_alive) [set](Self::keep_alive_timeout).
+/// Calls that were under way end as `Unavailable`, and the next one goes over a new connection. The numbers can be set:
+/// [`tcp_user_timeout`](Self::tcp_user_timeout), [`keep_alive`](Self::keep_alive),
+/// [`keep_alive_timeout`](Self::keep_alive_timeout), [`keep_alive_interval`](Self::keep_alive_interval).
 ///
-/// PINGs are sent only while calls are open, and 5 min 10 s after anything was heard, since servers of gRPC take more than
-/// two of them in 5 minutes (or any without calls) for an attack, and end the connection with `GOAWAY` and `too_many_pings`.
-/// If a stricter one does, connections made later wait twice as long. Source: gRFC A8, A18; grpc-go, `EnforcementPolicy`.
+/// Servers of gRPC take the third PING within 5 minutes, or without calls, for an attack, and end the connection with `GOAWAY`
+/// and `too_many_pings`; but they begin to count anew whenever they send something of an answer. So a PING is sent only while
+/// calls are open, and only if something of an answer has come since the last one, or that was 5 min 10 s ago: no server
+/// with default settings ever objects. If a stricter one does, connections made later wait twice as long. Source: gRFC A8,
+/// A18; grpc-go, `EnforcementPolicy`.
 ///
-/// Where there is no `TCP_USER_TIMEOUT` (outside of Linux, Android and Fuchsia), something that was sent to a dead host is
-/// found missing by the PING, or by the system's own limit, whichever is first; deadlines hold as ever.
+/// Where there is no `TCP_USER_TIMEOUT` (outside of Linux, Android and Fuchsia), a dead host is found by the PING too, while
+/// calls are open, and by TCP keep-alive while nothing is on its way.
 ///
 /// # Limits
 /// What arrives for one stream is buffered up to 2 MiB, and for a connection up to 5 MiB (HTTP/2's windows, which do not grow
-/// by themselves); what leaves, up to 1 MiB for a stream. Headers and trailers of an answer have at most 16 KiB each.
+/// by themselves); what leaves, by one message for each call. Headers and trailers of an answer have at most 16 KiB each.
 ///
 /// # Cancellation
 /// Dropping the future of a call, or the body of its answer, resets its stream. When the last clone is dropped, an attempt to
@@ -109,14 +116,22 @@ impl Connections {
         self.set(|settings| settings.tcp_user_timeout = timeout)
     }
 
-    /// How long a connection with open calls may be silent before an HTTP/2 PING asks whether the peer still works; 5 min
-    /// 10 s by default, at least 1 s; `None` for never. Servers of gRPC end connections with more than two PINGs in 5
-    /// minutes, unless they are told otherwise: shorten it only where you know the server's setting.
+    /// How long a connection with open calls may be silent before an HTTP/2 PING asks whether the peer still works; 10 s by
+    /// default, at least 1 s; `None` for never. No PING is sent that a server of gRPC would count, unless
+    /// [`keep_alive_interval`](Self::keep_alive_interval) has passed.
     #[doc(alias = "KEEPALIVE_TIME")]
     #[must_use]
     pub fn keep_alive(self, silence: impl Into<Option<Duration>>) -> Self {
         let silence = silence.into().map(|silence| silence.max(Duration::from_secs(1)));
         self.set(|settings| settings.keep_alive = silence)
+    }
+
+    /// The least time between two PINGs if the server has sent nothing of an answer between them; 5 min 10 s by default.
+    /// Servers of gRPC end a connection with three of them in 5 minutes, unless they are told otherwise: shorten it only
+    /// where you know the server's setting (grpc-go: `EnforcementPolicy.MinTime`).
+    #[must_use]
+    pub fn keep_alive_interval(self, interval: Duration) -> Self {
+        self.set(|settings| settings.keep_alive_interval = interval)
     }
 
     /// How long the answer to a PING may take; 20 s by default, as everywhere in gRPC.
@@ -190,4 +205,9 @@ impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// This time after that point; the end of time at most.
+fn later(point: Instant, after: Duration) -> Instant {
+    Deadline::after(point, after).instant()
 }

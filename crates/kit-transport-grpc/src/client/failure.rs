@@ -62,6 +62,7 @@ impl Of {
                 of.unconnected |= error.is_connect();
                 of.unsent |= error.is_unsent();
             }
+            // Of a tonic Channel.
             of.unsent |= error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
             if let Some(h2) = error.downcast_ref::<h2::Error>() {
                 of.reason = h2.reason();

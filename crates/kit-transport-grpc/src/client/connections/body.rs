@@ -1,31 +1,35 @@
-//! The body of an answer, which counts as an open call on its connection.
+//! The body of an answer.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use h2::RecvStream;
 use http::uri::Authority;
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::{Body, Frame};
 
 use super::ConnectionError;
+use super::pulse::Open;
+use super::upload::Uploading;
 
-pin_project_lite::pin_project! {
-    /// The body of an answer over [`Connections`](crate::Connections). Dropped before its end, it resets the stream.
-    #[derive(Debug)]
-    pub struct ResponseBody {
-        #[pin]
-        inner: Incoming,
-        authority: Authority,
-        open: Open,
-    }
+/// The body of an answer over [`Connections`](crate::Connections). Dropped before its end, it resets the stream.
+#[derive(Debug)]
+pub struct ResponseBody {
+    stream: RecvStream,
+    /// Whether the data have ended, and only trailers may come.
+    drained: bool,
+    authority: Authority,
+    open: Open,
+    _uploading: Option<Uploading>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(inner: Incoming, authority: Authority, open: Open) -> Self {
-        Self { inner, authority, open }
+    pub(super) fn new(stream: RecvStream, authority: Authority, open: Open, uploading: Option<Uploading>) -> Self {
+        Self { stream, drained: false, authority, open, _uploading: uploading }
+    }
+
+    fn broken(&self, error: h2::Error) -> ConnectionError {
+        ConnectionError::broken(&self.authority, error, &self.open.pulse)
     }
 }
 
@@ -33,33 +37,28 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = ConnectionError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
-        let this = self.project();
-        this.inner.poll_frame(cx).map_err(|error| ConnectionError::broken(this.authority, error))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
+        let this = &mut *self;
+        if !this.drained {
+            match ready!(this.stream.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    this.open.pulse.note_answer();
+                    // What was taken may be followed by as much.
+                    let released = this.stream.flow_control().release_capacity(data.len());
+                    return Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(|error| this.broken(error))));
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(this.broken(error)))),
+                None => this.drained = true,
+            }
+        }
+        let trailers = ready!(this.stream.poll_trailers(cx)).map_err(|error| this.broken(error));
+        Poll::Ready(trailers.transpose().map(|trailers| trailers.map(Frame::trailers)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-/// One open call among those of its connection.
-#[derive(Debug)]
-pub(super) struct Open(Arc<AtomicUsize>);
-
-impl Open {
-    pub(super) fn new(calls: &Arc<AtomicUsize>) -> Self {
-        calls.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(calls))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.stream.is_end_stream()
     }
 }

@@ -1,22 +1,24 @@
 //! How a connection is made.
 
-use std::error::Error as StdError;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use h2::Reason;
+use h2::client::{Builder, Connection};
 use http::uri::Authority;
-use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use kit_base::{Endpoint, FromService, ServiceError};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::body::Body;
 
 use super::ConnectionError;
-use super::greeted::Greeted;
+use super::keep_alive::{KeepAlive, Pings};
+use super::line::Line;
+use super::pulse::{Heard, Pulse};
 use super::settings::{Settings, Target};
 use crate::client::BoxError;
 
@@ -26,9 +28,8 @@ pub(super) struct Dial {
     connector: FromService<HttpConnector>,
     timeout: Duration,
     pub(super) max_age: Option<Duration>,
-    keep_alive: Option<Duration>,
-    keep_alive_timeout: Duration,
-    /// How often the service has said that there are too many PINGs.
+    pings: Option<Pings>,
+    /// How often the service has asked for calm.
     calmed: AtomicU32,
 }
 
@@ -39,8 +40,7 @@ impl Dial {
             connector: FromService::new(settings.connector()),
             timeout: settings.connect_timeout,
             max_age: settings.max_age,
-            keep_alive: settings.keep_alive,
-            keep_alive_timeout: settings.keep_alive_timeout,
+            pings: settings.pings(),
             calmed: AtomicU32::new(0),
         }
     }
@@ -54,7 +54,7 @@ impl Dial {
         self.timeout.max(Duration::from_secs(1))
     }
 
-    pub(super) async fn connect(self: &Arc<Self>) -> Result<SendRequest<Body>, ConnectionError> {
+    pub(super) async fn connect(self: &Arc<Self>) -> Result<Line, ConnectionError> {
         let made = tokio::time::timeout(self.timeout, self.make()).await.unwrap_or_else(|_| {
             let what = format!("no connection within {:?}", self.timeout);
             Err(io::Error::new(io::ErrorKind::TimedOut, what).into())
@@ -62,7 +62,7 @@ impl Dial {
         made.map_err(|error| ConnectionError::connect(self.authority(), error))
     }
 
-    async fn make(self: &Arc<Self>) -> Result<SendRequest<Body>, BoxError> {
+    async fn make(self: &Arc<Self>) -> Result<Line, BoxError> {
         let stream = self.connector.call(self.target.uri.clone()).await.map_err(|error| match error {
             ServiceError::Inner(error) => BoxError::from(error),
             ServiceError::Refused(error) => error.into(),
@@ -76,50 +76,68 @@ impl Dial {
     }
 
     /// Begins HTTP/2, and waits until the server does. The connection lives on a task that ends with it: when the server
-    /// closes it, or when the last sender is dropped and no call is open.
-    async fn speak<T>(self: &Arc<Self>, stream: T) -> Result<SendRequest<Body>, BoxError>
+    /// closes it, or when the last line is dropped and no call is open.
+    async fn speak<T>(self: &Arc<Self>, stream: T) -> Result<Line, BoxError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (stream, greeting) = Greeted::new(stream);
-        let (sender, connection) = self.http2().handshake(TokioIo::new(stream)).await?;
-        let dial = Arc::clone(self);
-        let ended = tokio::spawn(async move {
-            // After the beginning, the calls on it tell of its end.
-            connection.await.inspect_err(|error| dial.note_end(error))
-        });
+        let pulse = Arc::new(Pulse::new());
+        let (stream, greeting) = Heard::new(stream, &pulse);
+        let (requests, connection) = http2().handshake(stream).await?;
+        let ended = tokio::spawn(Arc::clone(self).drive(connection, Arc::clone(&pulse)));
+        let line = Line { requests, pulse };
         if greeting.await.is_ok() {
-            return Ok(sender);
+            return Ok(line);
         }
         ended.await??;
         Err("the server closed the connection before it spoke HTTP/2".into())
     }
 
-    fn http2(&self) -> Builder<TokioExecutor> {
-        let mut http2 = Builder::new(TokioExecutor::new());
-        http2.timer(TokioTimer::new());
-        // The server says how many calls it takes before any goes out: it would refuse the others.
-        http2.initial_max_send_streams(0);
-        // Said here, and in the documentation, since hyper may change its own.
-        http2.initial_stream_window_size(2 * 1024 * 1024).initial_connection_window_size(5 * 1024 * 1024);
-        http2.max_header_list_size(16 * 1024).max_send_buf_size(1024 * 1024);
-        if let Some(silence) = self.keep_alive {
-            let factor = 1 << self.calmed.load(Ordering::Relaxed);
-            http2.keep_alive_interval(silence.saturating_mul(factor)).keep_alive_timeout(self.keep_alive_timeout);
-            http2.keep_alive_while_idle(false);
+    /// Lets the connection go on until it ends. After its beginning, that is told by the calls on it.
+    async fn drive<T>(self: Arc<Self>, mut connection: Connection<T, Bytes>, pulse: Arc<Pulse>) -> Result<(), h2::Error>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let times = 1 << self.calmed.load(Ordering::Relaxed);
+        let pings = self.pings.map(|pings| Pings {
+            silence: pings.silence.saturating_mul(times),
+            interval: pings.interval.saturating_mul(times),
+            ..pings
+        });
+        let line = connection.ping_pong();
+        let mut keep_alive = pings.zip(line).map(|(pings, line)| KeepAlive::new(pings, &pulse, line));
+        let end = poll_fn(|cx| {
+            if keep_alive.as_mut().is_some_and(|keep_alive| keep_alive.poll(cx).is_ready()) {
+                pulse.lose();
+                return std::task::Poll::Ready(Ok(()));
+            }
+            Pin::new(&mut connection).poll(cx)
+        });
+        let end = end.await;
+        pulse.close();
+        if let Err(error) = &end {
+            self.note_end(error);
         }
-        http2
+        end
     }
 
-    /// Twice the silence before a PING on later connections, if this one ended by a `GOAWAY` that asks for calm: a day and a
-    /// half at most. Source: gRFC A8.
-    fn note_end(&self, error: &hyper::Error) {
-        let h2 = error.source().and_then(|error| error.downcast_ref::<h2::Error>());
-        let asks = |h2: &h2::Error| h2.is_go_away() && h2.is_remote() && h2.reason() == Some(Reason::ENHANCE_YOUR_CALM);
-        if h2.is_some_and(asks) {
-            let _ = self
-                .calmed
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |times| (times < 9).then_some(times + 1));
+    /// PINGs on later connections wait twice as long, if this one ended by a `GOAWAY` that asks for calm: 512 times at most.
+    /// Source: gRFC A8.
+    fn note_end(&self, end: &h2::Error) {
+        if end.is_go_away() && end.is_remote() && end.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+            let twice = |times| (times < 9).then_some(times + 1);
+            let _ = self.calmed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, twice);
         }
     }
+}
+
+fn http2() -> Builder {
+    let mut http2 = Builder::new();
+    // The server says how many calls it takes before any goes out: it would refuse the others.
+    http2.initial_max_send_streams(0).enable_push(false);
+    http2.initial_window_size(2 * 1024 * 1024).initial_connection_window_size(5 * 1024 * 1024);
+    http2.max_header_list_size(16 * 1024).max_send_buffer_size(1024 * 1024);
+    // RFC 9113's own and smallest: a longer one holds up the other calls.
+    http2.max_frame_size(16 * 1024);
+    http2
 }

@@ -2,9 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use http::uri::Authority;
+
+use super::pulse::Pulse;
 
 /// Why a call over [`Connections`](crate::Connections) got no answer, or none to its end: with the address, and the cause
 /// [behind it](StdError::source).
@@ -35,11 +38,15 @@ impl ConnectionError {
         Self::new(authority, What::Connect, source)
     }
 
-    pub(super) fn unsent(authority: &Authority, source: hyper::Error) -> Self {
+    pub(super) fn unsent(authority: &Authority, source: h2::Error) -> Self {
         Self::new(authority, What::Unsent, source)
     }
 
-    pub(super) fn broken(authority: &Authority, source: hyper::Error) -> Self {
+    pub(super) fn broken(authority: &Authority, source: h2::Error, connection: &Pulse) -> Self {
+        if connection.is_lost() {
+            let source = io::Error::new(io::ErrorKind::TimedOut, "the peer did not answer a PING in time");
+            return Self::new(authority, What::Broken, source);
+        }
         Self::new(authority, What::Broken, source)
     }
 

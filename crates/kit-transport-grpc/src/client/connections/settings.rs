@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::uri::{Authority, Scheme, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 
+use super::keep_alive::Pings;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::BuildError;
@@ -18,6 +19,7 @@ pub(super) struct Settings {
     pub(super) tcp_user_timeout: Option<Duration>,
     pub(super) keep_alive: Option<Duration>,
     pub(super) keep_alive_timeout: Duration,
+    pub(super) keep_alive_interval: Duration,
     pub(super) max_age: Option<Duration>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<std::sync::Arc<tokio_rustls::rustls::ClientConfig>>,
@@ -29,9 +31,10 @@ impl Default for Settings {
             count: NonZeroUsize::MIN,
             connect_timeout: Duration::from_secs(10),
             tcp_user_timeout: Some(Duration::from_secs(10)),
-            // Servers of gRPC want 5 minutes; a clock or network that is unsteady may not make it less.
-            keep_alive: Some(Duration::from_secs(310)),
+            keep_alive: Some(Duration::from_secs(10)),
             keep_alive_timeout: Duration::from_secs(20),
+            // Servers of gRPC want 5 minutes, which an unsteady network may not make less.
+            keep_alive_interval: Duration::from_secs(310),
             max_age: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -80,6 +83,11 @@ impl Settings {
         })
     }
 
+    pub(super) fn pings(&self) -> Option<Pings> {
+        let (timeout, interval) = (self.keep_alive_timeout, self.keep_alive_interval);
+        self.keep_alive.map(|silence| Pings { silence, timeout, interval })
+    }
+
     pub(super) fn connector(&self) -> HttpConnector {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
@@ -106,7 +114,8 @@ impl fmt::Debug for Settings {
         let mut debug = f.debug_struct("Settings");
         debug.field("count", &self.count).field("connect_timeout", &self.connect_timeout);
         debug.field("tcp_user_timeout", &self.tcp_user_timeout).field("keep_alive", &self.keep_alive);
-        debug.field("keep_alive_timeout", &self.keep_alive_timeout).field("max_age", &self.max_age);
+        debug.field("keep_alive_timeout", &self.keep_alive_timeout);
+        debug.field("keep_alive_interval", &self.keep_alive_interval).field("max_age", &self.max_age);
         // A configuration holds keys.
         #[cfg(feature = "tls")]
         debug.field("tls", &self.tls.is_some());

@@ -2,24 +2,19 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use hyper::client::conn::http2::SendRequest;
-use kit_base::Deadline;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tonic::body::Body;
 
-use super::ConnectionError;
-use super::body::Open;
 use super::dial::Dial;
+use super::line::Line;
+use super::pulse::Open;
+use super::{ConnectionError, later};
 use crate::within::now;
 
-/// Where the calls of a connection go in.
-pub(super) type Sender = SendRequest<Body>;
-
 /// What an attempt to connect has come to, once it has.
-pub(super) type Outcome = watch::Receiver<Option<Result<Sender, ConnectionError>>>;
+pub(super) type Outcome = watch::Receiver<Option<Result<Line, ConnectionError>>>;
 
 /// The place of one connection.
 #[derive(Default)]
@@ -44,7 +39,7 @@ struct Connection {
 
 enum Stage {
     Making,
-    Ready(Sender),
+    Ready(Line),
     Over,
 }
 
@@ -54,25 +49,25 @@ impl Slot {
     }
 
     /// One more call here.
-    pub(super) fn open(&self) -> Open {
-        Open::new(&self.calls)
+    pub(super) fn open(&self, line: &Line) -> Open {
+        Open::new(&line.pulse, &self.calls)
     }
 
     /// The connection, if it is there.
-    pub(super) fn ready(&self) -> Option<Sender> {
+    pub(super) fn ready(&self) -> Option<Line> {
         match self.lock().current.as_ref()?.stage() {
-            Stage::Ready(sender) => Some(sender),
+            Stage::Ready(line) => Some(line),
             Stage::Making | Stage::Over => None,
         }
     }
 
     /// The connection, or the attempt to make it, which begins here if need be.
-    pub(super) fn take(&self, dial: &Arc<Dial>) -> Result<Sender, Outcome> {
+    pub(super) fn take(&self, dial: &Arc<Dial>) -> Result<Line, Outcome> {
         let mut state = self.lock();
         state.renew(dial);
         let stage = state.current.as_ref().map_or(Stage::Over, Connection::stage);
         match (stage, &state.current) {
-            (Stage::Ready(sender), _) => Ok(sender),
+            (Stage::Ready(line), _) => Ok(line),
             (Stage::Making, Some(connection)) => Err(connection.outcome.clone()),
             (Stage::Over | Stage::Making, _) => Err(state.current.insert(Connection::begin(dial)).outcome.clone()),
         }
@@ -107,7 +102,7 @@ impl Connection {
     fn begin(dial: &Arc<Dial>) -> Self {
         let (tell, outcome) = watch::channel(None);
         // Up to a tenth early, so that not all processes of a service connect at once.
-        let due = dial.max_age.map(|age| later(now(), age.mul_f64(1.0 - 0.1 * fastrand::f64())));
+        let due = dial.max_age.map(|age| later(now(), age - (age / 10).mul_f64(fastrand::f64())));
         let mut attempt = JoinSet::new();
         let dial = Arc::clone(dial);
         attempt.spawn(async move {
@@ -119,15 +114,11 @@ impl Connection {
 
     fn stage(&self) -> Stage {
         match &*self.outcome.borrow() {
-            Some(Ok(sender)) if !sender.is_closed() => Stage::Ready(sender.clone()),
+            Some(Ok(line)) if !line.pulse.is_closed() => Stage::Ready(line.clone()),
             Some(_) => Stage::Over,
             // The runtime that it ran on has ended.
             None if self.outcome.has_changed().is_err() => Stage::Over,
             None => Stage::Making,
         }
     }
-}
-
-fn later(now: Instant, after: Duration) -> Instant {
-    Deadline::after(now, after).instant()
 }

@@ -8,10 +8,10 @@ use http::uri::Uri;
 use http::{Request, Response};
 use tonic::body::Body;
 
-use super::body::Open;
 use super::dial::Dial;
+use super::line::{Line, Sent};
 use super::settings::{Settings, Target};
-use super::slot::{Outcome, Sender, Slot};
+use super::slot::{Outcome, Slot};
 use super::{ConnectionError, ResponseBody};
 use crate::BuildError;
 
@@ -51,36 +51,30 @@ impl Slots {
         let authority = self.dial.authority();
         let mut left = TRIES;
         loop {
-            let (mut sender, open) = self.take().await?;
-            let sent = sender.try_send_request(request);
-            // Nobody holds a connection by waiting for its answer.
-            drop(sender);
-            let mut error = match sent.await {
-                Ok(answer) => return Ok(answer.map(|body| ResponseBody::new(body, authority.clone(), open))),
-                Err(error) => error,
+            let (slot, line) = self.take().await?;
+            let open = slot.open(&line);
+            let (unsent, error) = match line.send(request, open, authority).await {
+                Sent::Answer(answer) => return answer,
+                Sent::Unsent(request, error) => (request, error),
             };
             left -= 1;
-            request = match error.take_message() {
-                Some(unsent) if left > 0 => unsent,
-                Some(_) => return Err(ConnectionError::unsent(authority, error.into_error())),
-                None => return Err(ConnectionError::broken(authority, error.into_error())),
-            };
+            if left == 0 {
+                return Err(ConnectionError::unsent(authority, error));
+            }
+            request = unsent;
         }
     }
 
     /// The connection with the fewest calls. No call waits for one while there is another.
-    async fn take(&self) -> Result<(Sender, Open), ConnectionError> {
-        let slot = self.by_load(|_| Some(())).map(|(slot, ())| slot);
-        let Some(slot) = slot else { return Err(self.given_up()) };
-        let open = slot.open();
-        let outcome = match slot.take(&self.dial) {
-            Ok(sender) => return Ok((sender, open)),
-            Err(outcome) => outcome,
-        };
-        if let Some((other, sender)) = self.by_load(Slot::ready) {
-            return Ok((sender, other.open()));
+    async fn take(&self) -> Result<(&Slot, Line), ConnectionError> {
+        let Some((slot, ())) = self.by_load(|_| Some(())) else { return Err(self.given_up()) };
+        match slot.take(&self.dial) {
+            Ok(line) => Ok((slot, line)),
+            Err(outcome) => match self.by_load(Slot::ready) {
+                Some(other) => Ok(other),
+                None => Ok((slot, self.wait(outcome).await?)),
+            },
         }
-        Ok((self.wait(outcome).await?, open))
     }
 
     /// The slot with the fewest calls among those where `look` finds something.
@@ -94,7 +88,7 @@ impl Slots {
         found.min_by_key(|(slot, _)| slot.load())
     }
 
-    async fn wait(&self, mut outcome: Outcome) -> Result<Sender, ConnectionError> {
+    async fn wait(&self, mut outcome: Outcome) -> Result<Line, ConnectionError> {
         match outcome.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(outcome)) => outcome.clone(),
             Ok(None) | Err(_) => Err(self.given_up()),

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use h2::Reason;
 use kit_base::{Error, Kind, Origin};
 use kit_testing::net::Cable;
 use kit_transport_grpc::Connections;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::ends::{calling, chain, soon};
 use super::host::Host;
@@ -96,16 +97,98 @@ async fn a_peer_that_hangs_while_its_kernel_goes_on_is_given_up_by_a_ping() {
     let echo = host.echo(connections);
     let started = Instant::now();
     let call = calling(&echo, "");
-    let mut hanging = host.accept_raw().await;
-    // Nothing but its SETTINGS.
-    hanging.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    let mut hanging = Frames::greet(&host).await;
+    hanging.expect(HEADERS, 5 * SECOND).await;
+    hanging.expect(PING, 5 * SECOND).await;
     let error = soon(call).await.unwrap_err();
     let took = started.elapsed();
     assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::Remote), "{}", chain(&error));
-    assert!(chain(&error).contains("keep-alive timed out"), "{}", chain(&error));
-    assert!(took >= SECOND && took < 6 * SECOND, "{took:?}");
+    assert!(chain(&error).contains("did not answer a PING"), "{}", chain(&error));
+    assert!(took >= SECOND * 5 / 4 && took < 6 * SECOND, "{took:?}");
     let call = calling(&echo, "");
     let mut line = host.accept().await;
     line.call().await.answer("again");
     assert_eq!(soon(call).await.unwrap(), "again");
+}
+
+#[tokio::test]
+#[ignore = "lasts 15 seconds: runs with --deep"]
+async fn a_ping_is_sent_only_with_calls_open_and_once_for_each_answer() {
+    let host = Host::bind().await;
+    let echo = host.echo(Connections::new().keep_alive(SECOND));
+    let call = calling(&echo, "");
+    let mut peer = Frames::greet(&host).await;
+    for _ in 0..2 {
+        peer.expect(PING, 3 * SECOND).await;
+        peer.send(PING, 1, 0, &[0x3b, 0x7c, 0xdb, 0x7a, 0x0b, 0x87, 0x16, 0xb4]).await;
+        assert!(!peer.sees(PING, 3 * SECOND).await);
+        // The head of an answer: status 200, the content type.
+        peer.send(HEADERS, 4, 1, b"\x88\x5f\x10application/grpc").await;
+    }
+    call.abort();
+    peer.expect(RST_STREAM, SECOND).await;
+    assert!(!peer.sees(PING, 3 * SECOND).await);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_calm_is_asked_half_as_often() {
+    let host = Host::bind().await;
+    let echo = host.echo(Connections::new().keep_alive(SECOND));
+    let call = calling(&echo, "");
+    let mut line = host.accept().await;
+    let _open = line.call().await;
+    line.go_away(Reason::ENHANCE_YOUR_CALM);
+    let error = soon(call).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{}", chain(&error));
+    line.ended().await;
+
+    let _call = calling(&echo, "");
+    let mut peer = Frames::greet(&host).await;
+    peer.expect(HEADERS, SECOND).await;
+    assert!(!peer.sees(PING, SECOND * 3 / 2).await);
+    peer.expect(PING, 3 * SECOND).await;
+}
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+
+/// A peer that sends and sees single frames.
+struct Frames(TcpStream);
+
+impl Frames {
+    async fn greet(host: &Host) -> Self {
+        let mut stream = host.accept_raw().await;
+        stream.read_exact(&mut [0; 24]).await.unwrap();
+        let mut frames = Self(stream);
+        frames.send(SETTINGS, 0, 0, &[]).await;
+        frames
+    }
+
+    async fn send(&mut self, kind: u8, flags: u8, stream: u8, payload: &[u8]) {
+        let length = u8::try_from(payload.len()).unwrap();
+        let frame = [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat();
+        self.0.write_all(&frame).await.unwrap();
+    }
+
+    /// Reads frames up to one of this kind.
+    async fn expect(&mut self, kind: u8, within: Duration) {
+        assert!(self.sees(kind, within).await, "no frame of the kind {kind} within {within:?}");
+    }
+
+    async fn sees(&mut self, kind: u8, within: Duration) -> bool {
+        let reading = async {
+            loop {
+                let mut head = [0; 9];
+                self.0.read_exact(&mut head).await.unwrap();
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                self.0.read_exact(&mut vec![0; length as usize]).await.unwrap();
+                if head[3] == kind {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(within, reading).await.is_ok()
+    }
 }

@@ -1,0 +1,162 @@
+//! What is known of the life of a connection, shared by those who use it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot::{Receiver, Sender, channel};
+
+use super::later;
+use crate::within::now;
+
+/// The life of one connection.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    begin: Instant,
+    /// When bytes came last, in microseconds from the beginning.
+    heard: AtomicU64,
+    /// Whether the server has sent something of an answer since this was last taken.
+    answered: AtomicBool,
+    open: AtomicUsize,
+    closed: AtomicBool,
+    lost: AtomicBool,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Self {
+        Self {
+            begin: now(),
+            heard: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn heard_at(&self) -> Instant {
+        later(self.begin, Duration::from_micros(self.heard.load(Ordering::Relaxed)))
+    }
+
+    fn hear(&self) {
+        let passed = now().saturating_duration_since(self.begin).as_micros();
+        self.heard.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// A head, or bytes of a body, have come.
+    pub(super) fn note_answer(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn forget_answers(&self) {
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
+    /// Takes no more calls.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The server did not answer a PING.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_calls(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// One open call of a connection, among those of its slot.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) pulse: Arc<Pulse>,
+    slot: Arc<AtomicUsize>,
+}
+
+impl Open {
+    pub(super) fn new(pulse: &Arc<Pulse>, slot: &Arc<AtomicUsize>) -> Self {
+        pulse.open.fetch_add(1, Ordering::Relaxed);
+        slot.fetch_add(1, Ordering::Relaxed);
+        Self { pulse: Arc::clone(pulse), slot: Arc::clone(slot) }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.pulse.open.fetch_sub(1, Ordering::Relaxed);
+        self.slot.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A stream that is listened to.
+pub(super) struct Heard<T> {
+    inner: T,
+    pulse: Arc<Pulse>,
+    first: Option<Sender<()>>,
+}
+
+impl<T> Heard<T> {
+    /// The second one resolves when the peer says the first thing. In HTTP/2 that is `SETTINGS`.
+    pub(super) fn new(inner: T, pulse: &Arc<Pulse>) -> (Self, Receiver<()>) {
+        let (first, greeting) = channel();
+        (Self { inner, pulse: Arc::clone(pulse), first: Some(first) }, greeting)
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.pulse.hear();
+            if let Some(first) = self.first.take() {
+                // Nobody waits where the attempt was given up.
+                let _ = first.send(());
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
