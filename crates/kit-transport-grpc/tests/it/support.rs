@@ -36,6 +36,11 @@ pub(crate) fn by<F>(call: F) -> By<F> {
     By(call, PhantomData)
 }
 
+/// The same of any shape.
+pub(crate) fn shaped<S, F>(call: F) -> By<F, S> {
+    By(call, PhantomData)
+}
+
 impl<S, F, Fut, Req, Res, E> Endpoint<Request<Req, S>> for By<F, S>
 where
     S: Shape,
