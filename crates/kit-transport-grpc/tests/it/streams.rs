@@ -62,7 +62,8 @@ async fn both_sides_talk_turn_by_turn() {
     let server = serve(talks(turn_by_turn)).await;
     // The head comes before anything was said.
     let (feed, said) = feed();
-    let mut heard = in_time(server.talks().call(Request::from_parts(Context::new(), said))).await.unwrap().into_message();
+    let mut heard =
+        in_time(server.talks().call(Request::from_parts(Context::new(), said))).await.unwrap().into_message();
     for text in ["one", "two", "three"] {
         feed.send(Ok(note(text))).unwrap();
         assert_eq!(in_time(heard.message()).await.unwrap(), Some(note(text)));
@@ -82,7 +83,8 @@ async fn the_error_that_ends_a_stream_comes_back_as_what_it_was() {
     .await;
     let log = Log::default();
     let seen = log.clone();
-    let client = server.client().finalizer(move |call| seen.add(format!("{:?} {}", call.error.map(Error::kind), call.left)));
+    let client =
+        server.client().finalizer(move |call| seen.add(format!("{:?} {}", call.error.map(Error::kind), call.left)));
     let (all, error) = drain(list(&client.endpoint(echo()), "").await.unwrap()).await;
     let error = error.unwrap();
     assert_eq!(all, ["1"]);
@@ -109,7 +111,8 @@ struct Wanted(Arc<Mutex<Option<(HeaderMap, HeaderMap)>>>);
 async fn metadata_goes_both_ways_and_the_after_hook_sees_the_trailers_of_its_call() {
     let server = serve(talks(|request: Request<Notes, Bidi>| async move {
         let key = request.context().inbound()["x-key"].clone();
-        let mut response = Response::new(request.into_message()).with_header(HeaderName::from_static("x-head"), key.clone());
+        let mut response =
+            Response::new(request.into_message()).with_header(HeaderName::from_static("x-head"), key.clone());
         response.parts_mut().trailers.insert("x-tail", key);
         Ok(response)
     }))
@@ -281,7 +284,8 @@ async fn an_error_in_the_stream_of_a_request_is_the_next_item_of_the_answer() {
     .await;
     let (feed, said) = feed();
     feed.send(Ok(note("1"))).unwrap();
-    let mut heard = in_time(server.talks().call(Request::from_parts(Context::new(), said))).await.unwrap().into_message();
+    let mut heard =
+        in_time(server.talks().call(Request::from_parts(Context::new(), said))).await.unwrap().into_message();
     assert_eq!(in_time(heard.message()).await.unwrap(), Some(note("1")));
     feed.send(Err(Error::data_loss("the disk is gone"))).unwrap();
     assert_eq!(in_time(heard.message()).await.expect_err("no item").kind(), Kind::DataLoss);
@@ -316,7 +320,8 @@ async fn an_answer_that_is_dropped_ends_the_stream_of_the_request_too() {
     let (feed, said) = feed();
     feed.send(Ok(note("1"))).unwrap();
     let said = with(said, log.on_drop("request"));
-    let mut heard = in_time(server.talks().call(Request::from_parts(Context::new(), said))).await.unwrap().into_message();
+    let mut heard =
+        in_time(server.talks().call(Request::from_parts(Context::new(), said))).await.unwrap().into_message();
     in_time(heard.message()).await.unwrap();
     drop(heard);
     let lines = log.until(2).await;
@@ -433,8 +438,7 @@ async fn a_gate_around_a_connected_stream_is_finished_once_at_its_end() {
     .await;
     let gate = Watching::default();
     let guarded = Guard::new(gate.clone()).layer(server.lists());
-    for (text, count, want) in
-        [("", 3, "answered Success"), ("fails", 2, "answered Transient"), ("", 1, "left Caller")]
+    for (text, count, want) in [("", 3, "answered Success"), ("fails", 2, "answered Transient"), ("", 1, "left Caller")]
     {
         let mut items = list(&guarded, text).await.unwrap();
         assert_eq!(gate.0.load(Relaxed), 1);
@@ -488,9 +492,11 @@ async fn closures_are_codecs_of_streams_too() {
     );
     let server = serve(GrpcServer::new().handle(echo(), doubling, codec)).await;
     let codec = By::new(|n: Note| Ok(n.text), |text: &'static str| Ok::<_, Error>(note(text)));
-    let call = GrpcClient::new(server.url()).unwrap().endpoint_by::<_, Streaming<&str>, Streaming<String>>(echo(), codec);
+    let call =
+        GrpcClient::new(server.url()).unwrap().endpoint_by::<_, Streaming<&str>, Streaming<String>>(echo(), codec);
     let said = Streaming::new(Said(["1", "20", "x", "3"].into_iter()));
-    let mut heard = in_time(call.call(Request::<_, Bidi>::from_parts(Context::new(), said))).await.unwrap().into_message();
+    let mut heard =
+        in_time(call.call(Request::<_, Bidi>::from_parts(Context::new(), said))).await.unwrap().into_message();
     for want in ["2", "40"] {
         assert_eq!(in_time(heard.message()).await.unwrap().as_deref(), Some(want));
     }

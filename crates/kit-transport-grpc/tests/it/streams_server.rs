@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use http_body_util::BodyExt;
-use kit_base::{Cause, Endpoint, End, Error, Event, Gate, Guard, Now, Request, Response, ServerStream, Streaming};
+use kit_base::{Cause, End, Endpoint, Error, Event, Gate, Guard, Now, Request, Response, ServerStream, Streaming};
 use kit_transport_grpc::{By, GrpcServer};
 use tower::Layer;
 
@@ -50,7 +50,10 @@ async fn items_are_followed_by_the_status_and_the_trailers_of_the_endpoint() {
         trailers.insert("x-late", HeaderValue::from_static("2"));
     });
     let answer = answer(server, None).await;
-    assert_eq!((&answer.headers()["x-head"], &answer.headers()["x-after"]), (&"h".parse().unwrap(), &"1".parse().unwrap()));
+    assert_eq!(
+        (&answer.headers()["x-head"], &answer.headers()["x-after"]),
+        (&"h".parse().unwrap(), &"1".parse().unwrap())
+    );
     assert!(!answer.headers().contains_key("grpc-status"));
     let (all, trailers) = read(answer.into_body()).await;
     assert_eq!(all, ["a", "", "c"]);
@@ -189,7 +192,8 @@ async fn a_panic_in_a_stream_is_internal_and_told() {
     assert_eq!(all, ["1"]);
     assert!(trailers.contains("grpc-status: 13") && !trailers.contains("secret"), "{trailers}");
     let bytes = frame(&note("1")).len();
-    let want = ["dropped".to_owned(), "grpc_server panicked test.Notes/Echo".to_owned(), format!("INTERNAL stayed {bytes} 0")];
+    let want =
+        ["dropped".to_owned(), "grpc_server panicked test.Notes/Echo".to_owned(), format!("INTERNAL stayed {bytes} 0")];
     assert_eq!(log.all(), want);
 }
 
@@ -218,13 +222,19 @@ async fn a_codec_may_put_the_error_that_ends_a_stream_into_a_last_message() {
             },
         )
     };
-    for (error, want, status) in [("soft", &["1", "failed: soft"][..], "grpc-status: 0"), ("real", &["1"], "grpc-message: real, grpc-status: 10")] {
+    for (error, want, status) in [
+        ("soft", &["1", "failed: soft"][..], "grpc-status: 0"),
+        ("real", &["1"], "grpc-message: real, grpc-status: 10"),
+    ] {
         let endpoint = shaped::<ServerStream, _>(move |_: Request<Note, ServerStream>| async move {
             Ok::<_, Error>(Response::new(items([Ok(note("1")), Err(Error::aborted(error)), Ok(note("never"))])))
         });
         let server = GrpcServer::new().handle(echo(), endpoint, codec());
         let (all, trailers) = read(answer(server, None).await.into_body()).await;
-        assert_eq!((&all[..], trailers.as_str()), (&want.iter().map(ToString::to_string).collect::<Vec<_>>()[..], status));
+        assert_eq!(
+            (&all[..], trailers.as_str()),
+            (&want.iter().map(ToString::to_string).collect::<Vec<_>>()[..], status)
+        );
     }
     // And that of an endpoint that gives no stream at all.
     let endpoint = shaped::<ServerStream, _>(async |_: Request<Note, ServerStream>| {
@@ -307,7 +317,8 @@ async fn a_gate_around_a_streaming_endpoint_is_finished_once_at_the_end() {
 #[tokio::test]
 async fn metadata_that_is_not_the_users_is_not_sent_with_a_stream() {
     let server = lists(async |_| {
-        let mut response = Response::new(texts(["a"])).with_header(HeaderName::from_static("content-length"), "3".parse().unwrap());
+        let mut response =
+            Response::new(texts(["a"])).with_header(HeaderName::from_static("content-length"), "3".parse().unwrap());
         response.parts_mut().trailers.insert("grpc-status", HeaderValue::from_static("7"));
         Ok(response)
     });
