@@ -5,7 +5,11 @@ mod client;
 mod codec;
 mod coding;
 mod error;
+#[cfg(feature = "server")]
+mod expiring;
 mod frame;
+#[cfg(any(feature = "client", feature = "server"))]
+mod messages;
 mod metadata;
 mod path;
 mod protocol;

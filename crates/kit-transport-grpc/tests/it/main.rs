@@ -4,5 +4,11 @@
 
 mod connections;
 mod peers;
+mod streams;
+mod streams_client;
+mod streams_peers;
+mod streams_requests;
+mod streams_server;
+mod streams_support;
 mod support;
 mod unary;
