@@ -5,6 +5,7 @@ mod dial;
 mod error;
 mod keep_alive;
 mod line;
+mod outgoing;
 mod pulse;
 mod settings;
 mod slot;
@@ -35,8 +36,9 @@ use slots::Slots;
 /// Connections over HTTP/2 to one service: one, or [several](Self::count). An endpoint on `http` types. Clones share them.
 ///
 /// A connection is made when a call needs it, and again when it has broken. All calls that wait for it share one attempt
-/// and its outcome; the attempt goes on when they leave. No call is sent twice: one that a connection gave back unsent takes
-/// another connection, any other ends with a [`ConnectionError`]. Calls beyond the streams that the server allows on a
+/// and its outcome; the attempt goes on when they leave. A request with one message that the server surely did not take, as
+/// its connection was ending or it refused the stream, is sent again, twice at most; all else that goes wrong is a
+/// [`ConnectionError`], and is for the caller to repeat. Calls beyond the streams that the server allows on a
 /// connection wait, as long as their deadline lets them. When a connection ends by `GOAWAY`, its calls finish, and the next
 /// one goes over a new connection.
 ///

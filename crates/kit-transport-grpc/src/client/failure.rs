@@ -14,13 +14,7 @@ use super::{BoxError, ConnectionError};
 pub(super) fn unanswered<E: Into<BoxError>>(error: ServiceError<E>) -> Error {
     match error {
         ServiceError::Refused(error) => error,
-        ServiceError::Inner(error) => {
-            let error = error.into();
-            // The server has said which streams it has begun, and this was none of them. Source: RFC 9113, section 6.8.
-            let begun = !Of::look(&*error).left_out;
-            let error = broken(error);
-            if begun { error } else { error.with_origin(Origin::NotSent) }
-        }
+        ServiceError::Inner(error) => broken(error.into()),
     }
 }
 
@@ -48,8 +42,6 @@ struct Of {
     /// The code of HTTP/2, and whether it ended the stream alone.
     reason: Option<Reason>,
     stream: bool,
-    /// The server ended the connection by `GOAWAY`, without this stream.
-    left_out: bool,
 }
 
 impl Of {
@@ -67,7 +59,6 @@ impl Of {
             if let Some(h2) = error.downcast_ref::<h2::Error>() {
                 of.reason = h2.reason();
                 of.stream = h2.is_reset();
-                of.left_out = h2.is_go_away() && h2.is_remote();
             }
             cause = error.source();
         }

@@ -23,7 +23,7 @@ pub struct ConnectionError {
 enum What {
     /// No connection was made.
     Connect,
-    /// The connection was closed before the request went out.
+    /// The server did not take the request.
     Unsent,
     /// The call ended before its answer did.
     Broken,
@@ -62,7 +62,8 @@ impl ConnectionError {
         self.what == What::Connect
     }
 
-    /// Whether the request surely was not sent: no connection was made, or it closed before.
+    /// Whether the call surely did not start: no connection was made, the server refused the stream, or it ended the
+    /// connection and said that it had not seen the stream.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         self.what != What::Broken
@@ -73,7 +74,7 @@ impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.what {
             What::Connect => "no connection can be made to",
-            What::Unsent => "the request was not sent, as the connection was closed to",
+            What::Unsent => "the request was not taken by",
             What::Broken => "the call broke off to",
         };
         write!(f, "{what} {}", self.authority)

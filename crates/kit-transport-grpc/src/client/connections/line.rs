@@ -1,17 +1,15 @@
 //! One connection, as its calls see it.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::Bytes;
+use h2::Reason;
 use h2::client::SendRequest;
 use http::uri::Authority;
 use http::{Request, Response};
-use http_body::Body as _;
-use tonic::body::Body;
 
+use super::outgoing::{Content, Outgoing};
 use super::pulse::{Open, Pulse};
 use super::upload::{Uploading, upload};
 use super::{ConnectionError, ResponseBody};
@@ -26,45 +24,65 @@ pub(super) struct Line {
 /// What comes of a request.
 pub(super) enum Sent {
     Answer(Result<Response<ResponseBody>, ConnectionError>),
-    /// The connection takes no more of them.
-    Unsent(Request<Body>, h2::Error),
+    /// It surely was not taken, and may go again.
+    Unsent(Outgoing, h2::Error),
 }
 
 impl Line {
-    pub(super) async fn send(mut self, request: Request<Body>, open: Open, authority: &Authority) -> Sent {
+    pub(super) async fn send(mut self, mut request: Outgoing, open: Open, authority: &Authority) -> Sent {
         if let Err(error) = poll_fn(|cx| self.requests.poll_ready(cx)).await {
             self.pulse.close();
             return Sent::Unsent(request, error);
         }
-        let (head, body) = request.into_parts();
-        let sent = self.requests.send_request(Request::from_parts(head, ()), body.is_end_stream());
+        let whole = match &request.body {
+            Content::Whole(data) => Some(data.clone()),
+            Content::Streamed(..) => None,
+        };
+        let mut head = Request::new(());
+        *head.method_mut() = request.head.method.clone();
+        *head.uri_mut() = request.head.uri.clone();
+        *head.version_mut() = request.head.version;
+        *head.headers_mut() = match whole {
+            // Kept, to be sent again if the server does not take it.
+            Some(_) => request.head.headers.clone(),
+            None => std::mem::take(&mut request.head.headers),
+        };
+        let sent = self.requests.send_request(head, whole.as_ref().is_some_and(Bytes::is_empty));
         // Nobody holds a connection by waiting for its answer.
         drop(self);
-        let (answer, stream) = match sent {
+        let (answer, mut stream) = match sent {
             Ok(sent) => sent,
             Err(error) => return Sent::Answer(Err(ConnectionError::unsent(authority, error))),
         };
-        let uploading = if body.is_end_stream() { None } else { begin(body, stream).await };
+        let mut uploading: Option<Uploading> = None;
+        match whole {
+            Some(data) if data.is_empty() => drop(stream),
+            // It has memory already, and leaves as the server's windows let it. Where the stream is reset, the answer tells.
+            Some(data) => drop(stream.send_data(data, true)),
+            None => {
+                let empty = Content::Whole(Bytes::new());
+                if let Content::Streamed(first, body) = std::mem::replace(&mut request.body, empty) {
+                    uploading = Some(upload(first, body, stream));
+                }
+            }
+        }
         Sent::Answer(match answer.await {
             Ok(answer) => {
                 open.pulse.note_answer();
                 Ok(answer.map(|body| ResponseBody::new(body, authority.clone(), open, uploading)))
             }
+            Err(error) if is_untaken(&error) => match uploading {
+                None => return Sent::Unsent(request, error),
+                Some(_) => Err(ConnectionError::unsent(authority, error)),
+            },
             Err(error) => Err(ConnectionError::broken(authority, error, &open.pulse)),
         })
     }
 }
 
-/// Sends a body that is there as a whole; for any other one there is a task.
-async fn begin(mut body: Body, mut stream: h2::SendStream<Bytes>) -> Option<Uploading> {
-    let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
-    if let Poll::Ready(Some(Ok(frame))) = &first {
-        if let (Some(data), true) = (frame.data_ref(), body.is_end_stream()) {
-            // One message, which has memory already: it leaves as the server's windows let it. Where the stream is reset
-            // already, the answer tells.
-            let _ = stream.send_data(data.clone(), true);
-            return None;
-        }
-    }
-    Some(upload(first, body, stream))
+/// Whether the server says that it has not begun the call: the stream is refused, or is none of those that a `GOAWAY` says it
+/// has seen. Source: RFC 9113, sections 6.8 and 8.7.
+fn is_untaken(error: &h2::Error) -> bool {
+    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    error.is_remote() && (refused || error.is_go_away())
 }

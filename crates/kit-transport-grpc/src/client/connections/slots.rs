@@ -10,12 +10,13 @@ use tonic::body::Body;
 
 use super::dial::Dial;
 use super::line::{Line, Sent};
+use super::outgoing::Outgoing;
 use super::settings::{Settings, Target};
 use super::slot::{Outcome, Slot};
 use super::{ConnectionError, ResponseBody};
 use crate::BuildError;
 
-/// A call takes at most so many connections, where each one closes before the request is sent.
+/// A request is sent at most so many times, where the server surely has not taken it. Source: gRFC A6, "Transparent Retries".
 const TRIES: usize = 3;
 
 /// The connections to one service.
@@ -47,21 +48,19 @@ impl Slots {
         ))
     }
 
-    pub(super) async fn call(&self, mut request: Request<Body>) -> Result<Response<ResponseBody>, ConnectionError> {
+    pub(super) async fn call(&self, request: Request<Body>) -> Result<Response<ResponseBody>, ConnectionError> {
         let authority = self.dial.authority();
-        let mut left = TRIES;
+        let mut request = Outgoing::of(request).await;
+        let mut tries = 1;
         loop {
             let (slot, line) = self.take().await?;
             let open = slot.open(&line);
-            let (unsent, error) = match line.send(request, open, authority).await {
+            match line.send(request, open, authority).await {
                 Sent::Answer(answer) => return answer,
-                Sent::Unsent(request, error) => (request, error),
-            };
-            left -= 1;
-            if left == 0 {
-                return Err(ConnectionError::unsent(authority, error));
+                Sent::Unsent(_, error) if tries == TRIES => return Err(ConnectionError::unsent(authority, error)),
+                Sent::Unsent(again, _) => request = again,
             }
-            request = unsent;
+            tries += 1;
         }
     }
 

@@ -15,7 +15,8 @@ use tonic::body::Body;
 #[derive(Debug)]
 pub(super) struct Uploading(#[expect(dead_code, reason = "it ends the task when it is dropped")] JoinSet<()>);
 
-type Next = Option<Result<Frame<Bytes>, Status>>;
+/// What a body gives.
+pub(super) type Next = Option<Result<Frame<Bytes>, Status>>;
 
 /// Sends a body as fast as the server takes it, beginning with what has come of it.
 pub(super) fn upload(first: Poll<Next>, body: Body, stream: SendStream<Bytes>) -> Uploading {

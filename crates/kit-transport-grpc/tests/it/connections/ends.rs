@@ -117,25 +117,28 @@ async fn no_call_fails_while_a_server_says_goodbye_again_and_again() {
 }
 
 #[tokio::test]
-async fn calls_that_the_server_did_not_begin_before_its_end_are_not_sent() {
+async fn a_call_that_the_server_refuses_goes_again_and_is_not_sent_in_the_end() {
     let host = Host::bind().await;
     let echo = host.echo(Connections::new());
     let call = calling(&echo, "");
     let mut line = host.accept().await;
     line.call().await.reset(Reason::REFUSED_STREAM);
+    line.call().await.answer("taken");
+    assert_eq!(soon(call).await.unwrap(), "taken");
+
+    let call = calling(&echo, "");
+    for _ in 0..3 {
+        line.call().await.reset(Reason::REFUSED_STREAM);
+    }
     let error = soon(call).await.unwrap_err();
     assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent), "{}", chain(&error));
+    assert!(!line.is_called().await);
 
-    // The server ends before it has seen the second one, and says so.
+    // A reset of another kind does not tell what was done.
     let call = calling(&echo, "");
-    line.call().await.answer("");
-    soon(call).await.unwrap();
-    let call = calling(&echo, "");
-    let seen = line.call().await;
-    line.go_away(Reason::NO_ERROR);
+    line.call().await.reset(Reason::INTERNAL_ERROR);
     let error = soon(call).await.unwrap_err();
-    assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::Remote), "{}", chain(&error));
-    drop(seen);
+    assert_eq!((error.kind(), error.origin()), (Kind::Internal, Origin::Remote), "{}", chain(&error));
 }
 
 #[tokio::test]
