@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use http::uri::Authority;
 use hyper_util::client::legacy::connect::HttpConnector;
 use kit_base::{Endpoint, FromService, ServiceError};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 
 use super::ConnectionError;
 use super::keep_alive::{KeepAlive, Pings};
@@ -75,16 +77,16 @@ impl Dial {
         self.speak(stream).await
     }
 
-    /// Begins HTTP/2, and waits until the server does. The connection lives on a task that ends with it: when the server
+    /// Begins HTTP/2, and waits until the server does: for its SETTINGS. The connection lives on a task that ends with it: when the server
     /// closes it, or when the last line is dropped and no call is open.
     async fn speak<T>(self: &Arc<Self>, stream: T) -> Result<Line, BoxError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let pulse = Arc::new(Pulse::new());
-        let (stream, greeting) = Heard::new(stream, &pulse);
-        let (requests, connection) = http2().handshake(stream).await?;
-        let ended = tokio::spawn(Arc::clone(self).drive(connection, Arc::clone(&pulse)));
+        let (requests, connection) = http2().handshake(Heard::new(stream, &pulse)).await?;
+        let (greet, greeting) = oneshot::channel();
+        let ended = tokio::spawn(Arc::clone(self).drive(connection, Arc::clone(&pulse), greet));
         let line = Line { requests, pulse };
         if greeting.await.is_ok() {
             return Ok(line);
@@ -94,7 +96,12 @@ impl Dial {
     }
 
     /// Lets the connection go on until it ends. After its beginning, that is told by the calls on it.
-    async fn drive<T>(self: Arc<Self>, mut connection: Connection<T, Bytes>, pulse: Arc<Pulse>) -> Result<(), h2::Error>
+    async fn drive<T>(
+        self: Arc<Self>,
+        mut connection: Connection<T, Bytes>,
+        pulse: Arc<Pulse>,
+        greet: oneshot::Sender<()>,
+    ) -> Result<(), h2::Error>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
@@ -106,12 +113,18 @@ impl Dial {
         });
         let line = connection.ping_pong();
         let mut keep_alive = pings.zip(line).map(|(pings, line)| KeepAlive::new(pings, &pulse, line));
+        let mut greet = Some(greet);
         let end = poll_fn(|cx| {
             if keep_alive.as_mut().is_some_and(|keep_alive| keep_alive.poll(cx).is_ready()) {
                 pulse.lose();
-                return std::task::Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(()));
             }
-            Pin::new(&mut connection).poll(cx)
+            let end = Pin::new(&mut connection).poll(cx);
+            // There is room for calls once the server's SETTINGS have come.
+            if end.is_pending() && greet.is_some() && connection.max_concurrent_send_streams() > 0 {
+                let _ = greet.take().map(|greet| greet.send(()));
+            }
+            end
         });
         let end = end.await;
         pulse.close();

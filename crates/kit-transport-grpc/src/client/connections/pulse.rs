@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::oneshot::{Receiver, Sender, channel};
 
 use super::later;
 use crate::within::now;
@@ -109,14 +108,11 @@ impl Drop for Open {
 pub(super) struct Heard<T> {
     inner: T,
     pulse: Arc<Pulse>,
-    first: Option<Sender<()>>,
 }
 
 impl<T> Heard<T> {
-    /// The second one resolves when the peer says the first thing. In HTTP/2 that is `SETTINGS`.
-    pub(super) fn new(inner: T, pulse: &Arc<Pulse>) -> (Self, Receiver<()>) {
-        let (first, greeting) = channel();
-        (Self { inner, pulse: Arc::clone(pulse), first: Some(first) }, greeting)
+    pub(super) fn new(inner: T, pulse: &Arc<Pulse>) -> Self {
+        Self { inner, pulse: Arc::clone(pulse) }
     }
 }
 
@@ -126,10 +122,6 @@ impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         if buf.filled().len() > before {
             self.pulse.hear();
-            if let Some(first) = self.first.take() {
-                // Nobody waits where the attempt was given up.
-                let _ = first.send(());
-            }
         }
         Poll::Ready(Ok(()))
     }

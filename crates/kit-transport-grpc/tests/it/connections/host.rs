@@ -54,7 +54,7 @@ impl Host {
     }
 
     pub(super) async fn accept(&self) -> Line {
-        self.accept_with(&mut Builder::new()).await
+        self.accept_with(&Builder::new()).await
     }
 
     pub(super) async fn accept_with(&self, builder: &Builder) -> Line {

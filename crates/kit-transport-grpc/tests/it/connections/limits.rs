@@ -42,6 +42,29 @@ async fn calls_beyond_the_streams_of_the_server_wait_and_finish_or_meet_their_de
     assert!(!host.is_asked().await);
 }
 
+#[tokio::test]
+async fn four_connections_carry_four_times_the_calls_of_one() {
+    let host = Host::bind().await;
+    let echo = host.echo(Connections::new().count(NonZeroUsize::new(4).unwrap()));
+    let calls: Vec<_> = (0..12).map(|_| calling(&echo, "")).collect();
+    let mut lines = Vec::new();
+    for _ in 0..4 {
+        lines.push(host.accept_with(Builder::new().max_concurrent_streams(3)).await);
+    }
+    let mut open = Vec::new();
+    for line in &mut lines {
+        for _ in 0..3 {
+            open.push(line.call().await);
+        }
+    }
+    for call in open {
+        call.answer("");
+    }
+    for call in calls {
+        soon(call).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_calls_at_once_are_all_answered() {
     let server = serve(echoing(async |request: Request<_>| {
