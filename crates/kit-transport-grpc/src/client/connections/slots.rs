@@ -66,22 +66,22 @@ impl Slots {
 
     /// The connection with the fewest calls. No call waits for one while there is another.
     async fn take(&self) -> Result<(&Slot, Line), ConnectionError> {
-        let Some((slot, ())) = self.by_load(|_| Some(())) else { return Err(self.given_up()) };
+        let turn = match self.slots.len() {
+            1 => 0,
+            count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
+        };
+        let Some((slot, ())) = self.by_load(turn, |_| Some(())) else { return Err(self.given_up()) };
         match slot.take(&self.dial) {
             Ok(line) => Ok((slot, line)),
-            Err(outcome) => match self.by_load(Slot::ready) {
+            Err(outcome) => match self.by_load(turn, Slot::ready) {
                 Some(other) => Ok(other),
                 None => Ok((slot, self.wait(outcome).await?)),
             },
         }
     }
 
-    /// The slot with the fewest calls among those where `look` finds something.
-    fn by_load<T>(&self, look: impl Fn(&Slot) -> Option<T>) -> Option<(&Slot, T)> {
-        let turn = match self.slots.len() {
-            1 => 0,
-            count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
-        };
+    /// The slot with the fewest calls among those where `look` finds something; where they are alike, the first from `turn` on.
+    fn by_load<T>(&self, turn: usize, look: impl Fn(&Slot) -> Option<T>) -> Option<(&Slot, T)> {
         let (before, after) = self.slots.split_at(turn);
         let found = after.iter().chain(before).filter_map(|slot| look(slot).map(|found| (slot, found)));
         found.min_by_key(|(slot, _)| slot.load())
