@@ -101,7 +101,7 @@ impl<S> Remote<S> {
         let message = message.ok_or_else(|| broken("no message came, and the method answers one"))?;
         let message = codec.decode_response(decode(message)?)?;
         let mut parts = ResponseParts::default();
-        (parts.headers, parts.trailers) = (of_peer(head.headers), of_peer(trailers));
+        (parts.headers, parts.trailers, parts.received) = (of_peer(head.headers), of_peer(trailers), true);
         Ok(Response::from_parts(message, parts))
     }
 }

@@ -69,7 +69,7 @@ where
                 Ok(response) if response.parts().is_none() => (Ok(response.into_message()), None),
                 Ok(response) => {
                     let (message, parts) = response.into_parts();
-                    (Ok(message), Some(parts))
+                    (Ok(message), Some(parts).filter(|parts| !parts.received))
                 }
                 Err(error) => (Err(error), None),
             };
