@@ -70,8 +70,8 @@ fn describe(described: &Described, before: &TokenStream, description: &TokenStre
     let package = options.package.as_ref().map(|package| quote!(.package(#package)));
     quote! {
         #[automatically_derived]
+        #[allow(deprecated, reason = "what is deprecated is described too")]
         impl ::kit_transport_grpc::describe::Describe for #ident {
-            #[allow(deprecated, reason = "what is deprecated is described too")]
             fn describe() -> ::kit_transport_grpc::describe::Description {
                 #before
                 #description.module(::core::module_path!())#name #package #calls
@@ -85,6 +85,7 @@ fn oneof(described: &Described, fields: &[Field]) -> TokenStream {
     let fields = fields.iter().map(field);
     quote! {
         #[automatically_derived]
+        #[allow(deprecated, reason = "what is deprecated is described too")]
         impl ::kit_transport_grpc::describe::DescribeOneof for #ident {
             fn fields() -> ::std::vec::Vec<::kit_transport_grpc::describe::Field> {
                 ::std::vec![#(#fields),*]

@@ -1,6 +1,6 @@
 //! How a message or an enumeration looks in protobuf: what [`Describe`](super::Describe) says of a type.
 
-use super::field::{Field, Member};
+use super::Member;
 
 /// A message or an enumeration of protobuf, as its Rust type tells it.
 #[derive(Clone, Debug)]

@@ -26,7 +26,8 @@ pub struct ProtoFile {
 
 /// The text of each file of a set, but for those under `google/protobuf/`, which every compiler of protobuf brings.
 ///
-/// Only proto3 is written. Options of users' own are not: prost drops them when it decodes a set.
+/// Only proto3 is written, with its comments. Options of users' own are not: prost drops them when it decodes a set; nor are
+/// comments on options and reserved numbers.
 ///
 /// # Errors
 /// [`DescribeError::NoText`] for what proto3 has no words for, or this printer has none: other editions, extensions,

@@ -1,1 +1,4 @@
 //! Tests of kit-transport-grpc, through its public interface.
+
+#[cfg(feature = "describe")]
+mod describe;

@@ -11,40 +11,9 @@ use super::super::symbols::Symbols;
 use super::options::Options;
 
 /// Words that begin something else where a type may stand.
-const WORDS: [&str; 32] = [
-    "bool",
-    "bytes",
-    "double",
-    "enum",
-    "export",
-    "extend",
-    "extensions",
-    "fixed32",
-    "fixed64",
-    "float",
-    "group",
-    "import",
-    "int32",
-    "int64",
-    "local",
-    "map",
-    "message",
-    "oneof",
-    "option",
-    "optional",
-    "repeated",
-    "required",
-    "reserved",
-    "returns",
-    "rpc",
-    "sfixed32",
-    "sfixed64",
-    "sint32",
-    "sint64",
-    "stream",
-    "string",
-    "uint32",
-];
+const WORDS: &str = "\
+    bool bytes double enum export extend extensions fixed32 fixed64 float group import int32 int64 local map message \
+    oneof option optional repeated required reserved returns rpc sfixed32 sfixed64 sint32 sint64 stream string uint32 uint64";
 
 /// A text that is being written.
 pub(super) struct Printer<'a> {
@@ -88,6 +57,10 @@ impl<'a> Printer<'a> {
     pub(super) fn statement(&mut self, path: &[i32], text: &str) {
         let location = self.comments.get(path).copied();
         for comment in location.iter().flat_map(|location| &location.leading_detached_comments) {
+            // Without the empty line it would belong to what stands before it.
+            if !self.text.is_empty() && !self.text.ends_with("\n\n") {
+                self.text.push('\n');
+            }
             self.comment(comment);
             self.text.push('\n');
         }
@@ -149,31 +122,30 @@ impl<'a> Printer<'a> {
             let what = format!("its type `{target}` is not resolved");
             return Err(DescribeError::NoText { name: of.to_owned(), what });
         };
-        let own = full.strip_prefix(self.package).and_then(|rest| rest.strip_prefix('.'));
-        let short = own.unwrap_or(full);
-        let first = short.split('.').next().unwrap_or_default();
-        let is_safe = self.means(scope, first).is_some_and(|meant| format!("{meant}{short}") == full);
-        Ok(if is_safe && !WORDS.contains(&first) { short.to_owned() } else { target.to_owned() })
+        // From the innermost scope outward: what is left of the name there, if it means the same.
+        let scopes = scope.rmatch_indices('.').map(|(end, _)| end);
+        let scopes = std::iter::once(scope.len()).chain(scopes).filter_map(|end| scope.get(..end));
+        let shorts = scopes.filter_map(|scope| full.strip_prefix(scope)?.strip_prefix('.')).chain([full]);
+        let short = shorts.into_iter().find(|short| self.is_safe(scope, short, full));
+        Ok(short.unwrap_or(target).to_owned())
     }
 
-    /// In which scope a first name is found, with the point behind it, from the innermost outward.
+    fn is_safe(&self, scope: &str, short: &str, full: &str) -> bool {
+        let first = short.split('.').next().unwrap_or_default();
+        let meant = self.means(scope, first);
+        meant.is_some_and(|scope| join(scope, short) == full) && WORDS.split(' ').all(|word| word != first)
+    }
+
+    /// In which scope a first name is found, from the innermost outward.
     fn means<'s>(&self, scope: &'s str, first: &str) -> Option<&'s str> {
         let symbols = self.symbols?;
-        let mut end = scope.len();
-        loop {
-            let prefix = scope.get(..end)?;
-            let found = if prefix.is_empty() {
-                symbols.contains(first)
-            } else {
-                symbols.contains(&format!("{prefix}.{first}"))
-            };
-            if found {
-                return scope.get(..end + usize::from(end > 0 && end < scope.len()));
-            }
-            if end == 0 {
+        let mut scope = scope;
+        while !symbols.contains(&join(scope, first)) {
+            if scope.is_empty() {
                 return None;
             }
-            end = prefix.rfind('.').unwrap_or(0);
+            scope = scope.rsplit_once('.').map_or("", |(outer, _)| outer);
         }
+        Some(scope)
     }
 }

@@ -60,7 +60,7 @@ impl Printer<'_> {
 
     /// Numbers and names that must not be used again. Each range is its first, its last, and the last possible number.
     pub(super) fn reserved(&mut self, ranges: impl Iterator<Item = (i32, i32, i32)>, names: &[String]) {
-        let range = |(first, last, max)| match (first, last) {
+        let range = |(first, last, max): (i32, i32, i32)| match (first, last) {
             (first, last) if first == last => first.to_string(),
             (first, last) if last == max => format!("{first} to max"),
             (first, last) => format!("{first} to {last}"),
