@@ -273,6 +273,6 @@ mod tests {
         let text = expanded.unwrap().to_string();
         assert!(text.contains(r#"Oneof :: of :: < B > ("type")"#), "{text}");
         assert!(text.contains(r#"Field :: new ("b" , 3u32"#), "{text}");
-        assert!(text.contains(r#"docs (:: core :: concat ! (" Docs." , "\n"))"#), "{text}");
+        assert!(text.contains(r##"docs (:: core :: concat ! (r" Docs." , "\n"))"##), "{text}");
     }
 }

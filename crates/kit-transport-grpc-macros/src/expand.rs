@@ -23,12 +23,12 @@ fn message(described: &Described, members: &[Field]) -> TokenStream {
         ::kit_transport_grpc::describe::Description::message(#name, ::std::vec![#(#members),*])
     };
     // The name that `prost::Name` gives, where the message implements it.
-    let description = quote! {{
+    let unnamed = quote! {
         #[allow(unused_imports, reason = "only a message without a name needs it")]
         use ::kit_transport_grpc::describe::__private::Unnamed as _;
-        ::kit_transport_grpc::describe::__private::Named::<Self>::new().name(#description)
-    }};
-    describe(described, &TokenStream::new(), &description)
+    };
+    let description = quote!(::kit_transport_grpc::describe::__private::Named::<Self>::new().name(#description));
+    describe(described, &unnamed, &description)
 }
 
 fn enumeration(described: &Described, values: &[Value]) -> TokenStream {

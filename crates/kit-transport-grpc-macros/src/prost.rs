@@ -60,7 +60,7 @@ impl Prost {
                     "required" => required = true,
                     "packed" => packed = Some(flag(&meta)?),
                     "boxed" => {}
-                    "default" => return Err(refused(&meta, "a default value", "remove it, or set the value in code")),
+                    "default" => return Err(refused(&meta, "default values", "remove it, or set the value in code")),
                     "group" => return Err(refused(&meta, "groups", "make it a message")),
                     _ => ty = Some(read_type(&meta, &word)?),
                 }

@@ -44,7 +44,7 @@ fn flag(value: &bool) -> String {
     value.to_string()
 }
 
-fn text(value: &String) -> String {
+fn text(value: &str) -> String {
     quoted(value)
 }
 
