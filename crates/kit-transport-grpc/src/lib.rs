@@ -4,6 +4,8 @@
 mod client;
 mod codec;
 mod coding;
+#[cfg(feature = "describe")]
+pub mod describe;
 mod error;
 mod frame;
 mod metadata;
@@ -17,7 +19,11 @@ mod within;
 #[cfg(feature = "client")]
 pub use client::{Connected, Connections, FinishedCall, GrpcClient};
 pub use codec::{By, DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Prost};
+#[cfg(feature = "describe")]
+pub use describe::Describe;
 pub use error::BuildError;
+#[cfg(feature = "describe")]
+pub use kit_transport_grpc_macros::Describe;
 pub use metadata::{binary_value, binary_values};
 #[cfg(feature = "server")]
 pub use server::{Body, FinishedRequest, GrpcServer, GrpcService, Routes};

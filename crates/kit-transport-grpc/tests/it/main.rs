@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
+#[cfg(feature = "describe")]
+mod describe;
 mod peers;
 mod support;
 mod unary;
