@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 use http::{Request, Response};
 use http_body_util::Full;
 use kit_serve::{RequestBody, Server};
+use kit_testing::http::curl;
+use kit_testing::process::Child;
+use kit_testing::tools::{skip_unless, skip_unless_or};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::sync::Notify;
@@ -88,6 +92,18 @@ async fn a_client_that_does_not_answer_a_ping_is_cut_and_its_request_dropped() {
     until(|| dropped.load(SeqCst) && server.stats.requests_open() == 0).await;
     told.are(&["connection_opened", "connection_closed ping_timeout"]).await;
     assert_eq!(server.stats.connections_open(), 0);
+}
+
+#[tokio::test]
+async fn an_idle_client_that_does_not_answer_a_ping_is_told_before_it_is_closed() {
+    let told = Told::default();
+    let server = start!(told.observe(asking().await.head_timeout(INTERVAL)), service_fn(hello));
+    let since = Instant::now();
+    let mut frames = Frames::connect(server.addr).await;
+    assert_eq!(frames.until(|sent| matches!(sent, Sent::GoAway { .. })).await, Sent::GoAway { code: 0 });
+    assert!(is_bound(since.elapsed()), "{:?}", since.elapsed());
+    frames.until(|sent| *sent == Sent::End).await;
+    told.are(&["connection_opened", "connection_closed ping_timeout"]).await;
 }
 
 #[tokio::test]
@@ -325,4 +341,112 @@ async fn extreme_durations_do_not_panic() {
         server.stop().await;
         assert_eq!(stats.panics(), 0);
     }
+}
+
+/// A server that takes longer for each answer than a client may be silent.
+async fn slow() -> crate::support::Running {
+    start!(
+        asking().await,
+        service_fn(|_: Request<RequestBody>| async {
+            tokio::time::sleep(3 * BOUND).await;
+            Ok::<_, Infallible>(text("hello"))
+        })
+    )
+}
+
+/// As curl, it reads nothing while it is idle, and so answers no PING; its connection has ended when it goes on.
+const HTTPX: &str = "
+import sys, time, httpx
+
+# As by default, but for the time.
+limits = httpx.Limits(keepalive_expiry=0.1)
+with httpx.Client(http1=False, http2=True, limits=limits, timeout=20) as client:
+    for pause in (0, 2):
+        time.sleep(pause)
+        answer = client.get(sys.argv[1])
+        print(answer.http_version, answer.status_code, answer.text)
+";
+
+#[tokio::test]
+async fn httpx_is_not_disturbed() {
+    const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/servers/venv/bin/python");
+    if !skip_unless_or(PYTHON, "run `cargo xtask servers httpx`") {
+        return;
+    }
+    let server = slow().await;
+    let mut httpx =
+        Child::spawn(Command::new(PYTHON).args(["-c", HTTPX, &format!("http://{}/", server.addr)])).unwrap();
+    let (status, httpx) = tokio::task::spawn_blocking(move || (httpx.wait(HANGS).unwrap(), httpx)).await.unwrap();
+    assert!(status.success(), "{}", httpx.stderr());
+    assert_eq!(httpx.stdout(), "HTTP/2 200 hello\nHTTP/2 200 hello\n");
+    assert_eq!(server.stats.requests_total(), 2);
+}
+
+#[tokio::test]
+async fn curl_is_not_disturbed() {
+    if !skip_unless("curl") {
+        return;
+    }
+    let server = slow().await;
+    let url = format!("http://{}/", server.addr);
+    // Two, of which the second begins four seconds after the first.
+    let answer = curl(["--http2-prior-knowledge", "--rate", "15/m", &url, &url]).await.unwrap();
+    assert!(answer.body().ends_with(b"hello"), "{:?}", answer.body());
+    assert_eq!((server.stats.requests_total(), server.stats.connections_total()), (2, 2));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_behind_a_cable_that_is_cut_are_gone_soon() {
+    use kit_testing::net::Cable;
+    let Some(cable) = Cable::or_skip() else { return };
+    let told = Told::default();
+    let listener = tokio::net::TcpListener::bind((cable.near(), 0)).await.unwrap();
+    let server = Server::from_listener(listener).unwrap().head_timeout(INTERVAL);
+    let server = server.http2_keepalive_interval(INTERVAL).http2_keepalive_timeout(TIMEOUT);
+    let server = start!(
+        told.observe(server),
+        service_fn(|request: Request<RequestBody>| async move {
+            if request.uri().path() == "/" { never(Arc::default()).await } else { large(request).await }
+        })
+    );
+    // One waits for its answer, one takes a large one, and one is idle.
+    let far = |bytes: Vec<u8>| {
+        let connect = || std::net::TcpStream::connect(server.addr).unwrap();
+        let stream = cable.inside(connect).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut stream = tokio::net::TcpStream::from_std(stream).unwrap();
+        async move {
+            stream.write_all(&bytes).await.unwrap();
+            Frames::over(stream)
+        }
+    };
+    let begin = [PREFACE, &frame(SETTINGS, 0, 0, [])].concat();
+    let mut clients = [far([&begin[..], &get(1)].concat()).await, far(grpc_call()).await, far(begin).await];
+    let pongs = std::array::from_fn::<u32, 3, _>(|_| 0);
+    let [waits, takes, idle] = &mut clients;
+    let [mut a, mut b, mut c] = pongs;
+    // As long as the cable is whole, all three live.
+    let download = async {
+        while let Sent::Head { .. } | Sent::Data { .. } = answer_pings(takes, &mut b).await {
+            tokio::time::sleep(TIMEOUT / 20).await;
+        }
+    };
+    tokio::select! {
+        sent = answer_pings(waits, &mut a) => panic!("{sent:?}"),
+        sent = answer_pings(idle, &mut c) => panic!("{sent:?}"),
+        () = download => panic!("cut, or read too soon"),
+        () = tokio::time::sleep(3 * BOUND) => {}
+    }
+    assert_eq!((server.stats.connections_open(), server.stats.requests_open()), (3, 2));
+    cable.cut().unwrap();
+    let since = Instant::now();
+    let mut events = vec!["connection_opened"; 3];
+    events.extend(["connection_closed ping_timeout"; 3]);
+    told.are(&events).await;
+    // The last sign of life came at most an interval before, and the idle one has a second to read that it ends.
+    assert!(since.elapsed() > TIMEOUT && since.elapsed() < BOUND + Duration::from_secs(6), "{:?}", since.elapsed());
+    until(|| server.stats.requests_open() == 0).await;
+    assert_eq!(server.stats.connections_open(), 0);
+    assert!(server.stop().await.is_clean());
 }
