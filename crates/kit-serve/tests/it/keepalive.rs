@@ -25,11 +25,12 @@ use crate::frames::{ACK, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PREFACE
 use crate::frames::{setting, window_update};
 use crate::support::{Body, GET, HANGS, Raw, bind, hello, start, text, until};
 
-const INTERVAL: Duration = Duration::from_millis(200);
-const TIMEOUT: Duration = Duration::from_millis(150);
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Long enough for a client of a test to answer, however busy the machine.
+const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// After the last sign of life.
-const BOUND: Duration = Duration::from_millis(350);
+const BOUND: Duration = Duration::from_secs(1);
 
 /// Clocks that tick in milliseconds.
 const SLACK: Duration = Duration::from_millis(20);
@@ -123,9 +124,9 @@ async fn a_client_that_answers_pings_keeps_its_quiet_request() {
     let mut frames = Frames::connect(server.addr).await;
     frames.send(get(1)).await;
     let mut pongs = 0;
-    let quiet = tokio::time::timeout(8 * BOUND, answer_pings(&mut frames, &mut pongs)).await;
+    let quiet = tokio::time::timeout(2 * BOUND, answer_pings(&mut frames, &mut pongs)).await;
     assert!(quiet.is_err(), "{quiet:?}");
-    assert!((3..=14).contains(&pongs), "{pongs} PINGs");
+    assert!((3..=20).contains(&pongs), "{pongs} PINGs");
     go.notify_one();
     assert_eq!(answer_pings(&mut frames, &mut pongs).await, Sent::Head { stream: 1, status: 200 });
     assert_eq!(server.stats.requests_total(), 1);
@@ -134,7 +135,7 @@ async fn a_client_that_answers_pings_keeps_its_quiet_request() {
 #[tokio::test]
 async fn an_idle_connection_whose_client_answers_pings_still_ends_when_it_was_idle_for_long_enough() {
     let told = Told::default();
-    let server = start!(told.observe(asking().await.idle_timeout(3 * INTERVAL)), service_fn(hello));
+    let server = start!(told.observe(asking().await.idle_timeout(12 * INTERVAL)), service_fn(hello));
     let since = Instant::now();
     let mut frames = Frames::connect(server.addr).await;
     frames.send(get(1)).await;
@@ -142,7 +143,7 @@ async fn an_idle_connection_whose_client_answers_pings_still_ends_when_it_was_id
     assert_eq!(answer_pings(&mut frames, &mut pongs).await, Sent::Head { stream: 1, status: 200 });
     assert!(matches!(answer_pings(&mut frames, &mut pongs).await, Sent::Data { .. }));
     assert_eq!(answer_pings(&mut frames, &mut pongs).await, Sent::GoAway { code: 0 });
-    assert!(since.elapsed() >= 3 * INTERVAL - SLACK, "{:?}", since.elapsed());
+    assert!(since.elapsed() >= 12 * INTERVAL - SLACK, "{:?}", since.elapsed());
     assert!(pongs >= 2, "{pongs} PINGs");
     drop(frames);
     told.are(&["connection_opened", "connection_closed idle"]).await;
@@ -157,7 +158,7 @@ async fn without_an_interval_no_client_is_sent_a_ping() {
     let mut frames = Frames::connect(server.addr).await;
     frames.send(get(1)).await;
     let mut pings = 0;
-    let quiet = tokio::time::timeout(3 * BOUND, answer_pings(&mut frames, &mut pings)).await;
+    let quiet = tokio::time::timeout(2 * BOUND, answer_pings(&mut frames, &mut pings)).await;
     assert!(quiet.is_err(), "{quiet:?}");
     assert_eq!((pings, server.stats.requests_open()), (0, 1));
 }
@@ -167,7 +168,7 @@ async fn over_http_1_a_quiet_request_is_left_alone() {
     let server = start!(asking().await, service_fn(|_: Request<RequestBody>| never(Arc::default())));
     let mut raw = Raw::connect(server.addr).await;
     raw.send(GET).await;
-    assert!(tokio::time::timeout(3 * BOUND, raw.0.read(&mut [0])).await.is_err());
+    assert!(tokio::time::timeout(2 * BOUND, raw.0.read(&mut [0])).await.is_err());
     assert_eq!(server.stats.requests_open(), 1);
 }
 
@@ -178,7 +179,7 @@ async fn whatever_a_client_sends_shows_that_it_lives() {
     frames.send(get(1)).await;
     // It answers no PING, but moves its window.
     let since = Instant::now();
-    while since.elapsed() < 4 * BOUND {
+    while since.elapsed() < 2 * BOUND {
         assert!(frames.send(window_update(0, 1)).await);
         tokio::time::sleep(TIMEOUT / 4).await;
     }
@@ -231,9 +232,9 @@ async fn a_slow_download_is_a_sign_of_life_while_the_ping_waits_behind_it() {
     let (mut taken, mut part) = (0, vec![0; 512 * 1024]);
     while taken < LARGE {
         taken += tokio::time::timeout(HANGS, client.read_exact(&mut part)).await.unwrap().expect("cut");
-        tokio::time::sleep(TIMEOUT / 4).await;
+        tokio::time::sleep(INTERVAL / 2).await;
     }
-    assert!(since.elapsed() > 3 * BOUND, "too fast to show anything: {:?}", since.elapsed());
+    assert!(since.elapsed() > 2 * BOUND, "too fast to show anything: {:?}", since.elapsed());
 }
 
 /// Clients that take a moment to answer, on a thread of their own, until `done`; how many PINGs they answered, or what
@@ -281,14 +282,14 @@ fn a_server_that_was_too_busy_to_see_the_answers_cuts_nobody() {
         let done = Arc::default();
         let clients = clients(server.addr, CLIENTS, &done);
         until(|| server.stats.requests_open() == CLIENTS as u64).await;
-        for _ in 0..6 {
+        for _ in 0..4 {
             // Long enough for PINGs to be sent and too short for their answers, whose time ends while nothing is seen.
             tokio::time::sleep(2 * SLACK).await;
             std::thread::sleep(TIMEOUT + INTERVAL);
         }
         done.store(true, SeqCst);
         let pongs = tokio::task::spawn_blocking(|| clients.join().unwrap()).await.unwrap().expect("cut");
-        assert!(pongs >= 20, "{pongs} PINGs");
+        assert!(pongs >= 2 * u32::try_from(CLIENTS).unwrap(), "{pongs} PINGs");
     });
 }
 
@@ -296,7 +297,7 @@ fn a_server_that_was_too_busy_to_see_the_answers_cuts_nobody() {
 async fn a_tunnel_with_nothing_but_pings_is_idle() {
     let told = Told::default();
     let server = start!(
-        told.observe(asking().await.head_timeout(INTERVAL).idle_timeout(3 * INTERVAL)),
+        told.observe(asking().await.head_timeout(INTERVAL).idle_timeout(12 * INTERVAL)),
         service_fn(|mut request: Request<RequestBody>| async move {
             let upgrade = hyper::upgrade::on(&mut request);
             tokio::spawn(async move {
@@ -313,7 +314,7 @@ async fn a_tunnel_with_nothing_but_pings_is_idle() {
     assert_eq!(answer_pings(&mut frames, &mut pongs).await, Sent::Head { stream: 1, status: 200 });
     let since = Instant::now();
     assert_eq!(answer_pings(&mut frames, &mut pongs).await, Sent::GoAway { code: 0 });
-    assert!(since.elapsed() >= 3 * INTERVAL - 2 * SLACK, "{:?}", since.elapsed());
+    assert!(since.elapsed() >= 12 * INTERVAL - 2 * SLACK, "{:?}", since.elapsed());
     assert!(pongs >= 2, "{pongs} PINGs");
 }
 
@@ -346,9 +347,9 @@ async fn extreme_durations_do_not_panic() {
 /// A server that takes longer for each answer than a client may be silent.
 async fn slow() -> crate::support::Running {
     start!(
-        asking().await,
+        asking().await.head_timeout(INTERVAL),
         service_fn(|_: Request<RequestBody>| async {
-            tokio::time::sleep(3 * BOUND).await;
+            tokio::time::sleep(2 * BOUND).await;
             Ok::<_, Infallible>(text("hello"))
         })
     )
@@ -407,7 +408,7 @@ async fn clients_behind_a_cable_that_is_cut_are_gone_soon() {
     let server = start!(
         told.observe(server),
         service_fn(|request: Request<RequestBody>| async move {
-            if request.uri().path() == "/" { never(Arc::default()).await } else { large(request).await }
+            if request.method() == http::Method::GET { never(Arc::default()).await } else { large(request).await }
         })
     );
     // One waits for its answer, one takes a large one, and one is idle.
@@ -418,34 +419,41 @@ async fn clients_behind_a_cable_that_is_cut_are_gone_soon() {
         let mut stream = tokio::net::TcpStream::from_std(stream).unwrap();
         async move {
             stream.write_all(&bytes).await.unwrap();
-            Frames::over(stream)
+            stream
         }
     };
     let begin = [PREFACE, &frame(SETTINGS, 0, 0, [])].concat();
-    let mut clients = [far([&begin[..], &get(1)].concat()).await, far(grpc_call()).await, far(begin).await];
-    let pongs = std::array::from_fn::<u32, 3, _>(|_| 0);
-    let [waits, takes, idle] = &mut clients;
-    let [mut a, mut b, mut c] = pongs;
+    let mut waits = Frames::over(far([&begin[..], &get(1)].concat()).await);
+    let mut idle = Frames::over(far(begin).await);
+    let mut takes = far(grpc_call()).await;
     // As long as the cable is whole, all three live.
     let download = async {
-        while let Sent::Head { .. } | Sent::Data { .. } = answer_pings(takes, &mut b).await {
-            tokio::time::sleep(TIMEOUT / 20).await;
+        let mut part = vec![0; 256 * 1024];
+        while takes.read_exact(&mut part).await.is_ok() {
+            tokio::time::sleep(INTERVAL / 2).await;
         }
     };
+    let mut pongs = [0, 0];
+    let [first, second] = &mut pongs;
     tokio::select! {
-        sent = answer_pings(waits, &mut a) => panic!("{sent:?}"),
-        sent = answer_pings(idle, &mut c) => panic!("{sent:?}"),
+        sent = answer_pings(&mut waits, first) => panic!("{sent:?}"),
+        sent = answer_pings(&mut idle, second) => panic!("{sent:?}"),
         () = download => panic!("cut, or read too soon"),
-        () = tokio::time::sleep(3 * BOUND) => {}
+        () = tokio::time::sleep(2 * BOUND) => {}
     }
-    assert_eq!((server.stats.connections_open(), server.stats.requests_open()), (3, 2));
+    assert!(pongs.iter().all(|pongs| *pongs > 2), "{pongs:?} PINGs");
+    assert_eq!((server.stats.connections_open(), server.stats.requests_total()), (3, 2));
     cable.cut().unwrap();
     let since = Instant::now();
     let mut events = vec!["connection_opened"; 3];
     events.extend(["connection_closed ping_timeout"; 3]);
     told.are(&events).await;
-    // The last sign of life came at most an interval before, and the idle one has a second to read that it ends.
-    assert!(since.elapsed() > TIMEOUT && since.elapsed() < BOUND + Duration::from_secs(6), "{:?}", since.elapsed());
+    // The last sign of life came at most an interval before, and the idle one has a moment to read that it ends.
+    assert!(
+        since.elapsed() > TIMEOUT - SLACK && since.elapsed() < BOUND + Duration::from_secs(6),
+        "{:?}",
+        since.elapsed()
+    );
     until(|| server.stats.requests_open() == 0).await;
     assert_eq!(server.stats.connections_open(), 0);
     assert!(server.stop().await.is_clean());
