@@ -10,11 +10,13 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use kit_base::Error;
 use kit_base::wire::GRPC_STATUS;
 
+use super::foreign::AnswerBody;
 use crate::metadata::put_over;
 
 /// The body of an answer.
 ///
-/// Its error is never made: what goes wrong is told by the status in the trailers. *Cancellation:* dropping it drops what the
+/// Its error is never made, but by the body of a [fallback](crate::GrpcServer::fallback_service): what goes wrong in a call is
+/// told by the status in the trailers. *Cancellation:* dropping it drops what the
 /// endpoint was doing.
 #[derive(Debug, Default)]
 pub struct Body(Content);
@@ -30,11 +32,17 @@ enum Content {
     Trailers(Option<Box<HeaderMap>>),
     /// The text of an answer that is not gRPC.
     Text(Bytes),
+    /// That of another service.
+    Other(AnswerBody),
 }
 
 impl Body {
     pub(super) fn message(frame: Bytes, trailers: Option<HeaderMap>) -> Self {
         Self(Content::Message(frame, trailers.filter(|trailers| !trailers.is_empty()).map(Box::new)))
+    }
+
+    pub(super) fn other(body: AnswerBody) -> Self {
+        Self(Content::Other(body))
     }
 
     pub(super) fn text(text: Bytes) -> Self {
@@ -45,7 +53,7 @@ impl Body {
     pub(super) fn len(&self) -> usize {
         match &self.0 {
             Content::Message(frame, _) | Content::Text(frame) => frame.len(),
-            Content::Empty | Content::Trailers(_) => 0,
+            Content::Empty | Content::Trailers(_) | Content::Other(_) => 0,
         }
     }
 
@@ -53,7 +61,7 @@ impl Body {
     pub(super) fn trailers_mut(&mut self) -> Option<&mut HeaderMap> {
         match &mut self.0 {
             Content::Message(_, trailers) | Content::Trailers(trailers) => Some(trailers.get_or_insert_default()),
-            Content::Empty | Content::Text(_) => None,
+            Content::Empty | Content::Text(_) | Content::Other(_) => None,
         }
     }
 }
@@ -72,9 +80,12 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Content::Other(body) = &mut self.0 {
+            return Pin::new(body).poll_frame(cx);
+        }
         let (frame, next) = match mem::take(&mut self.0) {
-            Content::Empty => return Poll::Ready(None),
+            Content::Empty | Content::Other(_) => return Poll::Ready(None),
             Content::Text(text) => (Frame::data(text), Content::Empty),
             Content::Message(frame, trailers) => (Frame::data(frame), Content::Trailers(trailers)),
             Content::Trailers(trailers) => (Frame::trailers(ok(trailers.as_deref())), Content::Empty),
@@ -88,6 +99,7 @@ impl HttpBody for Body {
             Content::Empty => true,
             Content::Text(text) => text.is_empty(),
             Content::Message(..) | Content::Trailers(_) => false,
+            Content::Other(body) => body.is_end_stream(),
         }
     }
 
@@ -96,6 +108,7 @@ impl HttpBody for Body {
             Content::Empty => SizeHint::with_exact(0),
             Content::Text(text) => SizeHint::with_exact(text.len() as u64),
             Content::Message(..) | Content::Trailers(_) => SizeHint::default(),
+            Content::Other(body) => body.size_hint(),
         }
     }
 }

@@ -9,6 +9,8 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use kit_base::{Endpoint, Error, Operation};
 
+use super::elsewhere::{Added, Beside};
+use super::foreign::{Foreign, RequestBody};
 use super::handler::Takes;
 use super::message::BoxError;
 use super::{Body, Settings};
@@ -34,11 +36,14 @@ pub struct Routes {
 struct Shared {
     methods: HashMap<String, Entry>,
     services: BTreeSet<String>,
+    /// The services that were added, by name.
+    added: HashMap<&'static str, Added>,
+    fallback: Option<Box<dyn Foreign<RequestBody>>>,
     settings: Settings,
 }
 
 impl Routes {
-    pub(super) fn new(entries: Vec<Entry>, settings: Settings) -> Result<Self, BuildError> {
+    pub(super) fn new(entries: Vec<Entry>, beside: Beside, settings: Settings) -> Result<Self, BuildError> {
         let mut methods: HashMap<String, Entry> = HashMap::new();
         let mut services = BTreeSet::new();
         for entry in entries {
@@ -50,7 +55,20 @@ impl Routes {
             }
             methods.insert(path, entry);
         }
-        Ok(Self { shared: Arc::new(Shared { methods, services, settings }) })
+        let mut added = HashMap::new();
+        for service in beside.added {
+            let name = service.name;
+            services.insert(name.to_owned());
+            if added.insert(name, service).is_some() {
+                return Err(BuildError::new(format!("the service {name} was added twice")));
+            }
+        }
+        let mut fallbacks = beside.fallbacks.into_iter();
+        let fallback = fallbacks.next();
+        if fallbacks.next().is_some() {
+            return Err(BuildError::new("there can be only one fallback, and a second one was given"));
+        }
+        Ok(Self { shared: Arc::new(Shared { methods, services, added, fallback, settings }) })
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -60,6 +78,16 @@ impl Routes {
     /// What is bound to the path.
     pub(super) fn find(&self, path: &str) -> Option<&Entry> {
         self.shared.methods.get(path)
+    }
+
+    /// The service that was added and has the path.
+    pub(super) fn added(&self, path: &str) -> Option<&Added> {
+        self.shared.added.get(service_of(path))
+    }
+
+    /// What answers that which is not gRPC.
+    pub(super) fn fallback(&self) -> Option<&dyn Foreign<RequestBody>> {
+        self.shared.fallback.as_deref()
     }
 
     /// Why nothing is.

@@ -1,4 +1,7 @@
 //! Tests of kit-transport-grpc, through its public interface.
 
+mod added;
+mod generated;
+mod one_port;
 mod support;
 mod unary;
