@@ -5,6 +5,7 @@ mod body;
 mod elsewhere;
 mod foreign;
 mod handler;
+mod health;
 mod hooks;
 mod kept;
 mod message;
@@ -18,7 +19,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as HttpBody;
 use kit_base::{
-    Bind, Context, Endpoint, Error, FromService, IntoService, Observer, Operation, Request, Response, Shape, Unary,
+    Bind, Context, Endpoint, Error, FromService, IntoService, Observer, Operation, Readiness, Request, Response, Shape,
+    Unary,
 };
 use tonic::body::Body as TonicBody;
 use tonic::server::NamedService;
@@ -266,6 +268,26 @@ impl<C> GrpcServer<C> {
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         self.beside.fallbacks.push(Box::new(FromService::new(service)));
+        self
+    }
+
+    /// Serves `grpc.health.v1`, fed by this readiness: for load balancers, Kubernetes probes and `grpc_health_probe`. The
+    /// status is that of the process, under the empty name and under the name of each service that is served here; another
+    /// name is `NOT_FOUND`.
+    ///
+    /// ```
+    /// use kit_base::Readiness;
+    /// use kit_transport_grpc::GrpcServer;
+    ///
+    /// let readiness = Readiness::new();
+    /// let service = GrpcServer::new().health(readiness.clone()).build()?;
+    /// readiness.set(true); // once it is; and false before it stops
+    /// # let _ = service;
+    /// # Ok::<(), kit_transport_grpc::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn health(mut self, readiness: Readiness) -> Self {
+        self.beside.readiness = Some(readiness);
         self
     }
 

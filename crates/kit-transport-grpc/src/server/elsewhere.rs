@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use http_body_util::BodyExt as _;
 use kit_base::wire::is_grpc;
-use kit_base::{Context, Error, FromService, Operation, caught};
+use kit_base::{Context, Error, FromService, Operation, Readiness, caught};
 use tonic::body::Body as TonicBody;
 
 use super::answer::{bare, deadline, not_grpc, passed};
@@ -22,6 +22,8 @@ use crate::within::{by, now};
 pub(super) struct Beside {
     pub(super) added: Vec<Added>,
     pub(super) fallbacks: Vec<Box<dyn Foreign<RequestBody>>>,
+    /// What `grpc.health.v1` tells.
+    pub(super) readiness: Option<Readiness>,
 }
 
 /// A service that tonic has generated, or one like it.

@@ -13,7 +13,7 @@ use super::elsewhere::{Added, Beside};
 use super::foreign::{Foreign, RequestBody};
 use super::handler::Takes;
 use super::message::BoxError;
-use super::{Body, Settings};
+use super::{Body, Settings, health};
 use crate::BuildError;
 use crate::path::path_of;
 
@@ -47,13 +47,8 @@ impl Routes {
         let mut methods: HashMap<String, Entry> = HashMap::new();
         let mut services = BTreeSet::new();
         for entry in entries {
-            let path = path_of(&entry.operation)?;
+            let path = insert(&mut methods, entry)?;
             services.insert(service_of(&path).to_owned());
-            if let Some(other) = methods.get(&path) {
-                let what = format!("{} and {} have the same method {path}", other.operation, entry.operation);
-                return Err(BuildError::new(what));
-            }
-            methods.insert(path, entry);
         }
         let mut added = HashMap::new();
         for service in beside.added {
@@ -61,6 +56,12 @@ impl Routes {
             services.insert(name.to_owned());
             if added.insert(name, service).is_some() {
                 return Err(BuildError::new(format!("the service {name} was added twice")));
+            }
+        }
+        if let Some(readiness) = beside.readiness {
+            for entry in health::entries(readiness, services.clone()) {
+                let path = insert(&mut methods, entry)?;
+                services.insert(service_of(&path).to_owned());
             }
         }
         let mut fallbacks = beside.fallbacks.into_iter();
@@ -99,6 +100,17 @@ impl Routes {
         };
         Error::unimplemented(message).with_reason("NO_METHOD")
     }
+}
+
+/// Puts a method where its path is looked up.
+fn insert(methods: &mut HashMap<String, Entry>, entry: Entry) -> Result<String, BuildError> {
+    let path = path_of(&entry.operation)?;
+    if let Some(other) = methods.get(&path) {
+        let what = format!("{} and {} have the same method {path}", other.operation, entry.operation);
+        return Err(BuildError::new(what));
+    }
+    methods.insert(path.clone(), entry);
+    Ok(path)
 }
 
 /// The service in a path, which is all of it where it is no path of gRPC.

@@ -2,6 +2,7 @@
 
 mod added;
 mod generated;
+mod health;
 mod one_port;
 mod support;
 mod unary;
