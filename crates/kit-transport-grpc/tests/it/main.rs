@@ -4,5 +4,6 @@ mod added;
 mod generated;
 mod health;
 mod one_port;
+mod places;
 mod support;
 mod unary;
