@@ -7,9 +7,13 @@ mod foreign;
 mod handler;
 mod health;
 mod hooks;
+mod incoming;
 mod kept;
 mod message;
+mod outgoing;
 mod routes;
+mod stream;
+mod streamed;
 
 use std::fmt;
 use std::sync::Arc;
