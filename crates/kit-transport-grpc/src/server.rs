@@ -277,7 +277,8 @@ impl<C> GrpcServer<C> {
 
     /// Serves `grpc.health.v1`, fed by this readiness: for load balancers, Kubernetes probes and `grpc_health_probe`. The
     /// status is that of the process, under the empty name and under the name of each service that is served here; another
-    /// name is `NOT_FOUND`.
+    /// name is `NOT_FOUND`. Whoever watches is told of a change within 250 ms, by one timer a watcher, and of another name that
+    /// it is `SERVICE_UNKNOWN`. `List` tells all.
     ///
     /// ```
     /// use kit_base::Readiness;

@@ -2,17 +2,27 @@
 //! Source: grpc/health/v1/health.proto; gRPC, "GRPC Health Checking Protocol".
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use kit_base::{Endpoint, Error, Operation, OperationInfo, Readiness, Request, Response};
+use futures_core::Stream;
+use kit_base::{
+    Bind, Endpoint, Error, Operation, OperationInfo, Readiness, Request, Response, ServerStream, Streaming, Unary,
+};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::handler::{Takes, Unit};
+use super::GrpcServer;
 use super::routes::Entry;
-use crate::Prost;
 
 const SERVICE: &str = "grpc.health.v1.Health";
 static CHECK: OperationInfo = OperationInfo::new(SERVICE, "Check").idempotent(true);
+static WATCH: OperationInfo = OperationInfo::new(SERVICE, "Watch").idempotent(true);
 static LIST: OperationInfo = OperationInfo::new(SERVICE, "List").idempotent(true);
+
+/// How often a watcher looks: readiness tells nobody when it changes. It is one atomic read.
+const LOOK: Duration = Duration::from_millis(250);
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct HealthCheckRequest {
@@ -70,12 +80,12 @@ impl From<ServingStatus> for HealthCheckResponse {
 /// The methods of the service, for these services.
 pub(super) fn entries(readiness: Readiness, services: BTreeSet<String>) -> Vec<Entry> {
     let health = Arc::new(Health { readiness, services });
-    let check = Unit::<_, _, HealthCheckRequest, HealthCheckResponse>::new(Check(Arc::clone(&health)), Arc::new(Prost));
-    let list = Unit::<_, _, HealthListRequest, HealthListResponse>::new(List(health), Arc::new(Prost));
-    vec![
-        Entry { operation: Operation::from_static(&CHECK), handler: Takes::One(Arc::new(check)) },
-        Entry { operation: Operation::from_static(&LIST), handler: Takes::One(Arc::new(list)) },
-    ]
+    let mut server = GrpcServer::new();
+    let operation = Operation::from_static;
+    Bind::<Unary, _, _>::bind(&mut server, operation(&CHECK), Check(Arc::clone(&health)));
+    Bind::<ServerStream, _, _>::bind(&mut server, operation(&WATCH), Watch(Arc::clone(&health)));
+    Bind::<Unary, _, _>::bind(&mut server, operation(&LIST), List(health));
+    server.entries
 }
 
 struct Check(Arc<Health>);
@@ -104,5 +114,42 @@ impl Endpoint<Request<HealthListRequest>> for List {
         let names = self.0.services.iter().cloned().chain([String::new()]);
         let now = self.0.now();
         Ok(Response::new(HealthListResponse { statuses: names.map(|name| (name, now)).collect() }))
+    }
+}
+
+struct Watch(Arc<Health>);
+
+impl Endpoint<Request<HealthCheckRequest, ServerStream>> for Watch {
+    type Response = Response<Streaming<HealthCheckResponse>>;
+    type Error = Error;
+
+    async fn call(&self, request: Request<HealthCheckRequest, ServerStream>) -> Result<Self::Response, Error> {
+        // Services do not come and go, so the name need not be kept.
+        let known = self.0.of(&request.into_message().service).is_some();
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Response::new(Streaming::new(Watching { health: Arc::clone(&self.0), known, told: None, looks })))
+    }
+}
+
+/// The status at once, then each change of it that lasts until a look; it never ends by itself.
+struct Watching {
+    health: Arc<Health>,
+    known: bool,
+    told: Option<HealthCheckResponse>,
+    looks: Interval,
+}
+
+impl Stream for Watching {
+    type Item = Result<HealthCheckResponse, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            ready!(self.looks.poll_tick(cx));
+            let now = if self.known { self.health.now() } else { ServingStatus::ServiceUnknown.into() };
+            if self.told.replace(now) != Some(now) {
+                return Poll::Ready(Some(Ok(now)));
+            }
+        }
     }
 }

@@ -139,3 +139,16 @@ async fn a_panic_is_internal_and_is_told() {
     items.message().await.expect("an item");
     expect(items.message().await.expect_err("a panic"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_has_stopped_does_not_hold_a_stream_beyond_its_deadline() {
+    let told = Told::default();
+    let mut client = HealthClient::new(GrpcServer::new().add_service(told.service()).build().expect("a service"));
+    let mut items = client.watch(timed("hang")).await.expect("a stream").into_inner();
+    items.message().await.expect("an item");
+    tokio::time::sleep(SHORT / 2).await;
+    assert_eq!(told.over.load(SeqCst), 0);
+    tokio::time::sleep(SHORT).await;
+    assert_eq!(told.over.load(SeqCst), 1, "nobody asks, and it is over");
+    assert_eq!(items.message().await.expect_err("too late").code(), Code::DeadlineExceeded);
+}

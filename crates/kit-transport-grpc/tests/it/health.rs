@@ -1,6 +1,7 @@
 //! `grpc.health.v1`, asked by the client that tonic has generated.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kit_base::{Endpoint, Operation, Readiness, Request, Response};
 use kit_transport_grpc::GrpcServer;
@@ -8,8 +9,8 @@ use tonic::Code;
 use tonic_health::pb::HealthCheckResponse;
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::generated::{Told, ask, check, client};
-use crate::support::{Note, by, echoing, serve};
+use crate::generated::{HealthClient, Told, ask, check, client};
+use crate::support::{HANGS, Note, by, echoing, serve};
 
 /// `HealthListResponse`: the generated client of this release has no `List` yet.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -75,4 +76,39 @@ fn a_method_of_health_that_is_bound_already_is_refused() {
     let server = server(&Readiness::new()).endpoint(check(), other);
     let error = server.build().expect_err("two of them");
     assert!(error.to_string().contains("/grpc.health.v1.Health/Check"), "{error}");
+}
+
+#[tokio::test]
+async fn a_watcher_is_told_at_once_and_of_each_change() {
+    let readiness = Readiness::new();
+    let server = serve(server(&readiness)).await;
+    let mut client = client(&server.url());
+    for service in ["", "test.Notes"] {
+        readiness.set(false);
+        let mut watched = client.watch(ask(service)).await.expect("a stream").into_inner();
+        for status in [ServingStatus::NotServing, ServingStatus::Serving, ServingStatus::NotServing] {
+            readiness.set(status == ServingStatus::Serving);
+            let told = tokio::time::timeout(HANGS, watched.message()).await.expect("no hang");
+            assert_eq!(told.expect("a message").expect("no end").status(), status, "{service:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_is_told_nothing_where_nothing_changes() {
+    // In this process, where time can be paused.
+    let readiness = Readiness::new();
+    let mut client = HealthClient::new(server(&readiness).build().expect("a service"));
+    for (service, status) in [("", ServingStatus::NotServing), ("test.Other", ServingStatus::ServiceUnknown)] {
+        let mut watched = client.watch(ask(service)).await.expect("a stream").into_inner();
+        assert_eq!(watched.message().await.expect("a message").expect("no end").status(), status);
+        let more = tokio::time::timeout(Duration::from_secs(3600), watched.message()).await;
+        assert!(more.is_err(), "{service:?}: {more:?}");
+    }
+    let mut watched = client.watch(ask("")).await.expect("a stream").into_inner();
+    watched.message().await.expect("a message");
+    readiness.set(true);
+    let before = tokio::time::Instant::now();
+    assert_eq!(watched.message().await.expect("a message").expect("no end").status(), ServingStatus::Serving);
+    assert!(before.elapsed() <= Duration::from_millis(250), "{:?}", before.elapsed());
 }
