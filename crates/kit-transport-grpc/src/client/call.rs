@@ -139,15 +139,7 @@ impl Settings {
         if let Some(accepted) = ACCEPTED {
             headers.insert(GRPC_ACCEPT_ENCODING, accepted);
         }
-        if let Some(deadline) = context.deadline() {
-            let left = deadline.left(now());
-            if left.is_zero() {
-                return Err(passed());
-            }
-            if let Ok(timeout) = HeaderValue::try_from(Timeout(left).to_string()) {
-                headers.insert(GRPC_TIMEOUT, timeout);
-            }
-        }
+        write_timeout(context, &mut headers)?;
         Ok(headers)
     }
 
@@ -206,6 +198,22 @@ where
 /// A compression that this side has not offered.
 pub(super) fn undecodable(error: Error) -> Error {
     broken(error.message().to_owned())
+}
+
+/// Tells the time that is left.
+///
+/// # Errors
+/// There is none.
+pub(super) fn write_timeout(context: &Context, headers: &mut HeaderMap) -> Result<(), Error> {
+    let Some(deadline) = context.deadline() else { return Ok(()) };
+    let left = deadline.left(now());
+    if left.is_zero() {
+        return Err(passed());
+    }
+    if let Ok(timeout) = HeaderValue::try_from(Timeout(left).to_string()) {
+        headers.insert(GRPC_TIMEOUT, timeout);
+    }
+    Ok(())
 }
 
 pub(super) fn passed() -> Error {

@@ -1,6 +1,7 @@
 //! Tests of kit-transport-grpc, through its public interface.
 
 mod added;
+mod from_tonic;
 mod generated;
 mod health;
 mod one_port;
