@@ -15,6 +15,7 @@ mod protocol;
 #[cfg(feature = "server")]
 mod server;
 mod status;
+mod until;
 mod within;
 
 #[cfg(feature = "client")]
@@ -23,5 +24,5 @@ pub use codec::{By, DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest,
 pub use error::BuildError;
 pub use metadata::{binary_value, binary_values};
 #[cfg(feature = "server")]
-pub use server::{Body, FinishedRequest, GrpcServer, GrpcService, RequestBody, Routes};
+pub use server::{Body, FinishedRequest, GrpcServer, GrpcService, IntoTonic, RequestBody, Routes, TonicStream};
 pub use status::{from_status, status_of, to_status};

@@ -8,6 +8,7 @@ mod handler;
 mod health;
 mod hooks;
 mod incoming;
+mod into_tonic;
 mod kept;
 mod message;
 mod outgoing;
@@ -34,6 +35,7 @@ use tower_service::Service;
 pub use body::Body;
 pub use foreign::RequestBody;
 pub use hooks::FinishedRequest;
+pub use into_tonic::{IntoTonic, TonicStream};
 pub use routes::Routes;
 
 use crate::{BuildError, DecodeRequest, EncodeOutcome, Prost};

@@ -21,6 +21,8 @@ use crate::metadata::{of_peer, put_over};
 use crate::protocol::broken;
 use crate::status;
 use crate::within::{by, now};
+
+pub(super) use crate::within::passed;
 use crate::{DecodeResponse, EncodeRequest};
 
 const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -214,8 +216,4 @@ pub(super) fn write_timeout(context: &Context, headers: &mut HeaderMap) -> Resul
         headers.insert(GRPC_TIMEOUT, timeout);
     }
     Ok(())
-}
-
-pub(super) fn passed() -> Error {
-    Error::deadline_exceeded("the deadline of the call has passed")
 }

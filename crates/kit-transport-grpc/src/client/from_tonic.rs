@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::task::{Context as Task, Poll};
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -12,14 +11,14 @@ use kit_base::{
     Context, Deadline, Endpoint, Error, Operation, Origin, PassOn, Request, Response, ResponseParts, ServerStream,
     Streaming,
 };
-use tokio::time::Sleep;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use super::call::{passed, write_timeout};
+use super::call::write_timeout;
 use super::failure::of_status;
 use crate::metadata::{of_peer, put_over};
-use crate::within::{asleep, by, now};
+use crate::until::Until;
+use crate::within::{by, now, passed};
 
 /// A method of a client that tonic has generated, as an endpoint: unary, or one whose answer streams. So a program moves call
 /// by call. Where the request streams, take a [`GrpcClient`](crate::GrpcClient) over the same channel.
@@ -143,48 +142,13 @@ where
     async fn call(&self, request: Request<Req, ServerStream>) -> Result<Response<Streaming<Res>>, Error> {
         let (context, message) = request.into_parts();
         let (items, parts) = self.answer(&context, message).await?;
-        let timer = context.deadline().map(|deadline| (deadline, asleep(deadline)));
-        Ok(Response::from_parts(Streaming::new(Items { items: Some(Box::pin(items)), timer }), parts))
+        let items = Until::new(items, context.deadline(), of_status, std::convert::identity);
+        Ok(Response::from_parts(Streaming::new(items), parts))
     }
 }
 
 impl<C, F> fmt::Debug for FromTonic<C, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FromTonic").field("operation", &self.operation).finish_non_exhaustive()
-    }
-}
-
-/// The items of an answer, until its end, an error, or the deadline.
-struct Items<I> {
-    items: Option<Pin<Box<I>>>,
-    timer: Option<(Deadline, Pin<Box<Sleep>>)>,
-}
-
-impl<I, T> Stream for Items<I>
-where
-    I: Stream<Item = Result<T, Status>>,
-{
-    type Item = Result<T, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Option<Self::Item>> {
-        let Self { items, timer } = &mut *self;
-        let Some(inner) = items else { return Poll::Ready(None) };
-        // Asked before the items, or a stream that never waits would go on.
-        let late = timer.as_ref().is_some_and(|(deadline, _)| deadline.has_passed(now()));
-        let item = if late { Poll::Pending } else { inner.as_mut().poll_next(cx) };
-        let item = match item {
-            Poll::Ready(item) => item.map(|item| item.map_err(of_status)),
-            Poll::Pending => {
-                let over = late || timer.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready());
-                if !over {
-                    return Poll::Pending;
-                }
-                Some(Err(passed()))
-            }
-        };
-        if !matches!(item, Some(Ok(_))) {
-            *items = None;
-        }
-        Poll::Ready(item)
     }
 }

@@ -21,6 +21,8 @@ use crate::frame::{Deframer, Framer};
 use crate::metadata::put_over;
 use crate::within::{by, now};
 
+pub(super) use crate::within::passed;
+
 const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 impl Routes {
@@ -221,7 +223,7 @@ pub(super) fn not_grpc(method: &Method, headers: &HeaderMap) -> Option<Response<
 }
 
 /// The earlier one of the deadlines that whoever serves put into the extensions, and the caller into the header.
-pub(crate) fn deadline(headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Deadline>, Error> {
+pub(super) fn deadline(headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Deadline>, Error> {
     let given = extensions.get::<Deadline>().copied();
     if !headers.contains_key(&GRPC_TIMEOUT) {
         return Ok(given);
@@ -235,8 +237,4 @@ pub(crate) fn deadline(headers: &HeaderMap, extensions: &Extensions) -> Result<O
         .map_err(|error| Error::invalid_argument(format!("{GRPC_TIMEOUT}: {error}")).with_reason("MALFORMED"))?;
     let asked = Deadline::after(now(), timeout.0);
     Ok(Some(given.map_or(asked, |given| given.min(asked))))
-}
-
-pub(crate) fn passed() -> Error {
-    Error::deadline_exceeded("the deadline of the call has passed")
 }

@@ -4,6 +4,7 @@ mod added;
 mod from_tonic;
 mod generated;
 mod health;
+mod into_tonic;
 mod one_port;
 mod places;
 mod support;
