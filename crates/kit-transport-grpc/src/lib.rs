@@ -8,6 +8,7 @@ mod error;
 #[cfg(feature = "server")]
 mod expiring;
 mod frame;
+#[cfg(any(feature = "client", feature = "server"))]
 mod messages;
 mod metadata;
 mod path;

@@ -1,5 +1,7 @@
 //! Tests of kit-transport-grpc, through its public interface.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
+
 mod added;
 mod from_tonic;
 mod generated;
@@ -7,5 +9,11 @@ mod health;
 mod into_tonic;
 mod one_port;
 mod places;
+mod streams;
+mod streams_client;
+mod streams_peers;
+mod streams_requests;
+mod streams_server;
+mod streams_support;
 mod support;
 mod unary;

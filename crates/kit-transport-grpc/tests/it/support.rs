@@ -13,7 +13,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use kit_base::{Endpoint, Error, Operation, Request, Response, Shape, Unary};
 use kit_transport_grpc::{Connected, Connections, GrpcClient, GrpcServer, Prost};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tower_service::Service;
 
@@ -37,6 +37,11 @@ pub(crate) fn note(text: impl Into<String>) -> Note {
 pub(crate) struct By<F, S = Unary>(F, PhantomData<S>);
 
 pub(crate) fn by<F>(call: F) -> By<F> {
+    By(call, PhantomData)
+}
+
+/// The same of any shape.
+pub(crate) fn shaped<S, F>(call: F) -> By<F, S> {
     By(call, PhantomData)
 }
 
@@ -84,6 +89,24 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Serves each connection like this.
+    pub(crate) async fn accepting<F, Fut>(serve: F) -> Self
+    where
+        F: Fn(TcpStream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("its address");
+        let accepting = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = stream.set_nodelay(true);
+                connections.spawn(serve(stream));
+            }
+        });
+        Self { addr, accepting }
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -108,19 +131,13 @@ where
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
     B: Body<Data: Send, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let addr = listener.local_addr().expect("its address");
-    let accepting = tokio::spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(service.clone());
-            connections.spawn(async move {
-                let _ = stream.set_nodelay(true);
-                let builder = Builder::new(TokioExecutor::new());
-                // How it ended is seen by whoever called.
-                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
-            });
+    Running::accepting(move |stream| {
+        let service = TowerToHyperService::new(service.clone());
+        async move {
+            let builder = Builder::new(TokioExecutor::new());
+            // How it ended is seen by whoever called.
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         }
-    });
-    Running { addr, accepting }
+    })
+    .await
 }
