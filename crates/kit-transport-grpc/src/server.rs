@@ -304,6 +304,9 @@ impl<C> GrpcServer<C> {
 
     /// The service.
     ///
+    /// For gRPC-Web put the layer of `tonic-web` over it: `GrpcWebLayer::new().layer(service)`. That refuses all else over
+    /// HTTP/1.1, so with REST on the same port both go into a router: `router.fallback_service(layered)`.
+    ///
     /// # Errors
     /// An operation has no name that gRPC allows, two operations or two [added services](Self::add_service) have the same, or
     /// there are two [fallbacks](Self::fallback_service).

@@ -196,7 +196,7 @@ async fn a_server_is_a_route_of_an_axum_router() {
 #[tokio::test]
 async fn grpc_web_comes_by_a_layer_of_tonic_web() {
     let service = tonic_web::GrpcWebLayer::new().layer(grpc().build().expect("a service"));
-    let server = serve_service(service).await;
+    let server = serve_service(rest().fallback_service(service)).await;
     // The empty message, in a frame of its own.
     let url = format!("{}/test.Notes/Echo", server.url());
     let (status, headers, body) = ask(url, Version::HTTP_11, "application/grpc-web+proto", "\0\0\0\0\0").await;
@@ -205,4 +205,6 @@ async fn grpc_web_comes_by_a_layer_of_tonic_web() {
     assert!(body.starts_with("\0\0\0\0\0") && body.contains("grpc-status:0"), "{body:?}");
     let reply = server.echo().call(kit_base::Request::new(note("hi"))).await.expect("plain gRPC goes on");
     assert_eq!(reply.message().text, "hi");
+    // REST, gRPC and gRPC-Web, on one port.
+    both(server.url(), server.echo()).await;
 }
