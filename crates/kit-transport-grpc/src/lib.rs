@@ -1,5 +1,9 @@
 //! gRPC for kit endpoints: a server as a plain service on `http` types, and a typed client.
 
+// The derive names this crate as its users do.
+#[cfg(feature = "describe")]
+extern crate self as kit_transport_grpc;
+
 #[cfg(feature = "client")]
 mod client;
 mod codec;
@@ -23,6 +27,8 @@ mod within;
 
 #[cfg(feature = "client")]
 pub use client::{Connected, Connections, FinishedCall, FromTonic, GrpcClient};
+#[cfg(feature = "describe")]
+pub use codec::Described;
 pub use codec::{By, DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Prost};
 #[cfg(feature = "describe")]
 pub use describe::Describe;

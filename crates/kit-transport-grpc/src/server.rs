@@ -2,6 +2,8 @@
 
 mod answer;
 mod body;
+#[cfg(feature = "describe")]
+mod describe;
 mod elsewhere;
 mod foreign;
 mod handler;
@@ -12,6 +14,8 @@ mod into_tonic;
 mod kept;
 mod message;
 mod outgoing;
+#[cfg(feature = "reflection")]
+mod reflection;
 mod routes;
 mod stream;
 mod streamed;
@@ -309,7 +313,7 @@ impl<C> GrpcServer<C> {
     ///
     /// # Errors
     /// An operation has no name that gRPC allows, two operations or two [added services](Self::add_service) have the same, or
-    /// there are two [fallbacks](Self::fallback_service).
+    /// there are two [fallbacks](Self::fallback_service). With reflection: what is bound cannot be described.
     pub fn build(self) -> Result<GrpcService, BuildError> {
         self.routes().map(IntoService::new)
     }
@@ -320,7 +324,11 @@ impl<C> GrpcServer<C> {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn routes(self) -> Result<Routes, BuildError> {
-        Routes::new(self.entries, self.beside, self.settings)
+        #[cfg(feature = "reflection")]
+        let this = self.reflecting()?;
+        #[cfg(not(feature = "reflection"))]
+        let this = self;
+        Routes::new(this.entries, this.beside, this.settings)
     }
 }
 

@@ -101,7 +101,7 @@ impl<C, F> FromTonic<C, F> {
         let answer = by(context.deadline(), call).await.ok_or_else(passed)?.map_err(of_status)?;
         let (metadata, message, extensions) = answer.into_parts();
         let mut parts = ResponseParts::default();
-        (parts.headers, parts.extensions) = (of_peer(metadata.into_headers()), extensions);
+        (parts.headers, parts.extensions, parts.received) = (of_peer(metadata.into_headers()), extensions, true);
         Ok((message, parts))
     }
 }

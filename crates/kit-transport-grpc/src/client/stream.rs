@@ -64,6 +64,7 @@ impl<S> Remote<S> {
                 // A head without messages is their trailers.
                 let metadata = if messages.is_some() { &mut parts.headers } else { &mut parts.trailers };
                 *metadata = of_peer(head.headers.clone());
+                parts.received = true;
                 let going = Going { head, call, uploading };
                 let items = Streaming::new(Streamed::new(messages, Arc::clone(codec), going));
                 Ok(Response::from_parts(items, parts))

@@ -24,6 +24,9 @@ pub(super) struct Beside {
     pub(super) fallbacks: Vec<Box<dyn Foreign<RequestBody>>>,
     /// What `grpc.health.v1` tells.
     pub(super) readiness: Option<Readiness>,
+    /// What is known of added services, for reflection; nothing where nobody may ask.
+    #[cfg(feature = "reflection")]
+    pub(super) reflection: Option<Vec<std::borrow::Cow<'static, [u8]>>>,
 }
 
 /// A service that tonic has generated, or one like it.

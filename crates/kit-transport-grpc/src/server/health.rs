@@ -25,27 +25,32 @@ static LIST: OperationInfo = OperationInfo::new(SERVICE, "List").idempotent(true
 const LOOK: Duration = Duration::from_millis(250);
 
 #[derive(Clone, PartialEq, prost::Message)]
+#[cfg_attr(feature = "describe", derive(crate::Describe))]
 struct HealthCheckRequest {
     #[prost(string, tag = "1")]
     service: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[cfg_attr(feature = "describe", derive(crate::Describe))]
 struct HealthCheckResponse {
     #[prost(enumeration = "ServingStatus", tag = "1")]
     status: i32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[cfg_attr(feature = "describe", derive(crate::Describe))]
 struct HealthListRequest {}
 
 #[derive(Clone, PartialEq, prost::Message)]
+#[cfg_attr(feature = "describe", derive(crate::Describe))]
 struct HealthListResponse {
     #[prost(btree_map = "string, message", tag = "1")]
     statuses: BTreeMap<String, HealthCheckResponse>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
+#[cfg_attr(feature = "describe", derive(crate::Describe))]
 enum ServingStatus {
     Unknown = 0,
     Serving = 1,
@@ -80,12 +85,23 @@ impl From<ServingStatus> for HealthCheckResponse {
 /// The methods of the service, for these services.
 pub(super) fn entries(readiness: Readiness, services: BTreeSet<String>) -> Vec<Entry> {
     let health = Arc::new(Health { readiness, services });
+    #[cfg(feature = "describe")]
+    let mut server = GrpcServer::described();
+    #[cfg(not(feature = "describe"))]
     let mut server = GrpcServer::new();
     let operation = Operation::from_static;
     Bind::<Unary, _, _>::bind(&mut server, operation(&CHECK), Check(Arc::clone(&health)));
     Bind::<ServerStream, _, _>::bind(&mut server, operation(&WATCH), Watch(Arc::clone(&health)));
     Bind::<Unary, _, _>::bind(&mut server, operation(&LIST), List(health));
     server.entries
+}
+
+/// What reflection tells of them.
+#[cfg(feature = "reflection")]
+pub(super) fn descriptors() -> Result<prost_types::FileDescriptorSet, crate::BuildError> {
+    use super::describe::UNDESCRIBED;
+    let types = super::describe::types_of(&entries(Readiness::new(), BTreeSet::new()), |_| false)?;
+    types.file_descriptor_set().map_err(|error| crate::BuildError::new(UNDESCRIBED).because(error))
 }
 
 struct Check(Arc<Health>);

@@ -175,7 +175,9 @@ impl<E> IntoTonic<E> {
         let answer = by(deadline, call).await.unwrap_or_else(|| Err(passed())).map_err(status)?;
         let (message, parts) = answer.into_parts();
         let mut headers = HeaderMap::new();
-        put_over(&mut headers, &parts.headers);
+        if !parts.received {
+            put_over(&mut headers, &parts.headers);
+        }
         Ok(tonic::Response::from_parts(MetadataMap::from_headers(headers), message, parts.extensions))
     }
 }

@@ -12,6 +12,8 @@ mod into_tonic;
 mod one_port;
 mod peers;
 mod places;
+#[cfg(feature = "reflection")]
+mod reflection;
 mod streams;
 mod streams_client;
 mod streams_peers;
