@@ -46,6 +46,18 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// codes for a stream that is reset. An error says whether the call surely did not start
 /// ([`Origin::NotSent`](kit_base::Origin::NotSent)).
 ///
+/// # Streams
+///
+/// Beyond Go kit, whose endpoints have no streams: methods of all four shapes are called. A call whose answer streams returns
+/// with the head of the answer, and its items are read as they come; the status ends them, and so does the deadline. An answer
+/// that ends without a status has not ended well. For the trailers see [`after`](Self::after).
+///
+/// Many servers (those of Go and Python, for two) send the head of an answer only with its first item, and the call returns no
+/// earlier. The stream of the request is sent meanwhile, so what the server waits for must not wait for the call.
+///
+/// An error in the stream of a request resets the call, so that the server does not take it for the end, and is the error of the
+/// call, or of its answer. An answer that ends before the request does ends the request too.
+///
 /// Clones share connections.
 pub struct GrpcClient<S = Connections, C = Prost> {
     service: Arc<S>,

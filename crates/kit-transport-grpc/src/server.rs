@@ -63,7 +63,22 @@ pub type GrpcService = IntoService<Routes>;
 /// `RESOURCE_EXHAUSTED` for a message that is too long; `INTERNAL` for bytes that are no message, and for a panic;
 /// `INVALID_ARGUMENT` for a `grpc-timeout` that is none; `DEADLINE_EXCEEDED` for a deadline that passes, and for a message
 /// that does not come. What is no call of gRPC is answered as HTTP: 405 for a verb other than POST, 415 for another
-/// content type, unless there is a [fallback](Self::fallback_service). Source: gRPC over HTTP/2; gRPC, "Status codes and their use".
+/// content type, unless there is a [fallback](Self::fallback_service). Source: gRPC over HTTP/2; gRPC, "Status codes and
+/// their use".
+///
+/// # Streams
+///
+/// Beyond Go kit, whose endpoints have no streams: methods of all four shapes are served. One message of a stream is in memory
+/// at a time, each within the limits of size; a slow reader holds the writer up. There is no limit of time but the deadline.
+///
+/// A request that streams ends with the caller's stream. One that breaks off or is reset ends with an error item of the kind
+/// `Cancelled`, if the call is not dropped before.
+///
+/// An answer that streams ends with a status in the trailers: that of the error that ends the stream, `DEADLINE_EXCEEDED` when
+/// the deadline passes, also where the caller has stopped reading, `INTERNAL` for a panic. The codec is asked for each item, and
+/// for that error. A server stream that fails at its beginning, within 100 ms, is answered by its status alone, as callers try
+/// such calls again by themselves; later ones, and streams both ways, have sent their head by then. Finalizers run at the end of
+/// the stream. A caller who leaves drops it at once.
 pub struct GrpcServer<C = Prost> {
     codec: Arc<C>,
     entries: Vec<Entry>,

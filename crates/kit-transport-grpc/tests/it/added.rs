@@ -93,7 +93,8 @@ async fn the_deadline_holds_for_a_service_and_its_stream() {
         let started = Instant::now();
         let mut items = client.watch(timed(told_to)).await.expect("a stream").into_inner();
         let error = loop {
-            match items.message().await {
+            assert!(started.elapsed() < HANGS, "{told_to} goes on");
+            match tokio::time::timeout(HANGS, items.message()).await.expect("no hang") {
                 Ok(Some(_)) => {}
                 Ok(None) => panic!("an end without an error"),
                 Err(status) => break status,
@@ -104,7 +105,8 @@ async fn the_deadline_holds_for_a_service_and_its_stream() {
         let heard = tokio::time::timeout(HANGS, heard.recv()).await.expect("no hang");
         assert_eq!(heard, Some(("grpc.health.v1.Health/unmatched".to_owned(), Kind::DeadlineExceeded)));
     }
-    let error = client.check(timed("hang")).await.expect_err("too late");
+    let call = tokio::time::timeout(HANGS, client.check(timed("hang")));
+    let error = call.await.expect("no hang").expect_err("too late");
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
     assert_eq!(told.over.load(SeqCst), 3, "all calls are over");
 }

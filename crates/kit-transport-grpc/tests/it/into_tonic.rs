@@ -19,7 +19,7 @@ use tonic_prost::ProstCodec;
 use tonic_types::StatusExt as _;
 
 use crate::generated::{HealthCheckRequest, HealthCheckResponse, HealthClient, ask, check, client};
-use crate::support::{Note, note, serve, serve_service};
+use crate::support::{HANGS, Note, note, serve, serve_service};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -93,6 +93,10 @@ impl Endpoint<Request<HealthCheckRequest, ServerStream>> for Acts {
         let told = request.into_message().service;
         let first = tokio_stream::once(Ok(HealthCheckResponse { status: 0 }));
         let (send, items) = tokio::sync::mpsc::channel(1);
+        if told == "endless" {
+            let endless = std::iter::repeat_with(|| Ok(HealthCheckResponse { status: 1 }));
+            return Ok(Response::new(Streaming::new(tokio_stream::iter(endless))));
+        }
         if told == "panic" {
             let panics = first.chain(tokio_stream::iter([()]).map(|()| panic!("as told")));
             return Ok(Response::new(Streaming::new(panics)));
@@ -173,12 +177,22 @@ async fn a_deadline_is_kept_for_the_call_and_for_its_stream() {
         request.set_timeout(SHORT);
         request
     };
-    let status = client.check(timed("hang")).await.expect_err("too late");
-    assert_eq!(status.code(), Code::DeadlineExceeded);
-    let mut items = client.watch(timed("hang")).await.expect("a stream").into_inner();
-    items.message().await.expect("an item");
-    assert_eq!(items.message().await.expect_err("too late").code(), Code::DeadlineExceeded);
-    assert!(started.elapsed() >= 2 * SHORT);
+    let hangs = tokio::time::timeout(HANGS, async {
+        let status = client.check(timed("hang")).await.expect_err("too late");
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        for told in ["hang", "endless"] {
+            let mut items = client.watch(timed(told)).await.expect("a stream").into_inner();
+            let status = loop {
+                assert!(started.elapsed() < HANGS, "{told} goes on");
+                if let Err(status) = items.message().await {
+                    break status;
+                }
+            };
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{told}");
+        }
+    });
+    hangs.await.expect("no hang");
+    assert!(started.elapsed() >= 3 * SHORT);
     // The one that whoever serves has set, and one that is none.
     let mut request = tonic::Request::new(ask("abc"));
     request.extensions_mut().insert(Deadline::at(Instant::now()));

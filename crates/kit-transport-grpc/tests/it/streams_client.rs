@@ -13,7 +13,7 @@ use kit_base::{Bidi, ClientStream, Context, Deadline, Endpoint, Error, Kind, Ori
 use kit_transport_grpc::GrpcClient;
 use tonic::body::Body;
 
-use crate::streams_support::{Log, Notes, drain, feed, frame, list, list_in, with};
+use crate::streams_support::{Log, Notes, drain, feed, frame, in_time, list, list_in, with};
 use crate::support::{Note, echo, note};
 
 type Parts = Vec<Result<Frame<Bytes>, &'static str>>;
@@ -181,6 +181,18 @@ async fn the_deadline_is_kept_to_the_end_and_drops_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_never_waits_ends_at_the_deadline_too() {
+    let body =
+        Frames(std::iter::repeat_with(|| message("1")).take(9).collect::<Parts>().into_iter(), Ends::Waits, None);
+    let second = Deadline::after(tokio::time::Instant::now().into_std(), Duration::from_secs(1));
+    let call = client(service(head(body, &[]))).endpoint::<Note, Notes>(echo());
+    let mut items = list_in(&call, Context::new().with_deadline(second), "").await.unwrap();
+    assert_eq!(items.message().await.unwrap(), Some(note("1")));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(items.message().await.expect_err("too late").kind(), Kind::DeadlineExceeded);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deadline_passes_before_the_head_comes() {
     let log = Log::default();
     let (_feed, said) = feed();
@@ -245,7 +257,7 @@ async fn a_service_that_never_looks_at_the_request_does_not_hide_its_failure() {
         let frame = std::future::poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut request), cx)).await;
         assert_eq!(frame.unwrap().is_ok_and(|frame| frame.is_data()), is_data);
     }
-    let outcome: Result<Response<Note>, _> = call.await.unwrap();
+    let outcome: Result<Response<Note>, _> = in_time(call).await.unwrap();
     assert_eq!(outcome.expect_err("gone").kind(), Kind::DataLoss);
 }
 

@@ -151,7 +151,11 @@ async fn a_stream_ends_at_the_deadline_whether_it_waits_or_never_does() {
     assert_eq!(log.all(), ["dropped".to_owned(), format!("DEADLINE_EXCEEDED stayed {} 5", frame(&note("1")).len())]);
 
     // One that never waits.
-    let stream = one_then(|| Poll::Ready(Some(Ok(note("more")))));
+    let mut left = 1000;
+    let stream = one_then(move || {
+        left -= 1;
+        Poll::Ready((left > 0).then(|| Ok(note("more"))))
+    });
     let mut body = answer(lists_once(stream), Some("5S")).await.into_body();
     assert!(body.frame().await.unwrap().unwrap().is_data());
     tokio::time::advance(Duration::from_secs(5)).await;
