@@ -3,8 +3,12 @@
 mod call;
 mod connections;
 mod failure;
+mod from_tonic;
 mod hooks;
 mod request;
+mod stream;
+mod streamed;
+mod upload;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -21,6 +25,7 @@ use kit_base::{
 };
 
 pub use connections::Connections;
+pub use from_tonic::FromTonic;
 pub use hooks::FinishedCall;
 
 use crate::path::path_of;
@@ -40,6 +45,18 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// the kinds that gRPC gives it: `Unavailable` for a connection that cannot be made or breaks, and the mapping of HTTP/2's
 /// codes for a stream that is reset. An error says whether the call surely did not start
 /// ([`Origin::NotSent`](kit_base::Origin::NotSent)).
+///
+/// # Streams
+///
+/// Beyond Go kit, whose endpoints have no streams: methods of all four shapes are called. A call whose answer streams returns
+/// with the head of the answer, and its items are read as they come; the status ends them, and so does the deadline. An answer
+/// that ends without a status has not ended well. For the trailers see [`after`](Self::after).
+///
+/// Many servers (those of Go and Python, for two) send the head of an answer only with its first item, and the call returns no
+/// earlier. The stream of the request is sent meanwhile, so what the server waits for must not wait for the call.
+///
+/// An error in the stream of a request resets the call, so that the server does not take it for the end, and is the error of the
+/// call, or of its answer. An answer that ends before the request does ends the request too.
 ///
 /// Clones share connections.
 pub struct GrpcClient<S = Connections, C = Prost> {
@@ -174,7 +191,26 @@ impl<S, C> GrpcClient<S, C> {
         self
     }
 
-    /// Sees headers and trailers of each answer, of one that streams its headers alone. Go kit: `ClientAfter`.
+    /// Sees headers and trailers of each answer. Of one that streams it sees them at its end, and nothing of one that breaks
+    /// off or that the caller leaves: trailers come with the last item, and a [`Streaming`](kit_base::Streaming) has no room for
+    /// them. Who wants those of one call puts a place for them into the extensions of its context. Go kit: `ClientAfter`.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use http::HeaderMap;
+    /// use kit_transport_grpc::GrpcClient;
+    ///
+    /// /// Where a call wants its trailers.
+    /// #[derive(Clone, Default)]
+    /// struct Trailers(Arc<Mutex<HeaderMap>>);
+    ///
+    /// let client = GrpcClient::new("http://localhost:50051")?.after(|context, _, trailers| {
+    ///     if let Some(Trailers(wanted)) = context.extensions().get() {
+    ///         wanted.lock().unwrap().clone_from(trailers);
+    ///     }
+    /// });
+    /// # Ok::<(), kit_transport_grpc::BuildError>(())
+    /// ```
     #[doc(alias = "ClientAfter")]
     #[must_use]
     pub fn after(mut self, hook: impl Fn(&Context, &HeaderMap, &HeaderMap) + Send + Sync + 'static) -> Self {
@@ -199,10 +235,7 @@ impl<S, C> GrpcClient<S, C> {
 
     /// The same by a codec of its own: a type, or [two closures](crate::By).
     #[must_use]
-    pub fn endpoint_by<K, Req, Res>(&self, operation: Operation, codec: K) -> Connected<S, K, Req, Res>
-    where
-        K: EncodeRequest<Req> + DecodeResponse<Res>,
-    {
+    pub fn endpoint_by<K, Req, Res>(&self, operation: Operation, codec: K) -> Connected<S, K, Req, Res> {
         self.connected(operation, Arc::new(codec))
     }
 

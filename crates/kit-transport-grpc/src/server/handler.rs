@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use kit_base::{Context, Endpoint, Error, Request, Response, catch_panic};
+use kit_base::{Context, Endpoint, Error, Request, Response, Streaming, catch_panic};
 
 use super::Body;
+#[cfg(feature = "describe")]
+use super::describe::Signature;
 use crate::frame::{Framer, decode};
 use crate::{DecodeRequest, EncodeOutcome};
 
@@ -32,12 +34,27 @@ pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Result<Answer, Error
 /// Whatever answers the calls of one method: with its one message, or with a stream of them.
 pub(super) trait Handler<B = Bytes>: Send + Sync {
     fn handle<'a>(&'a self, call: Call<B>) -> Answering<'a>;
+
+    /// What it takes and what it gives.
+    #[cfg(feature = "describe")]
+    fn signature(&self) -> Signature;
 }
 
 /// A handler, by what it takes.
 #[derive(Debug)]
 pub(super) enum Takes {
     One(Arc<dyn Handler>),
+    Stream(Arc<dyn Handler<Streaming<Bytes>>>),
+}
+
+#[cfg(feature = "describe")]
+impl Takes {
+    pub(super) fn signature(&self) -> Signature {
+        match self {
+            Self::One(handler) => handler.signature(),
+            Self::Stream(handler) => handler.signature(),
+        }
+    }
 }
 
 /// An endpoint of the unary shape, with its codec.
@@ -64,20 +81,41 @@ where
         Box::pin(catch_panic(async move || {
             let Call { context, message, framer } = call;
             let message = self.codec.decode_request(decode(message)?)?;
-            let outcome = self.endpoint.call(Request::from_parts(context, message)).await.map_err(Into::into);
-            let (outcome, parts) = match outcome {
-                Ok(response) if response.parts().is_none() => (Ok(response.into_message()), None),
-                Ok(response) => {
-                    let (message, parts) = response.into_parts();
-                    (Ok(message), Some(parts).filter(|parts| !parts.received))
-                }
-                Err(error) => (Err(error), None),
-            };
-            let message = framer.frame(&self.codec.encode_outcome(outcome)?)?;
-            let (headers, trailers) = parts.map(|parts| (parts.headers, parts.trailers)).unzip();
-            Ok(Answer { body: Body::message(message, trailers), headers })
+            let outcome = self.endpoint.call(Request::from_parts(context, message)).await;
+            answered(&*self.codec, framer, outcome.map_err(Into::into))
         }))
     }
+
+    #[cfg(feature = "describe")]
+    fn signature(&self) -> Signature {
+        Signature::of(&*self.codec, false, false)
+    }
+}
+
+/// The answer of one message.
+///
+/// # Errors
+/// The error that the call is to end with.
+pub(super) fn answered<C, Res>(
+    codec: &C,
+    framer: Framer,
+    outcome: Result<Response<Res>, Error>,
+) -> Result<Answer, Error>
+where
+    C: EncodeOutcome<Res>,
+{
+    let (outcome, parts) = match outcome {
+        Ok(response) if response.parts().is_none() => (Ok(response.into_message()), None),
+        Ok(response) => {
+            let (message, parts) = response.into_parts();
+            // What another server sent is not sent on: see `ResponseParts::received`.
+            (Ok(message), Some(parts).filter(|parts| !parts.received))
+        }
+        Err(error) => (Err(error), None),
+    };
+    let message = framer.frame(&codec.encode_outcome(outcome)?)?;
+    let (headers, trailers) = parts.map(|parts| (parts.headers, parts.trailers)).unzip();
+    Ok(Answer { body: Body::message(message, trailers), headers })
 }
 
 impl<B> fmt::Debug for dyn Handler<B> {

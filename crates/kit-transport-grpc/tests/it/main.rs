@@ -2,8 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
+mod added;
 #[cfg(feature = "describe")]
 mod describe;
+mod from_tonic;
+mod generated;
+mod health;
+mod into_tonic;
+mod one_port;
 mod peers;
+mod places;
+#[cfg(feature = "reflection")]
+mod reflection;
+mod streams;
+mod streams_client;
+mod streams_peers;
+mod streams_requests;
+mod streams_server;
+mod streams_support;
 mod support;
 mod unary;
