@@ -7,6 +7,7 @@ mod coding;
 mod error;
 mod frame;
 mod metadata;
+mod pair;
 mod path;
 mod protocol;
 #[cfg(feature = "server")]
