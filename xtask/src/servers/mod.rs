@@ -1,5 +1,6 @@
 //! `cargo xtask servers`: installs what tests and benches need and a bare Debian machine lacks.
 
+mod npm;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -72,8 +73,10 @@ fn install(root: &Path, chosen: &[&Server]) -> Result {
         install_debian(&packages)?;
     }
     for server in &missing {
-        if let Source::Pip(package) = server.source {
-            install_python(root, package)?;
+        match &server.source {
+            Source::Debian(_) => {}
+            Source::Pip(package) => install_python(root, package)?,
+            Source::Npm(npm) => npm::install(root, server.name, npm)?,
         }
     }
     let still: Vec<_> = absent(root, &missing).iter().map(|server| server.name).collect();
@@ -87,12 +90,12 @@ fn absent<'a>(root: &Path, chosen: &[&'a Server]) -> Vec<&'a Server> {
     chosen.iter().copied().filter(|server| !is_here(server, root)).collect()
 }
 
-/// The Debian packages of what is missing; a Python package also needs Python itself.
+/// The Debian packages of what is missing; a Python package also needs Python itself, one of npm needs curl.
 fn debian_packages(root: &Path, missing: &[&Server]) -> Vec<&'static str> {
-    let python = missing.iter().any(|server| matches!(server.source, Source::Pip(_)));
-    let python = SERVERS.iter().filter(|server| python && server.name == "python3" && !is_here(server, root));
+    let tools: Vec<_> = missing.iter().filter_map(|server| server.source.tool()).collect();
+    let tools = SERVERS.iter().filter(|server| tools.contains(&server.name) && !is_here(server, root));
     let mut packages = Vec::new();
-    for server in missing.iter().copied().chain(python) {
+    for server in missing.iter().copied().chain(tools) {
         if let Source::Debian(names) = server.source {
             packages.extend(names.iter().filter(|name| !packages.contains(*name)).collect::<Vec<_>>());
         }
@@ -131,6 +134,7 @@ fn is_here(server: &Server, root: &Path) -> bool {
         Probe::Program(name) => find_program(name).is_some(),
         Probe::Runs(program, args) => Program::new(program).args(args).succeeds(),
         Probe::Imports(modules) => Program::new(python(root)).args(["-c", &format!("import {modules}")]).succeeds(),
+        Probe::Unpacked => matches!(&server.source, Source::Npm(npm) if npm::is_here(root, server.name, npm)),
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum Probe {
     Runs(&'static str, &'static [&'static str]),
     /// The virtual environment's Python imports these modules, named as in an `import`.
     Imports(&'static str),
+    /// The package of `source` is unpacked, in its version.
+    Unpacked,
 }
 
 /// Where it comes from.
@@ -31,6 +33,30 @@ pub(super) enum Source {
     Debian(&'static [&'static str]),
     /// A package of the Python index, by pip, in the workspace's own virtual environment.
     Pip(&'static str),
+    /// A program out of a package of the npm registry.
+    Npm(Npm),
+}
+
+impl Source {
+    /// The row that installs from it.
+    pub(super) fn tool(&self) -> Option<&'static str> {
+        match self {
+            Self::Debian(_) => None,
+            Self::Pip(_) => Some("python3"),
+            Self::Npm(_) => Some("curl"),
+        }
+    }
+}
+
+/// A program in a package of the npm registry that needs no node to run.
+#[derive(Debug)]
+pub(super) struct Npm {
+    pub(super) package: &'static str,
+    pub(super) version: &'static str,
+    /// Of its tarball, in hex: what `npm view PACKAGE@VERSION dist.integrity` says in base64.
+    pub(super) sha512: &'static str,
+    /// The only file that is unpacked.
+    pub(super) program: &'static str,
 }
 
 pub(super) const SERVERS: &[Server] = &[
@@ -53,7 +79,7 @@ pub(super) const SERVERS: &[Server] = &[
         purpose: "an HTTP client that no one here wrote",
         ci: true,
         probe: Probe::Program("curl"),
-        source: Source::Debian(&["curl"]),
+        source: Source::Debian(&["curl", "ca-certificates"]),
     },
     Server {
         name: "valgrind",
@@ -91,6 +117,41 @@ pub(super) const SERVERS: &[Server] = &[
         source: Source::Pip("schemathesis==4.32.5"),
     },
     Server {
+        name: "grpcio",
+        purpose: "gRPC clients and servers in Python, over gRPC's C++ core",
+        ci: true,
+        probe: Probe::Imports("grpc"),
+        source: Source::Pip("grpcio==1.85.1"),
+    },
+    Server {
+        name: "grpcio-health-checking",
+        purpose: "gRPC's health service and its client",
+        ci: true,
+        probe: Probe::Imports("grpc_health.v1.health"),
+        source: Source::Pip("grpcio-health-checking==1.85.1"),
+    },
+    Server {
+        name: "grpcio-reflection",
+        purpose: "gRPC's reflection service and its client",
+        ci: true,
+        probe: Probe::Imports("grpc_reflection.v1alpha.reflection"),
+        source: Source::Pip("grpcio-reflection==1.85.1"),
+    },
+    Server {
+        name: "grpcio-status",
+        purpose: "the details of gRPC errors",
+        ci: true,
+        probe: Probe::Imports("grpc_status.rpc_status, google.rpc.error_details_pb2"),
+        source: Source::Pip("grpcio-status==1.85.1"),
+    },
+    Server {
+        name: "buf",
+        purpose: "a gRPC client in Go, `buf curl`",
+        ci: true,
+        probe: Probe::Unpacked,
+        source: Source::Npm(BUF),
+    },
+    Server {
         name: "nginx",
         purpose: "a proxy in front of services",
         ci: true,
@@ -119,3 +180,22 @@ pub(super) const SERVERS: &[Server] = &[
         source: Source::Debian(&["nghttp2-client"]),
     },
 ];
+
+/// Elsewhere than on these two machines, the program does not start.
+const BUF: Npm = if cfg!(target_arch = "aarch64") {
+    Npm {
+        package: "@bufbuild/buf-linux-aarch64",
+        version: "1.75.0",
+        sha512: "797f97ca8933243aac348168f1bd4edc306f6e792c3a8ccf257e1056c367eb52\
+                 6a494b56b29c9335e62ac20f254436a770c2fe6c3a9910314f0018c0b1509019",
+        program: "bin/buf",
+    }
+} else {
+    Npm {
+        package: "@bufbuild/buf-linux-x64",
+        version: "1.75.0",
+        sha512: "606189031d25a4c084eda3168cd38971fa04686fdefa26079d30b8499d0fe5e4\
+                 b821f7ccaf203d678fdb6f59b5c0d5c0109f004c530464e024ff9c7d544e3b8a",
+        program: "bin/buf",
+    }
+};
