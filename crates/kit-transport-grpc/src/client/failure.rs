@@ -24,6 +24,7 @@ pub(super) fn broken(error: BoxError) -> Error {
     let (kind, message) = match (of.reason, of.unconnected) {
         (_, true) => (Kind::Unavailable, "cannot connect to the service".to_owned()),
         (Some(reason), _) if of.stream => (kind_of(reason), format!("the stream was reset: {reason}")),
+        (Some(Reason::NO_ERROR), _) => (Kind::Unavailable, "the service closes the connection".to_owned()),
         (Some(reason), _) => (Kind::Unavailable, format!("the connection ended: {reason}")),
         (None, _) => (Kind::Unavailable, "the connection broke off".to_owned()),
     };
@@ -37,7 +38,7 @@ pub(super) fn broken(error: BoxError) -> Error {
 struct Of {
     /// There was no connection.
     unconnected: bool,
-    /// The request was not sent, as its connection ended before.
+    /// The request was not sent, or not processed, as its connection ended before.
     unsent: bool,
     /// The code of HTTP/2, and whether it ended the stream alone.
     reason: Option<Reason>,
@@ -55,6 +56,8 @@ impl Of {
             if let Some(h2) = error.downcast_ref::<h2::Error>() {
                 of.reason = h2.reason();
                 of.stream = h2.is_reset();
+                // h2 gives it to streams that the peer says it did not process, and to those that were not opened any more.
+                of.unsent |= h2.is_go_away() && h2.is_remote();
             }
             cause = error.source();
         }

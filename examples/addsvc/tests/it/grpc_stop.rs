@@ -1,0 +1,73 @@
+//! The stop of the program while it is called from all sides: no call that has begun is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use addsvc::{Add, AddError, SumRequest, grpc_client};
+use kit_base::{Context, Kind, Origin};
+use kit_testing::process::Signal;
+
+use crate::start;
+
+/// What became of the calls of one caller.
+#[derive(Default)]
+struct Told {
+    answered: u64,
+    /// Those that had no chance to begin.
+    refused: u64,
+    wrong: Vec<String>,
+}
+
+/// Calls without a pause, until the server is gone.
+async fn caller(remote: Arc<impl Add>, answered: Arc<AtomicU64>, gone: Arc<AtomicBool>) -> Told {
+    let mut told = Told::default();
+    for n in 1.. {
+        // Whoever is told that nobody is there may be told so again.
+        if gone.load(SeqCst) && told.refused > 0 {
+            break;
+        }
+        match remote.sum(&Context::new(), SumRequest { a: n, b: 1 }).await {
+            Ok(reply) if reply.v == n + 1 => {
+                told.answered += 1;
+                answered.fetch_add(1, SeqCst);
+            }
+            Err(AddError::Other(error)) if (error.kind(), error.origin()) == (Kind::Unavailable, Origin::NotSent) => {
+                told.refused += 1;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            other => told.wrong.push(format!("{other:?}")),
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn a_stop_under_load_loses_no_call_that_has_begun() {
+    for _ in 0..5 {
+        let mut addsvc = start().await;
+        let (answered, gone) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut callers = tokio::task::JoinSet::new();
+        // Four connections, with eight calls on each at any time.
+        for _ in 0..4 {
+            let remote = Arc::new(grpc_client(&format!("http://{}", addsvc.grpc)).unwrap());
+            for _ in 0..8 {
+                let remote = Arc::clone(&remote);
+                let (answered, gone) = (Arc::clone(&answered), Arc::clone(&gone));
+                callers.spawn(async move { caller(remote, answered, gone).await });
+            }
+        }
+        while answered.load(SeqCst) < 200 {
+            tokio::task::yield_now().await;
+        }
+        addsvc.child.signal(Signal::Terminate).unwrap();
+        let status = tokio::task::spawn_blocking(move || addsvc.child.wait(Duration::from_secs(15)).unwrap());
+        assert_eq!(status.await.unwrap().code(), Some(0));
+        gone.store(true, SeqCst);
+
+        let told = callers.join_all().await;
+        let wrong: Vec<_> = told.iter().flat_map(|told| &told.wrong).collect();
+        assert!(wrong.is_empty(), "{} calls were lost: {wrong:?}", wrong.len());
+        assert!(told.iter().all(|told| told.answered > 0 && told.refused > 0));
+    }
+}
