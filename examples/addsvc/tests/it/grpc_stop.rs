@@ -1,12 +1,16 @@
 //! The stop of the program while it is called from all sides: no call that has begun is lost.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use addsvc::{Add, AddError, SumRequest, grpc_client};
 use kit_base::{Context, Kind, Origin};
-use kit_testing::process::Signal;
+use kit_testing::http::curl;
+use kit_testing::process::{Child, Signal};
+use kit_testing::temp::temp_dir;
+use kit_testing::tools::skip_unless_or;
 
 use crate::start;
 
@@ -70,4 +74,54 @@ async fn a_stop_under_load_loses_no_call_that_has_begun() {
         assert!(wrong.is_empty(), "{} calls were lost: {wrong:?}", wrong.len());
         assert!(told.iter().all(|told| told.answered > 0 && told.refused > 0));
     }
+}
+
+#[tokio::test]
+async fn nor_does_it_lose_one_of_a_client_that_no_one_here_wrote() {
+    if !skip_unless_or("h2load", "run `cargo xtask servers h2load`") {
+        return;
+    }
+    let mut addsvc = start().await;
+    let folder = temp_dir().unwrap();
+    let body = folder.path().join("body");
+    std::fs::write(&body, [0, 0, 0, 0, 4, 0x08, 1, 0x10, 2]).unwrap();
+    let mut load = Command::new("h2load");
+    // More calls than there is time for.
+    load.args([
+        "-n",
+        "5000000",
+        "-c",
+        "4",
+        "-m",
+        "8",
+        "-H",
+        "content-type: application/grpc",
+        "-H",
+        "te: trailers",
+        "-d",
+    ]);
+    load.arg(&body).arg(format!("http://{}/pb.Add/Sum", addsvc.grpc));
+    let mut load = Child::spawn(load).unwrap();
+    let stats = format!("http://{}/stats", addsvc.debug);
+    let requests = async || -> u64 {
+        let page = curl([&stats]).await.unwrap();
+        let page = String::from_utf8_lossy(page.body()).into_owned();
+        page.lines().next().unwrap().strip_prefix("requests ").unwrap().parse().unwrap()
+    };
+    while requests().await < 200 {}
+    addsvc.child.signal(Signal::Terminate).unwrap();
+    let told = tokio::task::spawn_blocking(move || {
+        assert_eq!(addsvc.child.wait(Duration::from_secs(15)).unwrap().code(), Some(0));
+        load.wait(Duration::from_secs(60)).unwrap();
+        load.stdout()
+    })
+    .await
+    .unwrap();
+    let line = told.lines().find_map(|line| line.strip_prefix("requests: ")).expect(&told);
+    let number = |what: &str| -> u64 {
+        let found = line.split(", ").find_map(|part| part.strip_suffix(what)).expect(line);
+        found.trim().parse().unwrap()
+    };
+    let [started, succeeded] = ["started", "succeeded"].map(number);
+    assert!(started >= 200 && started == succeeded, "{line}");
 }
