@@ -36,6 +36,10 @@ pub(crate) struct Activity {
     /// Set for good by an upgrade or a tunnel, whose bytes hyper does not look at.
     upgraded: AtomicBool,
     eof: AtomicBool,
+    /// Over HTTP/2, milliseconds after `opened` at which the client last gave a sign of life.
+    heard: AtomicU64,
+    /// Whether the client was sent a PING, and has not been heard for too long since.
+    unanswered: AtomicBool,
 }
 
 /// What the timer of a connection has to do.
@@ -64,12 +68,13 @@ impl Activity {
             grpc: AtomicBool::new(false),
             upgraded: AtomicBool::new(false),
             eof: AtomicBool::new(false),
+            heard: AtomicU64::new(0),
+            unanswered: AtomicBool::new(false),
         }
     }
 
     /// Bytes arrived. On HTTP/1, bytes that arrive while no request runs are the beginning of a head.
     pub(crate) fn read(&self, may_begin_head: bool) {
-        self.bytes_passed();
         if may_begin_head && self.is_quiet() && self.head_since.load(Relaxed) == 0 {
             self.head_since.store(NEW_HEAD, Relaxed);
         }
@@ -82,11 +87,32 @@ impl Activity {
         }
     }
 
-    /// Bytes were read or written. Only on an upgraded connection do they mean anything by themselves.
+    /// Bytes other than those of a PING were read or written on an upgraded connection; only there do they mean anything
+    /// by themselves.
     pub(crate) fn bytes_passed(&self) {
-        if self.is_upgraded() {
-            self.touch();
+        self.touch();
+    }
+
+    /// The client lives: it has sent something, or made room for what waited to be sent.
+    pub(crate) fn hear(&self) {
+        self.heard.store(self.elapsed(), Relaxed);
+        if self.is_unanswered() {
+            self.unanswered.store(false, Relaxed);
         }
+    }
+
+    /// When it last did.
+    pub(crate) fn heard(&self) -> Instant {
+        self.at(self.heard.load(Relaxed))
+    }
+
+    /// A PING has been without an answer for too long.
+    pub(crate) fn set_unanswered(&self) {
+        self.unanswered.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.unanswered.load(Relaxed)
     }
 
     /// The client has said which protocol it speaks.

@@ -18,9 +18,8 @@ use crate::drive::{Connection, How, drive};
 use crate::entry::Entry;
 use crate::error::BoxError;
 use crate::events::Why;
-use crate::limits::{
-    CONNECTION_WINDOW, FORCED_RESETS, Limits, SEND_BUFFER, STREAM_WINDOW, UNSEEN_RESETS, USUAL_HEADERS,
-};
+use crate::keepalive::{SilenceTimer, UNJUDGED};
+use crate::limits::{CONNECTION_WINDOW, FORCED_RESETS, SEND_BUFFER, STREAM_WINDOW, UNSEEN_RESETS, USUAL_HEADERS};
 use crate::linger::linger;
 use crate::link::Link;
 use crate::open::Open;
@@ -58,7 +57,7 @@ pub(crate) async fn run<S, B>(
     let link = Arc::new(Link::new(shared, peer, stream.is_secure()));
     let end = {
         let streams = Streams::new();
-        let builder = builder(&link.shared.limits, streams.spawner());
+        let builder = builder(&link, streams.spawner());
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&link), agreed));
         let entry = Entry::new(service, Arc::clone(&link));
         let connection = pin!(builder.serve_connection_with_upgrades(io, entry));
@@ -131,7 +130,8 @@ where
     }
 }
 
-fn builder(limits: &Limits, spawner: Spawner) -> auto::Builder<Spawner> {
+fn builder(link: &Arc<Link>, spawner: Spawner) -> auto::Builder<Spawner> {
+    let limits = &link.shared.limits;
     let mut builder = auto::Builder::new(spawner);
     // Without hyper's timer for heads: it would also end idle connections, and costs an allocation per request.
     builder.http1().max_buf_size(limits.head_bytes).header_read_timeout(None).half_close(limits.half_close);
@@ -148,5 +148,9 @@ fn builder(limits: &Limits, spawner: Spawner) -> auto::Builder<Spawner> {
         .max_pending_accept_reset_streams(UNSEEN_RESETS)
         .max_local_error_reset_streams(FORCED_RESETS)
         .enable_connect_protocol();
+    if let Some(keepalive) = limits.keepalive() {
+        let timer = SilenceTimer { link: Arc::clone(link), keepalive };
+        builder.http2().timer(timer).keep_alive_interval(keepalive.interval).keep_alive_timeout(UNJUDGED);
+    }
     builder
 }

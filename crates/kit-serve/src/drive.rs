@@ -67,6 +67,7 @@ pub(crate) async fn drive(
     let mut closing = None;
     let mut taking = limits.answer_rate.map(|rate| Taking::new(Pace::new(rate)));
     let mut alarm = Alarm::new();
+    let mut looked_again = false;
     poll_fn(|cx| {
         let rung = alarm.has_rung(cx.waker());
         loop {
@@ -76,6 +77,19 @@ pub(crate) async fn drive(
                 let (why, how) =
                     if let Stage::Closing(why, how) = stage { (why, how) } else { (Why::Ended, How::Spoken) };
                 return Poll::Ready(End { why, how });
+            }
+            if link.activity.is_unanswered() {
+                if looked_again {
+                    return Poll::Ready(End { why: Why::PingTimeout, how: How::Cut });
+                }
+                // Its answer may be here already, if the runtime was too busy to notice.
+                looked_again = true;
+                link.set_probing(true);
+                continue;
+            }
+            if looked_again {
+                looked_again = false;
+                link.set_probing(false);
             }
             if stage == Stage::Serving && !rung {
                 return Poll::Pending;

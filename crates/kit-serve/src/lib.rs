@@ -128,6 +128,8 @@
 //! | [`request_timeout`](Server::request_timeout) | 5 min to the answer's head | 504; over gRPC `DEADLINE_EXCEEDED` |
 //! | [`connections`](Server::connections) | 10,000 | wait in the operating system's queue |
 //! | [`streams`](Server::streams) | 200 an HTTP/2 connection | the stream is refused |
+//! | [`http2_keepalive_interval`](Server::http2_keepalive_interval) | 20 s of silence over HTTP/2 | asked by a PING |
+//! | [`http2_keepalive_timeout`](Server::http2_keepalive_timeout) | 10 s of silence after it | cut |
 //! | [`connection_age`](Server::connection_age) | none | told to end |
 //! | [`stop_within`](Server::stop_within) | 10 s | cut |
 //!
@@ -197,8 +199,8 @@
 //! | `panicked` | | the service or its answer's body panicked |
 //!
 //! A connection is closed as `ended` (by its client, its last answer or the service that took it over), `idle`,
-//! `head_late`, `answer_slow`, `aged`, `stopped`, `cut` (at the end of the stop), `proxy_header_failed` or
-//! `tls_failed`. Without an observer an event costs one comparison.
+//! `head_late`, `answer_slow`, `ping_timeout`, `aged`, `stopped`, `cut` (at the end of the stop), `proxy_header_failed`
+//! or `tls_failed`. Without an observer an event costs one comparison.
 //!
 //! # Features
 //!
@@ -229,6 +231,7 @@ mod events;
 mod forwarded;
 #[cfg(feature = "tls")]
 mod handshake;
+mod keepalive;
 mod limits;
 mod linger;
 mod link;

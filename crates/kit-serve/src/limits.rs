@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::keepalive::Keepalive;
 use crate::pace::MinRate;
 
 /// The smallest head that every server must take; hyper's buffer cannot be smaller either.
@@ -46,6 +47,9 @@ pub(crate) struct Limits {
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) connections: usize,
     pub(crate) streams: u32,
+    /// None without an interval; the timeout stays, for an interval that is set later.
+    pub(crate) keepalive_interval: Option<Duration>,
+    pub(crate) keepalive_timeout: Duration,
     pub(crate) connection_age: Option<Duration>,
     pub(crate) age_grace: Option<Duration>,
     pub(crate) stop_within: Duration,
@@ -67,6 +71,10 @@ impl Default for Limits {
             answer_rate: Some(MinRate::default()),
             request_timeout: Some(Duration::from_secs(5 * 60)),
             connections: 10_000,
+            // A client that has vanished is gone within half a minute. Home routers forget a silent connection after a
+            // minute or more, so these PINGs also keep it known.
+            keepalive_interval: Some(Duration::from_secs(20)),
+            keepalive_timeout: Duration::from_secs(10),
             connection_age: None,
             age_grace: None,
             stop_within: Duration::from_secs(10),
@@ -80,6 +88,11 @@ impl Limits {
     /// its head; well within the time of the stop, so that none of these has to be cut.
     pub(crate) fn last_word(&self) -> Duration {
         CLOSING.min(self.head_timeout).min(self.stop_within / 2)
+    }
+
+    /// When HTTP/2 clients are sent PINGs, if ever.
+    pub(crate) fn keepalive(&self) -> Option<Keepalive> {
+        self.keepalive_interval.map(|interval| Keepalive { interval, timeout: self.keepalive_timeout })
     }
 
     /// How often to look at a connection, so that no limit is missed by more than the shortest of them.

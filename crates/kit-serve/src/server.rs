@@ -88,7 +88,7 @@ impl Server {
     /// another [`head_timeout`](Self::head_timeout), if [`answer_rate`](Self::answer_rate) has not cut it before.
     ///
     /// It does not hold for upgraded connections; an HTTP/2 connection with a tunnel (CONNECT) is idle when no bytes
-    /// pass at all.
+    /// pass but PINGs.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.shared.limits.idle_timeout = bounded(limit);
         self
@@ -231,6 +231,36 @@ impl Server {
     /// what the client did wrong on them ("MadeYouReset", CVE-2025-8671) or opened over the limit.
     pub fn streams(mut self, count: NonZeroU32) -> Self {
         self.shared.limits.streams = count.get();
+        self
+    }
+
+    /// How long an HTTP/2 client may be silent before it is sent a PING; `None` for never. At least 1 ms; 20 s unless
+    /// set.
+    ///
+    /// A client that vanishes (power, cable, a router that forgot it) says no goodbye, and the operating system needs a
+    /// quarter of an hour to notice, or never does when nothing is sent. A PING and
+    /// [`http2_keepalive_timeout`](Self::http2_keepalive_timeout) find it out: by default such a client is gone, and its
+    /// requests are dropped, 30 s after its last sign of life. Such a sign is whatever it sends, and that it takes what
+    /// waited to be sent to it, so that one whose answer to the PING is held up behind a long download is not taken for
+    /// dead.
+    ///
+    /// PINGs and their answers keep no connection from being idle: [`idle_timeout`](Self::idle_timeout) ends it as
+    /// before. Clients that wake a radio for each of them, and have calls that stay silent for hours, fare better with
+    /// minutes here. gRPC's own servers wait for two hours (gRFC A9), which routers between do not. A server may send
+    /// PINGs as often as it likes; it is clients that gRPC's servers cut for too many. HTTP/1 has no such frame.
+    #[doc(alias("KeepaliveParams", "ServerParameters", "keep_alive_interval"))]
+    pub fn http2_keepalive_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.shared.limits.keepalive_interval = interval.into().map(bounded);
+        self
+    }
+
+    /// How long an HTTP/2 client may go on to be silent after a PING; then its connection is cut, and its requests are
+    /// dropped. At least 1 ms; 10 s unless set, which is far above the slowest way around the earth, and covers a
+    /// client that stands still for a moment. Nothing without an
+    /// [`http2_keepalive_interval`](Self::http2_keepalive_interval).
+    #[doc(alias = "keep_alive_timeout")]
+    pub fn http2_keepalive_timeout(mut self, limit: Duration) -> Self {
+        self.shared.limits.keepalive_timeout = bounded(limit);
         self
     }
 

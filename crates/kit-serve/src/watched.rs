@@ -17,6 +17,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The preface and the head of the frame that must follow it: with so many bytes, a client has begun to speak HTTP/2.
 const HTTP2_BEGUN: usize = PREFACE.len() + 9;
 
+/// How a frame PING begins (RFC 9113, 6.7), and its length.
+const PING: &[u8] = b"\0\0\x08\x06";
+const PING_LENGTH: usize = 17;
+
 /// A stream that notes its activity, and goes back to its connection instead of being closed when hyper drops it.
 #[derive(Debug)]
 pub(crate) struct Watched {
@@ -24,6 +28,9 @@ pub(crate) struct Watched {
     link: Arc<Link>,
     agreed: Agreed,
     speaks: Speaks,
+    /// Whether the last write, and the last flush, have to wait for the client to make room.
+    write_waits: bool,
+    flush_waits: bool,
 }
 
 /// The protocol, as far as the bytes so far tell.
@@ -37,7 +44,14 @@ enum Speaks {
 
 impl Watched {
     pub(crate) fn new(stream: Stream, link: Arc<Link>, agreed: Agreed) -> Self {
-        Self { stream: Some(stream), link, agreed, speaks: Speaks::MaybeHttp2(0) }
+        Self {
+            stream: Some(stream),
+            link,
+            agreed,
+            speaks: Speaks::MaybeHttp2(0),
+            write_waits: false,
+            flush_waits: false,
+        }
     }
 
     fn stream(&mut self) -> Pin<&mut Stream> {
@@ -69,8 +83,37 @@ impl Watched {
             }
             self.keeps_word(all)?;
         }
+        self.note_passed(bytes.len(), bytes);
+        self.hear();
         self.link.activity.read(matches!(self.speaks, Speaks::Http1));
         Ok(())
+    }
+
+    /// So many bytes were read or written, beginning with these.
+    fn note_passed(&self, count: usize, first: &[u8]) {
+        let is_ping = || self.is_http2() && count == PING_LENGTH && first.starts_with(PING);
+        if self.link.activity.is_upgraded() && !is_ping() {
+            self.link.activity.bytes_passed();
+        }
+    }
+
+    fn hear(&self) {
+        if self.is_http2() && self.link.shared.limits.keepalive_interval.is_some() {
+            self.link.activity.hear();
+        }
+    }
+
+    fn is_http2(&self) -> bool {
+        matches!(self.speaks, Speaks::Http2)
+    }
+
+    /// Notes a write, or a flush: one that goes through after it had to wait is a sign of life, because the client has
+    /// taken what came before it. One that need not wait says nothing: the operating system took it.
+    fn note_sent<T>(&mut self, waits: fn(&mut Self) -> &mut bool, polled: &Poll<io::Result<T>>) {
+        let had_to_wait = std::mem::replace(waits(self), polled.is_pending());
+        if had_to_wait && matches!(polled, Poll::Ready(Ok(_))) {
+            self.hear();
+        }
     }
 
     /// An error if a client speaks another protocol than the one that TLS has agreed on, after so many bytes.
@@ -120,8 +163,10 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.before_write()?;
-        let written = ready!(self.stream().poll_write(cx, buf))?;
-        self.link.activity.bytes_passed();
+        let polled = self.stream().poll_write(cx, buf);
+        self.note_sent(|this| &mut this.write_waits, &polled);
+        let written = ready!(polled)?;
+        self.note_passed(written, buf);
         Poll::Ready(Ok(written))
     }
 
@@ -131,8 +176,11 @@ impl AsyncWrite for Watched {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.before_write()?;
-        let written = ready!(self.stream().poll_write_vectored(cx, bufs))?;
-        self.link.activity.bytes_passed();
+        let polled = self.stream().poll_write_vectored(cx, bufs);
+        self.note_sent(|this| &mut this.write_waits, &polled);
+        let written = ready!(polled)?;
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        self.note_passed(written, first.map_or(&[], |buf| buf));
         Poll::Ready(Ok(written))
     }
 
@@ -141,7 +189,9 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_flush(cx)
+        let polled = self.stream().poll_flush(cx);
+        self.note_sent(|this| &mut this.flush_waits, &polled);
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -50,6 +50,7 @@
 //! | [`clock`] | a clock moved by hand, and tokio's, which can be paused |
 //! | `process` (Unix) | programs that are started, read, signalled, and never outlive the test |
 //! | `laws` (feature `laws`) | a checker for anybody's layer: lost permits, over-admission, stuck circuits, hangs, leaks |
+//! | `net` (Linux) | a network cable that can be cut: packets vanish, and neither end is told |
 //! | [`ports`] | free ports |
 //! | [`temp`] | folders that vanish |
 //! | [`tools`] | programs that a machine may lack: skipped with a line, and never in CI |
@@ -57,7 +58,7 @@
 //!
 //! # Behaviour
 //!
-//! Clones of a mock or a clock are the same one. Whatever is started (backends, programs) ends when its value is
+//! Clones of a mock or a clock are the same one. Whatever is started (backends, programs, cables) ends when its value is
 //! dropped; programs end even if the test process is killed. Waiting for a count or a request has no time limit, the
 //! rest says its own. What is recorded is bounded, except for a mock's requests.
 //!
@@ -79,6 +80,8 @@ pub mod http;
 #[cfg(feature = "laws")]
 pub mod laws;
 pub mod mock;
+#[cfg(target_os = "linux")]
+pub mod net;
 pub mod ports;
 #[cfg(unix)]
 pub mod process;

@@ -40,11 +40,16 @@ pub fn skip_unless_or(program: &str, how_to_get_it: &str) -> bool {
     if find(program).is_some() {
         return true;
     }
-    let ci = env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
-    assert!(!ci, "`{program}` is missing, and CI skips nothing: {how_to_get_it}");
-    // Not `eprintln!`: the test harness swallows what a passing test prints by it.
-    let _ = writeln!(io::stderr(), "skipped: `{program}` is missing; to run this test, {how_to_get_it}");
+    skip(&format!("`{program}` is missing"), how_to_get_it);
     false
+}
+
+/// Says why a test is skipped, or panics in CI.
+pub(crate) fn skip(why: &str, how_to_get_it: &str) {
+    let ci = env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
+    assert!(!ci, "{why}, and CI skips nothing: {how_to_get_it}");
+    // Not `eprintln!`: the test harness swallows what a passing test prints by it.
+    let _ = writeln!(io::stderr(), "skipped: {why}; to run this test, {how_to_get_it}");
 }
 
 /// Where a program is, as a shell would find it on `PATH`.

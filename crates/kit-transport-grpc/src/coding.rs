@@ -89,6 +89,7 @@ impl Coding {
     #[cfg_attr(not(feature = "gzip"), expect(unused_variables, reason = "nothing is unpacked"))]
     pub(crate) fn expand(self, bytes: &Bytes, limit: usize) -> Result<Bytes, Error> {
         match self {
+            Self::Identity if bytes.len() > limit => Err(crate::frame::too_large(bytes.len(), limit)),
             Self::Identity => Ok(bytes.clone()),
             #[cfg(feature = "gzip")]
             Self::Gzip => {

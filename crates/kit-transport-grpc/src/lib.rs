@@ -16,7 +16,7 @@ mod status;
 mod within;
 
 #[cfg(feature = "client")]
-pub use client::{Connected, Connections, FinishedCall, GrpcClient};
+pub use client::{Connected, ConnectionError, Connections, FinishedCall, GrpcClient, ResponseBody};
 pub use codec::{By, DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Prost};
 pub use error::BuildError;
 pub use metadata::{binary_value, binary_values};

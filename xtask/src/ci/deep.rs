@@ -62,7 +62,8 @@ pub(super) fn benches(run: &mut Run) -> Result {
 
 /// What a request costs, beside what a user would take instead: in instructions.
 pub(super) fn prices(run: &mut Run) -> Result {
-    check_bench(run, "addsvc", "http")
+    check_bench(run, "addsvc", "http")?;
+    check_bench(run, "addsvc", "grpc")
 }
 
 #[cfg(test)]

@@ -82,6 +82,13 @@ pub(super) const SERVERS: &[Server] = &[
         source: Source::Debian(&["curl", "ca-certificates"]),
     },
     Server {
+        name: "ip",
+        purpose: "lays and cuts network cables, to peers that vanish",
+        ci: true,
+        probe: Probe::Program("ip"),
+        source: Source::Debian(&["iproute2"]),
+    },
+    Server {
         name: "valgrind",
         purpose: "counts instructions, where time is too noisy",
         ci: true,

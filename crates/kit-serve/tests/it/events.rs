@@ -20,10 +20,10 @@ const SHORT: Duration = Duration::from_millis(100);
 
 /// What was told, each as `what key`.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
 
 impl Told {
-    fn observe(&self, server: Server) -> Server {
+    pub(crate) fn observe(&self, server: Server) -> Server {
         let told = self.clone();
         server.observer(move |event: &Event<'_>| {
             assert_eq!((event.source, event.amount), ("serve", 1.0));
@@ -32,7 +32,7 @@ impl Told {
     }
 
     /// Waits until the last of these was told; there must be no other.
-    async fn are(&self, expected: &[&str]) {
+    pub(crate) async fn are(&self, expected: &[&str]) {
         tokio::time::timeout(HANGS, async {
             while self.0.lock().unwrap().len() < expected.len() {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -124,7 +124,7 @@ pub(crate) enum Sent {
     Settings {
         ack: bool,
     },
-    Ping,
+    Ping(Vec<u8>),
     Pong(Vec<u8>),
     GoAway {
         code: u32,
@@ -214,7 +214,7 @@ impl Reader {
                 HEADERS => Sent::Head { stream, status: status(&payload) },
                 RST_STREAM => Sent::Reset { stream, code: number(&payload) },
                 SETTINGS => Sent::Settings { ack: flags & ACK != 0 },
-                PING if flags & ACK == 0 => Sent::Ping,
+                PING if flags & ACK == 0 => Sent::Ping(payload),
                 PING => Sent::Pong(payload),
                 GOAWAY => Sent::GoAway { code: number(&payload[4..8]) },
                 WINDOW_UPDATE => Sent::Window,

@@ -8,6 +8,7 @@ mod events;
 mod frames;
 mod hostile;
 mod http2_rules;
+mod keepalive;
 mod limits;
 mod listeners;
 mod load;

@@ -10,6 +10,8 @@ mod http;
 #[cfg(feature = "laws")]
 mod laws;
 mod mock;
+#[cfg(target_os = "linux")]
+mod net;
 mod ports;
 #[cfg(unix)]
 mod process;

@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use kit_base::{Error, Kind, Origin, ServiceError};
 
-use super::BoxError;
+use super::{BoxError, ConnectionError};
 
 /// A request that got no answer.
 pub(super) fn unanswered<E: Into<BoxError>>(error: ServiceError<E>) -> Error {
@@ -50,8 +50,11 @@ impl Of {
         let mut of = Self::default();
         let mut cause = Some(error);
         while let Some(error) = cause {
-            of.unconnected |= error.is::<tonic::ConnectError>()
-                || error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect());
+            of.unconnected |= error.is::<tonic::ConnectError>();
+            if let Some(error) = error.downcast_ref::<ConnectionError>() {
+                of.unconnected |= error.is_connect();
+                of.unsent |= error.is_unsent();
+            }
             of.unsent |= error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
             if let Some(h2) = error.downcast_ref::<h2::Error>() {
                 of.reason = h2.reason();

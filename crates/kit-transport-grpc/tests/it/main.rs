@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
+mod connections;
 mod peers;
 mod support;
 mod unary;

@@ -8,10 +8,13 @@
 
 mod callgrind;
 mod clients;
+#[path = "../common/figures.rs"]
+mod figures;
 mod load;
 mod memory;
 mod servers;
 mod service;
+#[path = "../common/subject.rs"]
 mod subject;
 mod throughput;
 

@@ -2,9 +2,9 @@
 //! disturbs all of them.
 
 use std::error::Error;
-use std::fs;
 use std::time::Duration;
 
+use crate::figures::{cpu, median};
 use crate::load::Connections;
 use crate::servers::{AXUM, HYPER, NAMES};
 use crate::subject::Serving;
@@ -59,18 +59,4 @@ fn sample(server: &Serving) -> Result<Sample, Box<dyn Error>> {
     let (answered, took) = Connections::open(server.addr, CONNECTIONS)?.saturate(SAMPLE)?;
     let answered = answered as f64;
     Ok(Sample { per_second: answered / took.as_secs_f64(), cpu: (cpu(server.pid())? - before) / answered * 1e6 })
-}
-
-/// The seconds that a process has had of a processor: fields 14 and 15 of `/proc/PID/stat`, in hundredths.
-fn cpu(pid: u32) -> Result<f64, Box<dyn Error>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-    Ok(ticks as f64 / 100.0)
-}
-
-fn median(samples: impl Iterator<Item = f64>) -> f64 {
-    let mut samples: Vec<_> = samples.collect();
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
 }

@@ -10,6 +10,8 @@ use kit_testing::process::Child;
 
 pub(crate) const SERVE: &str = "--serve";
 pub(crate) const CALL: &str = "--call";
+#[allow(dead_code, reason = "not every benchmark has clients under load")]
+pub(crate) const SATURATE: &str = "--saturate";
 
 const SLOW: Duration = Duration::from_secs(60);
 
@@ -46,6 +48,22 @@ pub(crate) fn call(name: &str, server: SocketAddr, calls: usize, counted: Option
         .stdout(Stdio::null())
         .status()?;
     if status.success() { Ok(()) } else { Err(format!("the client {name} ended with {status}").into()) }
+}
+
+/// Has the client of this name make calls for so long, so many at once; what it says of them.
+#[allow(dead_code, reason = "not every benchmark has clients under load")]
+pub(crate) fn saturate(
+    name: &str,
+    server: SocketAddr,
+    at_once: usize,
+    time: Duration,
+) -> Result<String, Box<dyn Error>> {
+    let (url, at_once, millis) = (format!("http://{server}"), at_once.to_string(), time.as_millis().to_string());
+    let output = command(None)?.args([SATURATE, name, &url, &at_once, &millis]).stderr(Stdio::inherit()).output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout)?),
+        false => Err(format!("the client {name} ended with {}", output.status).into()),
+    }
 }
 
 fn command(counted: Option<&Path>) -> Result<Command, Box<dyn Error>> {
