@@ -5,7 +5,10 @@ mod client;
 mod codec;
 mod coding;
 mod error;
+#[cfg(feature = "server")]
+mod expiring;
 mod frame;
+mod messages;
 mod metadata;
 mod pair;
 mod path;
@@ -21,5 +24,5 @@ pub use codec::{By, DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest,
 pub use error::BuildError;
 pub use metadata::{binary_value, binary_values};
 #[cfg(feature = "server")]
-pub use server::{Body, FinishedRequest, GrpcServer, GrpcService, Routes};
+pub use server::{Body, FinishedRequest, GrpcServer, GrpcService, RequestBody, Routes};
 pub use status::{from_status, status_of, to_status};

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
+mod added;
 mod connections;
+mod generated;
+mod health;
+mod one_port;
 mod peers;
+mod places;
 mod support;
 mod unary;

@@ -1,17 +1,21 @@
 //! Messages, endpoints from closures, and a server on a free port.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use kit_base::{Endpoint, Error, Operation, Request, Response, Shape, Unary};
-use kit_transport_grpc::{Connected, Connections, GrpcClient, GrpcServer, GrpcService, Prost};
+use kit_transport_grpc::{Connected, Connections, GrpcClient, GrpcServer, Prost};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
+use tower_service::Service;
 
 /// No step of a test takes longer, unless something hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(20);
@@ -98,7 +102,12 @@ pub(crate) async fn serve(server: GrpcServer) -> Running {
     serve_service(server.build().expect("a service")).await
 }
 
-pub(crate) async fn serve_service(service: GrpcService) -> Running {
+pub(crate) async fn serve_service<S, B>(service: S) -> Running
+where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>, Future: Send> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body<Data: Send, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("its address");
     let accepting = tokio::spawn(async move {
