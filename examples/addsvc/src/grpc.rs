@@ -1,17 +1,15 @@
 //! addsvc over gRPC, as Go kit's `pb.Add`: the text of a business error stands in the reply, under the status OK.
 
 use kit_base::{Error, Observer};
-use kit_transport_grpc::{BuildError, DecodeResponse, EncodeOutcome, GrpcClient, GrpcServer, GrpcService, Prost};
+use kit_transport_grpc::{BuildError, DecodeResponse, EncodeOutcome, GrpcClient, GrpcServer, Prost};
 use prost::Message;
 
 use crate::{Add, AddEndpoints, AddError, ConcatReply, SumReply};
 
-/// Serves addsvc over gRPC: `pb.Add/Sum` and `pb.Add/Concat`. The observer is told of panics.
-///
-/// # Errors
-/// None that a user could cause: the methods are fixed.
-pub fn grpc_service(service: impl Add, observer: impl Observer + 'static) -> Result<GrpcService, BuildError> {
-    AddEndpoints::new(service).bind(GrpcServer::with_codec((Prost, Replies)).observer(observer)).build()
+/// Serves addsvc over gRPC: `pb.Add/Sum` and `pb.Add/Concat`. The observer is told of panics. What else the program serves
+/// there (health, HTTP on the same port) it adds before it builds the service.
+pub fn grpc_server(service: impl Add, observer: impl Observer + 'static) -> GrpcServer<impl Send + Sync> {
+    AddEndpoints::new(service).bind(GrpcServer::with_codec((Prost, Replies)).observer(observer))
 }
 
 /// Calls the addsvc at this URL.

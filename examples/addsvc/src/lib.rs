@@ -9,7 +9,7 @@ use kit_endpoint::{Context, Error, service};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use grpc::{grpc_client, grpc_service};
+pub use grpc::{grpc_client, grpc_server};
 pub use http::{http_client, http_service};
 
 /// Adds numbers, and joins texts.

@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::io::Write as _;
+use std::iter::once;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use addsvc::{Adder, grpc_service, http_service};
+use addsvc::{Adder, grpc_server, http_service};
 use axum::Router;
 use axum::routing::get;
 use clap::Parser;
@@ -21,7 +23,7 @@ struct Flags {
     /// Where to serve HTTP.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
     http_addr: String,
-    /// Where to serve gRPC.
+    /// Where to serve gRPC; the same as --http-addr serves both on one port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8082")]
     grpc_addr: String,
     /// Where to serve /healthz, /readyz and /stats.
@@ -42,19 +44,40 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let http = Server::bind(&flags.http_addr).await?;
-    let grpc = Server::bind(&flags.grpc_addr).await?;
+    let grpc = match flags.grpc_addr == flags.http_addr {
+        true => None,
+        false => Some(Server::bind(&flags.grpc_addr).await?),
+    };
     let debug = Server::bind(&flags.debug_addr).await?;
     let signal = kit_serve::signal()?;
-    let (http_addr, grpc_addr, debug_addr) = (http.local_addr(), grpc.local_addr(), debug.local_addr());
+    let (http_addr, debug_addr) = (http.local_addr(), debug.local_addr());
+    let grpc_addr = grpc.as_ref().map_or(http_addr, Server::local_addr);
     let (readiness, panics) = (Readiness::new(), Arc::new(AtomicU64::new(0)));
-    let pages = debug_pages(readiness.clone(), [http.stats(), grpc.stats()], panics.clone());
+    let pages = debug_pages(readiness.clone(), once(&http).chain(&grpc).map(Server::stats).collect(), panics.clone());
     let observer = Arc::new(move |event: &Event<'_>| {
         if event.what == "panicked" {
             panics.fetch_add(1, Relaxed);
         }
     });
     let over_http = http_service(Adder, observer.clone())?;
-    let over_grpc = grpc_service(Adder, observer)?;
+    let over_grpc = grpc_server(Adder, observer).health(readiness.clone());
+
+    // One signal stops all of it.
+    let (stop, stopping) = watch::channel(());
+    let serving: Pin<Box<dyn Future<Output = ()>>> = match grpc {
+        Some(grpc) => {
+            let grpc = grpc.serve(over_grpc.build()?, closed(stopping.clone()));
+            Box::pin(async {
+                tokio::join!(http.serve(over_http, closed(stopping)), grpc);
+            })
+        }
+        None => {
+            let over_both = over_grpc.fallback_service(over_http).build()?;
+            Box::pin(async {
+                http.serve(over_both, closed(stopping)).await;
+            })
+        }
+    };
 
     say(&format!(
         r#"addsvc: http on {http_addr}, grpc on {grpc_addr}, debug on {debug_addr}; try
@@ -65,17 +88,16 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     ));
     readiness.set(true);
 
-    // One signal stops both. The debug pages tell that the service is not ready until it has answered its last request.
-    let (stop, stopping) = watch::channel(());
-    let (drained, all_drained) = watch::channel(());
     let stop = async move {
         signal.await;
         readiness.set(false);
         say("addsvc: stopping");
         drop(stop);
     };
+    // The debug pages tell that the service is not ready until it has answered its last request.
+    let (drained, all_drained) = watch::channel(());
     let serving = async {
-        tokio::join!(http.serve(over_http, closed(stopping.clone())), grpc.serve(over_grpc, closed(stopping)));
+        serving.await;
         drop(drained);
     };
     tokio::join!(stop, serving, debug.serve(pages, closed(all_drained)));
@@ -92,7 +114,7 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-fn debug_pages(readiness: Readiness, stats: [Stats; 2], panics: Arc<AtomicU64>) -> Router {
+fn debug_pages(readiness: Readiness, stats: Vec<Stats>, panics: Arc<AtomicU64>) -> Router {
     let ready = move || async move {
         match readiness.is_ready() {
             true => (StatusCode::OK, "ready\n"),

@@ -9,7 +9,7 @@ mod hops;
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 
-use addsvc::{Add, grpc_service, http_service};
+use addsvc::{Add, grpc_server, http_service};
 use kit_serve::Server;
 
 /// Where a service is, and the flag that tells addcli so.
@@ -34,7 +34,7 @@ async fn serve(service: impl Add) -> At {
 async fn serve_grpc(service: impl Add) -> At {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let at = At("--grpc-addr", server.local_addr());
-    tokio::spawn(server.serve(grpc_service(service, ()).unwrap(), std::future::pending::<()>()));
+    tokio::spawn(server.serve(grpc_server(service, ()).build().unwrap(), std::future::pending::<()>()));
     at
 }
 

@@ -6,6 +6,8 @@ mod bad_input;
 mod grpc;
 mod grpc_peers;
 mod grpc_stop;
+mod grpc_tls;
+mod one_port;
 mod openapi;
 mod panics;
 mod program;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use addsvc::{
-    Add, AddEndpoints, AddError, ConcatReply, ConcatRequest, SumReply, SumRequest, grpc_client, grpc_service,
-};
+use addsvc::{Add, AddEndpoints, AddError, ConcatReply, ConcatRequest, SumReply, SumRequest, grpc_client, grpc_server};
 use kit_base::{Context, Event, Kind};
 use kit_serve::Server;
 use kit_testing::http::curl;
@@ -58,7 +56,7 @@ async fn over_grpc_a_panic_is_internal_and_counted_and_the_process_lives() {
     };
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let remote = grpc_client(&format!("http://{}", server.local_addr())).unwrap();
-    tokio::spawn(server.serve(grpc_service(Careless, observer).unwrap(), std::future::pending::<()>()));
+    tokio::spawn(server.serve(grpc_server(Careless, observer).build().unwrap(), std::future::pending::<()>()));
 
     for (a, panicked) in [(1, 0), (7, 1), (2, 1), (7, 2)] {
         let answer = remote.sum(&Context::new(), SumRequest { a, b: 0 }).await;
