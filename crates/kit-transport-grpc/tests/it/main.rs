@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
 mod added;
+mod codecs;
 mod connections;
 mod generated;
 mod health;

@@ -108,8 +108,6 @@ async fn all_but_the_service_s_own_errors_have_a_status() {
         (sum, None, frame(&[0x08]), "13", ""),
         (sum, None, frame(&[0x0a, 1, b'1']), "13", ""),
         ("/pb.Add/Concat", None, frame(&[0x0a, 1, 0xff]), "13", ""),
-        (sum, None, vec![], "13", "no%20message"),
-        (sum, None, [one.clone(), one.clone()].concat(), "13", "two%20messages"),
         (sum, None, announced, "8", "4194304"),
         (sum, Some(("grpc-timeout", "soon")), one.clone(), "3", "soon"),
         (sum, Some(("grpc-timeout", "0n")), one.clone(), "4", "deadline"),
