@@ -129,8 +129,8 @@
 //!
 //! # With tonic
 //!
-//! [`GrpcServer::add_service`] serves what tonic has generated beside what is bound, also methods of the same service; a
-//! `GrpcService` goes the other way into tonic's server. [`from_status`] and [`to_status`] translate between tonic's `Status`
+//! [`GrpcServer::add_service`] serves what tonic has generated beside what is bound, also methods of the same service. The other
+//! way, a [`GrpcService`] goes into tonic's server as the fallback of an axum router. [`from_status`] and [`to_status`] translate between tonic's `Status`
 //! and [`kit_base::Error`], and [`status_of`] gives the very status behind an error of a client, with all its details.
 //!
 //! # Codecs
