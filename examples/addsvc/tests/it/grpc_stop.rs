@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use addsvc::{Add, AddError, Adder, SumRequest, grpc_client, grpc_server};
+use addsvc::{Add, AddError, Adder, ConcatReply, ConcatRequest, SumReply, SumRequest, grpc_client, grpc_server};
 use kit_base::{Context, Kind, Origin};
 use kit_serve::Server;
 use kit_testing::process::{Child, Signal};
 use kit_testing::temp::temp_dir;
 use kit_testing::tools::skip_unless_or;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::start;
 
@@ -52,7 +53,7 @@ async fn a_stop_under_load_loses_no_call_that_has_begun() {
     for _ in 0..5 {
         let mut addsvc = start().await;
         let (answered, gone) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let mut callers = tokio::task::JoinSet::new();
+        let mut callers = JoinSet::new();
         // Four connections, with eight calls on each at any time.
         for _ in 0..4 {
             let remote = Arc::new(grpc_client(&format!("http://{}", addsvc.grpc)).unwrap());
@@ -121,4 +122,56 @@ async fn nor_does_it_lose_one_of_a_client_that_no_one_here_wrote() {
     let succeeded = line.split(", ").find_map(|part| part.strip_suffix(" succeeded")).expect(line);
     // What it counts as started has not always left it. Each call whose head was read here has its answer there.
     assert_eq!(succeeded.parse::<u64>().unwrap(), stats.requests_total(), "{line}");
+}
+
+/// Sums when it is told to, and joins texts at once.
+struct Waiting {
+    begun: Arc<AtomicU64>,
+    go: watch::Receiver<bool>,
+}
+
+impl Add for Waiting {
+    async fn sum(&self, _: &Context, req: SumRequest) -> Result<SumReply, AddError> {
+        self.begun.fetch_add(1, SeqCst);
+        self.go.clone().wait_for(|go| *go).await.unwrap();
+        Ok(SumReply { v: req.a + req.b })
+    }
+
+    async fn concat(&self, _: &Context, req: ConcatRequest) -> Result<ConcatReply, AddError> {
+        Ok(ConcatReply { v: req.a })
+    }
+}
+
+#[tokio::test]
+async fn calls_under_way_are_answered_after_the_stop_and_those_that_come_then_may_be_made_again() {
+    const CALLS: i64 = 100;
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let remote = Arc::new(grpc_client(&format!("http://{}", server.local_addr())).unwrap());
+    let (stop, stopping) = oneshot::channel::<()>();
+    let (begun, (go, gone)) = (Arc::new(AtomicU64::new(0)), watch::channel(false));
+    let service = grpc_server(Waiting { begun: Arc::clone(&begun), go: gone }, ()).build().unwrap();
+    let serving = tokio::spawn(server.serve(service, async { stopping.await.unwrap_or(()) }));
+
+    let mut calls = JoinSet::new();
+    for n in 0..CALLS {
+        let remote = Arc::clone(&remote);
+        calls.spawn(async move { remote.sum(&Context::new(), SumRequest { a: n, b: 1 }).await.map(|reply| reply.v) });
+    }
+    while begun.load(SeqCst) < CALLS.unsigned_abs() {
+        tokio::task::yield_now().await;
+    }
+    stop.send(()).unwrap();
+    let refused = loop {
+        match remote.concat(&Context::new(), ConcatRequest::default()).await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(AddError::Other(error)) => break error,
+            Err(own) => panic!("{own}"),
+        }
+    };
+    assert_eq!((refused.kind(), refused.origin()), (Kind::Unavailable, Origin::NotSent), "{refused:?}");
+    go.send(true).unwrap();
+    let mut sums: Vec<_> = calls.join_all().await.into_iter().map(Result::unwrap).collect();
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=CALLS).collect::<Vec<_>>());
+    assert!(serving.await.unwrap().is_clean());
 }

@@ -1,7 +1,9 @@
 //! REST and gRPC: on one port, beside each other on every version of HTTP, and on two ports, each its own.
 
+use std::time::Duration;
+
 use addsvc::{Add as _, AddError, ConcatRequest, SumRequest, grpc_client, http_client};
-use kit_base::{Context, Endpoint as _, Operation, Request};
+use kit_base::{Context, Endpoint as _, Kind, Operation, Request, ServerStream, Streaming};
 use kit_testing::http::curl;
 use kit_testing::process::Signal;
 use kit_testing::tools::skip_unless;
@@ -47,7 +49,7 @@ async fn one_port_answers_rest_over_both_versions_of_http_and_grpc_beside_it() {
     assert_eq!(&stats.body()[..], b"requests 15\npanics 0\n");
 
     addsvc.child.signal(Signal::Terminate).unwrap();
-    let status = tokio::task::spawn_blocking(move || addsvc.child.wait(std::time::Duration::from_secs(5)).unwrap());
+    let status = tokio::task::spawn_blocking(move || addsvc.child.wait(Duration::from_secs(5)).unwrap());
     assert_eq!(status.await.unwrap().code(), Some(0));
 }
 
@@ -81,17 +83,18 @@ async fn the_health_service_tells_whether_the_program_is_ready() {
         for name in ["", "pb.Add"] {
             assert_eq!(check.call(Request::new(name.to_owned())).await.unwrap().message().status, 1, "{name:?}");
         }
-        assert_eq!(check.call(Request::new("pb.Sub".to_owned())).await.unwrap_err().kind(), kit_base::Kind::NotFound);
+        assert_eq!(check.call(Request::new("pb.Sub".to_owned())).await.unwrap_err().kind(), Kind::NotFound);
 
-        // A call that is half there keeps the service busy, so that it can still be asked while it stops.
-        let mut slow = kit_testing::http::Peer::connect(addsvc.http).await.unwrap();
-        let head = "POST /sum HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n";
-        slow.send(head).await.unwrap();
+        // Who watches hears of the stop, on a connection that is still there.
+        let watch = client.endpoint::<String, Streaming<Health>>(Operation::new("grpc.health.v1.Health", "Watch"));
+        let request = Request::<String, ServerStream>::from_parts(Context::new(), "pb.Add".to_owned());
+        let answer = watch.call(request).await.unwrap();
+        let mut states = answer.into_message();
+        assert_eq!(states.message().await.unwrap().unwrap().status, 1);
         addsvc.child.signal(Signal::Terminate).unwrap();
-        addsvc.child.wait_for_line("stopping", std::time::Duration::from_secs(5)).unwrap();
-        slow.send(r#"{"a":1}"#).await.unwrap();
-        assert_eq!(slow.response().await.unwrap().status(), 200);
-        let status = tokio::task::spawn_blocking(move || addsvc.child.wait(std::time::Duration::from_secs(5)).unwrap());
+        assert_eq!(states.message().await.unwrap().unwrap().status, 2);
+        drop(states);
+        let status = tokio::task::spawn_blocking(move || addsvc.child.wait(Duration::from_secs(5)).unwrap());
         assert_eq!(status.await.unwrap().code(), Some(0));
     }
 }
