@@ -6,6 +6,7 @@ mod added;
 mod codecs;
 mod connections;
 mod generated;
+mod goaway;
 mod health;
 mod one_port;
 mod peers;
