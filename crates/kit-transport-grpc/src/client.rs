@@ -24,7 +24,7 @@ use kit_base::{
     Connect, Context, Endpoint, Error, FromService, Operation, PassOn, Request, Response, ServiceError, Unary,
 };
 
-pub use connections::Connections;
+pub use connections::{ConnectionError, Connections, ResponseBody};
 pub use from_tonic::FromTonic;
 pub use hooks::FinishedCall;
 
@@ -85,7 +85,18 @@ impl GrpcClient {
     /// # Errors
     /// The URL is no `http` one, or has more than host and port.
     pub fn new(url: impl AsRef<str>) -> Result<Self, BuildError> {
-        Self::over(url, Connections::new())
+        Self::with_connections(url, Connections::new())
+    }
+
+    /// A client of the service at this URL over connections with settings of their own: with TLS, for an `https` one.
+    ///
+    /// # Errors
+    /// The URL is no `http` or `https` one, has more than host and port, or does not fit the connections: `https` without a TLS
+    /// configuration, `http` with one, or another service than they go to already.
+    pub fn with_connections(url: impl AsRef<str>, connections: Connections) -> Result<Self, BuildError> {
+        let client = Self::over(url, connections)?;
+        client.service.check(&client.origin)?;
+        Ok(client)
     }
 }
 
@@ -101,8 +112,8 @@ impl<T> GrpcClient<FromService<T>> {
 }
 
 impl<S> GrpcClient<S> {
-    /// A client over an endpoint on `http` types: [`Connections`] with settings of their own, or such a one with kit's layers
-    /// over it.
+    /// A client over an endpoint on `http` types, as [`Connections`] with kit's layers over them. Whether the URL fits what is
+    /// below is told by the first call.
     ///
     /// # Errors
     /// The URL is no `http` or `https` one, or has more than host and port.

@@ -182,7 +182,11 @@ pub struct By<D, N, In, Out> {
 impl<D, N, In, Out> By<D, N, In, Out> {
     /// A codec of these closures: what decodes, and what encodes.
     #[must_use]
-    pub const fn new(decode: D, encode: N) -> Self {
+    pub const fn new<A, B>(decode: D, encode: N) -> Self
+    where
+        D: Fn(In) -> Result<A, Error>,
+        N: Fn(B) -> Result<Out, Error>,
+    {
         Self { decode, encode, _messages: PhantomData }
     }
 }

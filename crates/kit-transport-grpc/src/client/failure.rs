@@ -10,8 +10,8 @@ use http::response::Parts;
 use kit_base::{Error, Kind, Origin, ServiceError};
 use tonic::Status;
 
-use super::BoxError;
 use super::call::passed;
+use super::{BoxError, ConnectionError};
 use crate::from_status;
 
 /// A request that got no answer.
@@ -45,7 +45,7 @@ struct Of {
     late: bool,
     /// There was no connection.
     unconnected: bool,
-    /// The request was not sent, as its connection ended before.
+    /// The request was not sent, or not processed, as its connection ended before.
     unsent: bool,
     /// The code of HTTP/2, and whether it ended the stream alone.
     reason: Option<Reason>,
@@ -57,19 +57,23 @@ impl Of {
         let mut of = Self::default();
         let mut cause = Some(error);
         while let Some(error) = cause {
-            let legacy = error.downcast_ref::<hyper_util::client::legacy::Error>();
+            let connection = error.downcast_ref::<ConnectionError>();
             let hyper = error.downcast_ref::<hyper::Error>();
             let h2 = error.downcast_ref::<h2::Error>();
             let refused = error.downcast_ref::<Error>();
             let late = error.is::<tonic::TimeoutExpired>();
-            let unconnected = error.is::<tonic::ConnectError>() || legacy.is_some_and(|error| error.is_connect());
-            of.below |= unconnected || late || legacy.is_some() || hyper.is_some() || h2.is_some() || refused.is_some();
+            let unconnected = error.is::<tonic::ConnectError>() || connection.is_some_and(ConnectionError::is_connect);
+            of.below |=
+                unconnected || late || connection.is_some() || hyper.is_some() || h2.is_some() || refused.is_some();
             of.unconnected |= unconnected;
             of.late |= late;
-            of.unsent |= hyper.is_some_and(hyper::Error::is_canceled);
+            of.unsent |=
+                connection.is_some_and(ConnectionError::is_unsent) || hyper.is_some_and(hyper::Error::is_canceled);
             if let Some(h2) = h2 {
                 of.reason = h2.reason();
                 of.stream = h2.is_reset();
+                // h2 gives it to streams that the peer says it did not process, and to those that were not opened any more.
+                of.unsent |= h2.is_go_away() && h2.is_remote();
             }
             if let (None, Some(refused)) = (&of.refused, refused) {
                 of.refused = Some(copy(refused));
@@ -89,6 +93,7 @@ impl Of {
         let (kind, message) = match (self.reason, self.unconnected) {
             (_, true) => (Kind::Unavailable, "cannot connect to the service".to_owned()),
             (Some(reason), _) if self.stream => (kind_of(reason), format!("the stream was reset: {reason}")),
+            (Some(Reason::NO_ERROR), _) => (Kind::Unavailable, "the service closes the connection".to_owned()),
             (Some(reason), _) => (Kind::Unavailable, format!("the connection ended: {reason}")),
             (None, _) => (Kind::Unavailable, "the connection broke off".to_owned()),
         };

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
 mod added;
+mod codecs;
+mod connections;
 #[cfg(feature = "describe")]
 mod describe;
 mod from_tonic;
 mod generated;
+mod goaway;
 mod health;
 mod into_tonic;
 mod one_port;
