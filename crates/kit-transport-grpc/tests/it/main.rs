@@ -1,4 +1,5 @@
 //! Tests of kit-transport-grpc, through its public interface.
 
+mod hostile;
 mod support;
 mod unary;
