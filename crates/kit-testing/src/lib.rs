@@ -50,6 +50,7 @@
 //! | [`clock`] | a clock moved by hand, and tokio's, which can be paused |
 //! | `process` (Unix) | programs that are started, read, signalled, and never outlive the test |
 //! | `laws` (feature `laws`) | a checker for anybody's layer: lost permits, over-admission, stuck circuits, hangs, leaks |
+//! | `memory` (Linux) | the memory that a piece of code needs at most, in a process of its own |
 //! | [`ports`] | free ports |
 //! | [`temp`] | folders that vanish |
 //! | [`tools`] | programs that a machine may lack: skipped with a line, and never in CI |
@@ -78,6 +79,8 @@ pub mod clock;
 pub mod http;
 #[cfg(feature = "laws")]
 pub mod laws;
+#[cfg(target_os = "linux")]
+pub mod memory;
 pub mod mock;
 pub mod ports;
 #[cfg(unix)]
