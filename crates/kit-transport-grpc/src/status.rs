@@ -6,7 +6,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use kit_base::wire::{GRPC_MESSAGE, GRPC_STATUS, GRPC_STATUS_DETAILS, grpc_push_back};
+use kit_base::wire::{GRPC_MESSAGE, GRPC_RETRY_PUSHBACK, GRPC_STATUS, GRPC_STATUS_DETAILS, grpc_push_back};
 use kit_base::{Error, Kind, Origin, RetryHint};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 use std::time::Duration;
@@ -51,7 +51,10 @@ pub fn from_status(status: Status) -> Error {
         [] => (None, None),
         _ => (status.get_details_error_info(), status.get_details_retry_info().and_then(|info| info.retry_delay)),
     };
-    let told = match grpc_push_back(status.metadata().as_ref()) {
+    let metadata = status.metadata().as_ref();
+    let told = match grpc_push_back(metadata) {
+        // Nobody could say which one counts. Source: gRFC A6, as grpc-go reads it.
+        RetryHint::After(_) if metadata.get_all(&GRPC_RETRY_PUSHBACK).iter().count() > 1 => RetryHint::Never,
         RetryHint::None => retry.map_or(RetryHint::None, RetryHint::After),
         hint => hint,
     };
@@ -107,16 +110,21 @@ pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut 
 
 /// What a head or trailers say of the outcome; nothing where there is no status.
 pub(crate) fn read(headers: &HeaderMap) -> Option<Result<(), Error>> {
-    let code = headers.get(&GRPC_STATUS)?;
-    if code.as_bytes() == b"0" {
-        return Some(Ok(()));
-    }
-    let code = code.to_str().ok().and_then(|code| code.parse().ok()).map_or(Code::Unknown, Code::from_i32);
-    if code == Code::Ok {
+    let given = headers.get(&GRPC_STATUS)?.as_bytes();
+    if given == b"0" {
         return Some(Ok(()));
     }
     let text = headers.get(&GRPC_MESSAGE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let message = percent_decode(text).decode_utf8_lossy().into_owned();
+    let text = percent_decode(text).decode_utf8_lossy();
+    let (code, message) = match code_of(given) {
+        Some(Code::Ok) => return Some(Ok(())),
+        Some(code) => (code, text.into_owned()),
+        None => {
+            let given = String::from_utf8_lossy(&given[..given.len().min(64)]);
+            let colon = if text.is_empty() { "" } else { ": " };
+            (Code::Unknown, format!("the grpc-status {given:?} is none of gRPC{colon}{text}"))
+        }
+    };
     let details = headers.get(&GRPC_STATUS_DETAILS).and_then(|details| BASE64.decode(details.as_bytes()).ok());
     let mut metadata = headers.clone();
     for name in [GRPC_STATUS, GRPC_MESSAGE, GRPC_STATUS_DETAILS] {
@@ -125,6 +133,14 @@ pub(crate) fn read(headers: &HeaderMap) -> Option<Result<(), Error>> {
     let details = details.map(Bytes::from).unwrap_or_default();
     let metadata = MetadataMap::from_headers(metadata);
     Some(Err(from_status(Status::with_details_and_metadata(code, message, details, metadata))))
+}
+
+/// The code that these digits are.
+fn code_of(digits: &[u8]) -> Option<Code> {
+    // A number may have a sign as well, and a status may not.
+    let digits = digits.iter().all(u8::is_ascii_digit).then_some(digits)?;
+    let code = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (0..=16).contains(&code).then(|| Code::from_i32(code))
 }
 
 /// The encoding of `grpc-message`: all but printable ASCII, and the per cent sign.

@@ -6,7 +6,7 @@ use std::pin::pin;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::uri::Uri;
-use http::{HeaderMap, HeaderValue, Method, Response as HttpResponse, Version};
+use http::{HeaderMap, HeaderValue, Method, Response as HttpResponse, StatusCode, Version};
 use http_body::Body as HttpBody;
 use kit_base::wire::{GRPC_TIMEOUT, is_grpc};
 use kit_base::{Context, Deadline, Endpoint, Error, Origin, Request, Response, ResponseParts, ServiceError, Timeout};
@@ -18,7 +18,7 @@ use super::{BoxError, Remote, Settings, failure};
 use crate::coding::{ACCEPTED, Coding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
 use crate::frame::{Deframer, Framer, decode};
 use crate::metadata::{of_peer, put_over};
-use crate::protocol::{broken, miscounted};
+use crate::protocol::{PROTOCOL, broken, miscounted};
 use crate::status;
 use crate::within::{by, now};
 use crate::{DecodeResponse, EncodeRequest};
@@ -46,7 +46,8 @@ impl<S> Remote<S> {
             Err(error) => Err(error.with_origin(Origin::NotSent)),
             Ok(request) => {
                 let exchange = pin!(self.exchange(codec, request, &call.context));
-                by(deadline, exchange).await.unwrap_or_else(|| Err(passed()))
+                let outcome = by(deadline, exchange).await.unwrap_or_else(|| Err(passed()));
+                outcome.map_err(|error| failure::settled(error, deadline))
             }
         };
         call.finish(outcome.as_ref().err());
@@ -84,20 +85,35 @@ impl<S> Remote<S> {
             return Err(failure::foreign(&head));
         }
         let hooks = &self.settings.hooks;
-        if let Some(outcome) = status::read(&head.headers) {
+        let given = status::read(&head.headers);
+        if matches!(given, Some(Err(_))) || (given.is_some() && body.is_end_stream()) {
             // An answer without messages, whose only head is its trailers too.
             for hook in &hooks.after {
                 hook(context, &HeaderMap::new(), &head.headers);
             }
-            outcome?;
-            return Err(miscounted("no message came, and the method answers one"));
         }
-        let frames = Deframer::new(Coding::of(&head.headers).map_err(undecodable)?, self.settings.max_decoding);
-        let (message, trailers) = read(body, frames).await?;
+        let given = given.transpose()?;
+        if head.status != StatusCode::OK || (given.is_none() && body.is_end_stream()) {
+            return Err(failure::without_status(&head));
+        }
+        // A compression that is not known matters once a message is compressed: until then a status may come.
+        let coding = Coding::of(&head.headers);
+        let frames = Deframer::new(*coding.as_ref().unwrap_or(&Coding::Identity), self.settings.max_decoding);
+        let read = read(body, frames).await.map_err(|error| match coding {
+            Err(unknown) if error.reason() == Some(PROTOCOL) => broken(unknown.message().to_owned()),
+            _ => error,
+        });
+        let (message, trailers) = read?;
+        let status = match &trailers {
+            Some(trailers) => status::read(trailers).unwrap_or_else(|| Err(failure::trailers_without_status())),
+            None if given.is_some() && message.is_none() => Ok(()),
+            None => Err(broken("the answer ended without trailers, and so without a grpc-status")),
+        };
+        let trailers = trailers.unwrap_or_default();
         for hook in &hooks.after {
             hook(context, &head.headers, &trailers);
         }
-        status::read(&trailers).unwrap_or_else(|| Err(failure::without_status(&head)))?;
+        status?;
         let message = message.ok_or_else(|| miscounted("no message came, and the method answers one"))?;
         let message = codec.decode_response(decode(message)?)?;
         let mut parts = ResponseParts::default();
@@ -157,8 +173,8 @@ pub(super) fn post(uri: Uri, headers: HeaderMap, body: Body) -> http::Request<Bo
     request
 }
 
-/// The message of a body, if there is one, and its trailers.
-async fn read<B>(body: B, mut frames: Deframer) -> Result<(Option<Bytes>, HeaderMap), Error>
+/// The message of a body and its trailers, if there are any.
+async fn read<B>(body: B, mut frames: Deframer) -> Result<(Option<Bytes>, Option<HeaderMap>), Error>
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
 {
@@ -173,7 +189,7 @@ where
                 if !matches!(status::read(&trailers), Some(Err(_))) {
                     frames.end()?;
                 }
-                return Ok((message, trailers));
+                return Ok((message, Some(trailers)));
             }
         }
         while let Some(next) = frames.next()? {
@@ -183,12 +199,7 @@ where
         }
     }
     frames.end()?;
-    Ok((message, HeaderMap::new()))
-}
-
-/// A compression that this side has not offered.
-fn undecodable(error: Error) -> Error {
-    broken(error.message().to_owned())
+    Ok((message, None))
 }
 
 pub(super) fn passed() -> Error {
