@@ -88,10 +88,8 @@ pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut 
     // It speaks of what the peer did, and is no secret whatever its kind; one that a service behind this one sent is.
     let of_peer = error.reason() == Some(PROTOCOL) && status_of(error).is_none();
     let text = cut(if of_peer { error.message() } else { error.peer_message() }, SHORT);
-    if of_peer {
-        if let Ok(message) = HeaderValue::try_from(per_cent(text)) {
-            headers.insert(GRPC_MESSAGE, message);
-        }
+    if of_peer && let Ok(message) = HeaderValue::try_from(per_cent(text)) {
+        headers.insert(GRPC_MESSAGE, message);
     }
     // Some clients take the text from the details.
     let Some(mut details) = details.or_else(|| of_peer.then(ErrorDetails::new)) else { return };

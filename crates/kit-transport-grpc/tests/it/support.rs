@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -71,6 +73,7 @@ where
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     accepting: JoinHandle<()>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Drop for Running {
@@ -82,6 +85,11 @@ impl Drop for Running {
 impl Running {
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn connections(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn client(&self) -> GrpcClient {
@@ -101,9 +109,12 @@ pub(crate) async fn serve(server: GrpcServer) -> Running {
 pub(crate) async fn serve_service(service: GrpcService) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("its address");
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
     let accepting = tokio::spawn(async move {
         let mut connections = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
             let service = TowerToHyperService::new(service.clone());
             connections.spawn(async move {
                 let _ = stream.set_nodelay(true);
@@ -113,5 +124,5 @@ pub(crate) async fn serve_service(service: GrpcService) -> Running {
             });
         }
     });
-    Running { addr, accepting }
+    Running { addr, accepting, accepted }
 }

@@ -37,7 +37,12 @@ async fn a_status_that_is_none_is_unknown_and_shown() {
         ("empty", status(""), Kind::Unknown, r#"the grpc-status "" is none of gRPC"#),
         ("a float", status("0.0"), Kind::Unknown, r#"the grpc-status "0.0" is none of gRPC"#),
         ("a name", status("OK"), Kind::Unknown, r#"the grpc-status "OK" is none of gRPC"#),
-        ("too large", status("99999999999999999999"), Kind::Unknown, r#"the grpc-status "99999999999999999999" is none of gRPC"#),
+        (
+            "too large",
+            status("99999999999999999999"),
+            Kind::Unknown,
+            r#"the grpc-status "99999999999999999999" is none of gRPC"#,
+        ),
         ("no text", status("\u{ff}"), Kind::Unknown, "the grpc-status \"\u{fffd}\" is none of gRPC"),
         ("with a text", both("18"), Kind::Unknown, r#"the grpc-status "18" is none of gRPC: why"#),
         ("a code and no text", status("5"), Kind::NotFound, "no message came with the status"),
@@ -66,14 +71,54 @@ async fn a_status_counts_wherever_it_stands() {
         ("in the head, and no end", vec![found(error)], none, "why"),
         ("in the head, and a message", vec![found(error), data("a"), ok()], none, "why"),
         ("in trailers behind a message", vec![head(), data("a"), trailers(&error)], none, "why"),
-        ("in trailers, though not in the head", vec![found([("grpc-status", "0"), ("grpc-message", "")]), data("a"), trailers(&error)], none, "why"),
-        ("in trailers behind two messages", vec![head(), Step::Data([framed("a"), frame(0, b"")[..3].to_vec()].concat()), trailers(&error)], none, "why"),
-        ("OK alone", vec![only(&[("grpc-status", "0")])], Kind::Unimplemented, "no message came, and the method answers one"),
-        ("OK in the head, the end apart", vec![Step::Fields(answer(&[("grpc-status", "0")])), Step::End], Kind::Unimplemented, "no message came, and the method answers one"),
-        ("OK in the head, and none at the end", vec![Step::Fields(answer(&[("grpc-status", "0")])), data("a"), Step::End], Kind::Internal, "the answer ended without trailers, and so without a grpc-status"),
-        ("nowhere, in trailers", vec![head(), data("a"), trailers(&[("x", "y")])], Kind::Unknown, "the trailers have no grpc-status"),
-        ("nowhere, in a head alone", vec![only(&[])], Kind::Unknown, "the answer has no grpc-status, under the HTTP status 200 OK"),
-        ("nowhere, without trailers", vec![head(), data("a"), Step::End], Kind::Internal, "the answer ended without trailers, and so without a grpc-status"),
+        (
+            "in trailers, though not in the head",
+            vec![found([("grpc-status", "0"), ("grpc-message", "")]), data("a"), trailers(&error)],
+            none,
+            "why",
+        ),
+        (
+            "in trailers behind two messages",
+            vec![head(), Step::Data([framed("a"), frame(0, b"")[..3].to_vec()].concat()), trailers(&error)],
+            none,
+            "why",
+        ),
+        (
+            "OK alone",
+            vec![only(&[("grpc-status", "0")])],
+            Kind::Unimplemented,
+            "no message came, and the method answers one",
+        ),
+        (
+            "OK in the head, the end apart",
+            vec![Step::Fields(answer(&[("grpc-status", "0")])), Step::End],
+            Kind::Unimplemented,
+            "no message came, and the method answers one",
+        ),
+        (
+            "OK in the head, and none at the end",
+            vec![Step::Fields(answer(&[("grpc-status", "0")])), data("a"), Step::End],
+            Kind::Internal,
+            "the answer ended without trailers, and so without a grpc-status",
+        ),
+        (
+            "nowhere, in trailers",
+            vec![head(), data("a"), trailers(&[("x", "y")])],
+            Kind::Unknown,
+            "the trailers have no grpc-status",
+        ),
+        (
+            "nowhere, in a head alone",
+            vec![only(&[])],
+            Kind::Unknown,
+            "the answer has no grpc-status, under the HTTP status 200 OK",
+        ),
+        (
+            "nowhere, without trailers",
+            vec![head(), data("a"), Step::End],
+            Kind::Internal,
+            "the answer ended without trailers, and so without a grpc-status",
+        ),
     ])
     .await;
     let given = answer(&[("grpc-status", "0")]);
@@ -231,35 +276,97 @@ async fn a_push_back_that_is_no_time_says_never() {
 async fn messages_that_are_none_are_told_as_what_they_are() {
     let hi = note("hi").encode_to_vec();
     let body = |data: Vec<u8>| vec![head(), Step::Data(data), ok()];
-    let under = |coding: &str, data: Vec<u8>| {
-        vec![Step::Fields(answer(&[("grpc-encoding", coding)])), Step::Data(data), ok()]
-    };
+    let under =
+        |coding: &str, data: Vec<u8>| vec![Step::Fields(answer(&[("grpc-encoding", coding)])), Step::Data(data), ok()];
     let known = if cfg!(feature = "gzip") { "gzip,identity" } else { "identity" };
     assert_all([
         ("none", vec![head(), ok()], Kind::Unimplemented, "no message came, and the method answers one"),
         ("two", body(framed("a").repeat(2)), Kind::Unimplemented, "two messages came, and the method answers one"),
-        ("two apart", vec![head(), data("a"), data("b"), ok()], Kind::Unimplemented, "two messages came, and the method answers one"),
-        ("half a head", body(vec![0, 0, 0]), Kind::Internal, "the stream ended within a message, 3 bytes after its beginning"),
-        ("longer than announced", body(announced(0, 3, &hi)), Kind::Internal, "the stream ended within a message, 1 bytes after its beginning"),
-        ("shorter than announced", body(announced(0, 5, &hi)), Kind::Internal, "the stream ended within a message, 9 bytes after its beginning"),
-        ("a flag that is none", body(frame(2, &hi)), Kind::Internal, "a message has the flag 2, which is neither 0 nor 1"),
+        (
+            "two apart",
+            vec![head(), data("a"), data("b"), ok()],
+            Kind::Unimplemented,
+            "two messages came, and the method answers one",
+        ),
+        (
+            "half a head",
+            body(vec![0, 0, 0]),
+            Kind::Internal,
+            "the stream ended within a message, 3 bytes after its beginning",
+        ),
+        (
+            "longer than announced",
+            body(announced(0, 3, &hi)),
+            Kind::Internal,
+            "the stream ended within a message, 1 bytes after its beginning",
+        ),
+        (
+            "shorter than announced",
+            body(announced(0, 5, &hi)),
+            Kind::Internal,
+            "the stream ended within a message, 9 bytes after its beginning",
+        ),
+        (
+            "a flag that is none",
+            body(frame(2, &hi)),
+            Kind::Internal,
+            "a message has the flag 2, which is neither 0 nor 1",
+        ),
         ("html", body(b"<html>".to_vec()), Kind::Internal, "a message has the flag 60, which is neither 0 nor 1"),
-        ("compressed by nothing", body(frame(1, &hi)), Kind::Internal, "a message is compressed, and no grpc-encoding says how"),
-        ("compressed by identity", under("identity", frame(1, &hi)), Kind::Internal, "a message is compressed, and no grpc-encoding says how"),
-        ("compressed by what is not known", under("br", frame(1, &hi)), Kind::Internal, &format!("messages compressed by \"br\" are not supported: want one of {known}")),
-        ("garbage", body(frame(0, &[0xff; 12])), Kind::Internal, "a message cannot be decoded: failed to decode Protobuf message: invalid varint"),
-        ("too long", body(announced(0, 4 * 1024 * 1024 + 1, &[])), Kind::ResourceExhausted, "a message of 4194305 bytes came, more than 4194304 are not taken"),
-        ("of 4 GiB", vec![head(), Step::Data(announced(0, u32::MAX, &hi))], Kind::ResourceExhausted, "a message of 4294967295 bytes came, more than 4194304 are not taken"),
+        (
+            "compressed by nothing",
+            body(frame(1, &hi)),
+            Kind::Internal,
+            "a message is compressed, and no grpc-encoding says how",
+        ),
+        (
+            "compressed by identity",
+            under("identity", frame(1, &hi)),
+            Kind::Internal,
+            "a message is compressed, and no grpc-encoding says how",
+        ),
+        (
+            "compressed by what is not known",
+            under("br", frame(1, &hi)),
+            Kind::Internal,
+            &format!("messages compressed by \"br\" are not supported: want one of {known}"),
+        ),
+        (
+            "garbage",
+            body(frame(0, &[0xff; 12])),
+            Kind::Internal,
+            "a message cannot be decoded: failed to decode Protobuf message: invalid varint",
+        ),
+        (
+            "too long",
+            body(announced(0, 4 * 1024 * 1024 + 1, &[])),
+            Kind::ResourceExhausted,
+            "a message of 4194305 bytes came, more than 4194304 are not taken",
+        ),
+        (
+            "of 4 GiB",
+            vec![head(), Step::Data(announced(0, u32::MAX, &hi))],
+            Kind::ResourceExhausted,
+            "a message of 4294967295 bytes came, more than 4194304 are not taken",
+        ),
     ])
     .await;
     let error = called(body(frame(0, &[0xff; 12]))).await.expect_err("garbage");
     assert!(error.source().is_some_and(|source| source.is::<prost::DecodeError>()), "{error:?}");
     // What no message is compressed by does not matter.
-    let error = called(vec![Step::Fields(answer(&[("grpc-encoding", "br")])), trailers(&[("grpc-status", "5"), ("grpc-message", "why")])]).await;
+    let error = called(vec![
+        Step::Fields(answer(&[("grpc-encoding", "br")])),
+        trailers(&[("grpc-status", "5"), ("grpc-message", "why")]),
+    ])
+    .await;
     let error: Error = error.expect_err("an error");
     assert_eq!((error.kind(), error.message()), (Kind::NotFound, "why"), "{error:?}");
     // Byte by byte, and with interim heads before.
-    let mut steps = vec![Step::Fields(fields(&[(":status", "100")])), Step::Fields(fields(&[(":status", "103"), ("x", "y")])), head()];
+    let mut steps = vec![
+        Step::Fields(fields(&[(":status", "100")])),
+        Step::Fields(fields(&[(":status", "103"), ("x", "y")])),
+        head(),
+    ];
     steps.extend(framed("a").iter().map(|byte| Step::Data(vec![*byte])));
     steps.push(ok());
     assert_eq!(called(steps).await.expect("an answer").message().text, "a");

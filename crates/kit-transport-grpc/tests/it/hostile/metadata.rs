@@ -111,7 +111,8 @@ async fn a_text_of_any_characters_reaches_the_caller() {
         assert_eq!(error.kind(), Kind::NotFound);
         assert!(text.starts_with(error.message()) && (1020..=1024).contains(&error.message().len()), "{error:?}");
         let answer = peer.call(request(), vec![framed(&text)]).await.expect("an answer");
-        let size: usize = answer.head.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        let size: usize =
+            answer.head.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
         assert!(size < 8 * 1024, "{size}");
     }
 }

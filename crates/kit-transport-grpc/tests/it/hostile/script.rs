@@ -234,7 +234,9 @@ async fn connection(
             RST_STREAM => drop(doing.send(Did::Reset(number(&payload)))),
             DATA if !payload.is_empty() && script.window.is_none() => {
                 let more = u32::try_from(payload.len()).expect("a length").to_be_bytes();
-                write.write_all(&[frame(WINDOW_UPDATE, 0, 0, more), frame(WINDOW_UPDATE, 0, stream, more)].concat()).await?;
+                write
+                    .write_all(&[frame(WINDOW_UPDATE, 0, 0, more), frame(WINDOW_UPDATE, 0, stream, more)].concat())
+                    .await?;
             }
             _ => {}
         }

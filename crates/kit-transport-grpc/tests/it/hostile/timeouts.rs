@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use kit_base::{Deadline, Error, Response};
+use kit_base::{Context, Deadline, Endpoint, Error, Kind, Origin, Request, Response, ServiceError};
+use kit_transport_grpc::GrpcClient;
 use tokio::sync::mpsc::unbounded_channel;
+use tonic::body::Body;
 
 use super::peer::{Peer, announced, framed, receive, request, send};
-use crate::support::{HANGS, echoing, note, serve};
+use crate::support::{HANGS, Note, echo, echoing, note, serve};
 
 /// The code and the text for a deadline that has passed.
 const PASSED: (Option<&str>, &str) = (Some("4"), "the deadline of the call has passed");
@@ -14,7 +16,7 @@ const PASSED: (Option<&str>, &str) = (Some("4"), "the deadline of the call has p
 #[tokio::test]
 async fn each_form_of_a_timeout_is_what_it_should_be() {
     let (left, mut seen) = unbounded_channel();
-    let server = serve(echoing(move |request: kit_base::Request<_>| {
+    let server = serve(echoing(move |request: Request<_>| {
         let _ = left.send(request.context().deadline().map(|deadline: Deadline| deadline.left(Instant::now())));
         async { Ok::<_, Error>(Response::new(note(""))) }
     }))
@@ -88,9 +90,8 @@ async fn each_form_of_a_timeout_is_what_it_should_be() {
         let value = http::HeaderValue::from_bytes(timeout.as_bytes()).expect("a value");
         request.headers_mut().insert("grpc-timeout", value);
         let answer = peer.call(request, vec![framed("")]).await.expect("an answer");
-        let text = format!(
-            "grpc-timeout: invalid timeout {shown:?}: want one to eight digits and a unit, one of H M S m u n"
-        );
+        let text =
+            format!("grpc-timeout: invalid timeout {shown:?}: want one to eight digits and a unit, one of H M S m u n");
         assert_eq!((answer.code(), answer.text()), (Some("3"), text), "{timeout}: {answer:?}");
         seen.try_recv().expect_err("the method is not called");
     }
@@ -126,7 +127,7 @@ async fn a_deadline_passes_while_the_message_is_awaited_and_in_the_method() {
         let answer = tokio::time::timeout(HANGS, receive(answer)).await.expect("no hang").expect("an answer");
         assert_eq!((answer.code(), answer.text().as_str()), PASSED, "{part:?}: {answer:?}");
         assert!(started.elapsed() >= Duration::from_millis(200), "{:?}", started.elapsed());
-        assert_eq!(seen.recv().await, Some((false, Some(kit_base::Kind::DeadlineExceeded))));
+        assert_eq!(seen.recv().await, Some((false, Some(Kind::DeadlineExceeded))));
     }
     let mut request = request();
     request.headers_mut().insert("grpc-timeout", "200m".parse().expect("a value"));
@@ -146,4 +147,51 @@ async fn a_message_that_does_not_come_ends_the_call_and_not_the_connection() {
     assert_eq!((answer.code(), answer.text().as_str()), (Some("4"), text), "{answer:?}");
     let answer = peer.call(request(), vec![framed("next")]).await.expect("an answer");
     assert_eq!((answer.code(), &answer.data), (Some("0"), &framed("next")));
+}
+
+/// Answers with what `grpc-timeout` it got, as the text of an error.
+struct Told;
+
+impl Endpoint<http::Request<Body>> for Told {
+    type Response = http::Response<Body>;
+    type Error = ServiceError<Error>;
+
+    async fn call(&self, request: http::Request<Body>) -> Result<Self::Response, Self::Error> {
+        let timeout = request.headers().get("grpc-timeout").map_or("none", |value| value.to_str().expect("a text"));
+        Ok(Error::not_found(timeout.to_owned()).to_grpc_answer().map(|_| Body::empty()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_sends_the_time_that_is_left_and_never_more() {
+    let client = GrpcClient::over("http://test", Told).expect("a client");
+    let told = async |client: &GrpcClient<Told>, left: Option<Duration>| {
+        let now = tokio::time::Instant::now().into_std();
+        let context = left.map_or_else(Context::new, |left| Context::new().with_deadline(Deadline::after(now, left)));
+        let call = client.endpoint::<Note, Note>(echo());
+        call.call(Request::from_parts(context, note(""))).await.expect_err("the time")
+    };
+    let day = 24 * 3600;
+    let cases = [
+        (Duration::from_nanos(1), "1n"),
+        (Duration::from_nanos(99_999_999), "99999999n"),
+        (Duration::from_nanos(100_000_999), "100000u"),
+        (Duration::from_millis(99_999), "99999000u"),
+        (Duration::from_millis(100_001), "100001m"),
+        (Duration::from_secs(day), "86400000m"),
+        (Duration::from_secs(2 * day), "172800S"),
+        (Duration::from_secs(2000 * day) + Duration::from_secs(59), "2880000M"),
+        // As long as a deadline is.
+        (Duration::MAX, "15768000M"),
+    ];
+    for (left, text) in cases {
+        assert_eq!(told(&client, Some(left)).await.message(), text, "{left:?}");
+    }
+    // A unary call without a deadline has the client's.
+    assert_eq!(told(&client, None).await.message(), "30000000u");
+    assert_eq!(told(&client.clone().timeout(Duration::from_millis(5)), None).await.message(), "5000000n");
+    assert_eq!(told(&client.clone().timeout(None), None).await.message(), "none");
+    // What has passed is not sent.
+    let error = told(&client, Some(Duration::ZERO)).await;
+    assert_eq!((error.kind(), error.origin()), (Kind::DeadlineExceeded, Origin::NotSent), "{error:?}");
 }
