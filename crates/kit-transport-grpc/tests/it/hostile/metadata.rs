@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use kit_base::{Context, Endpoint, Error, Kind, Request, Response};
 use kit_transport_grpc::binary_values;
 use tokio::sync::mpsc::unbounded_channel;
+use tonic_types::ErrorDetails;
 
 use super::peer::{Peer, framed, request};
 use crate::support::{Note, echoing, note, serve};
@@ -105,12 +106,17 @@ async fn a_text_of_any_characters_reaches_the_caller() {
         let error = echo.call(Request::new(note(text))).await.expect_err("an error");
         assert_eq!((error.kind(), error.message(), error.reason()), (Kind::NotFound, text, Some("ANY")));
     }
-    // The most that many peers take is 8 KiB of metadata.
+    // The most that many peers take is 8 KiB of metadata, with details of the user's own too.
+    let server = echoing(async |request: Request<Note>| Err(Error::not_found(request.into_message().text)));
+    let server =
+        serve(server.error_details(|_| Some(ErrorDetails::with_bad_request_violation("field", "wrong")))).await;
+    let (peer, echo) = (Peer::connect(server.addr).await, server.echo());
     for text in ["x".repeat(10_000), "ü%".repeat(5_000), "🦀".repeat(3_000)] {
         let error = echo.call(Request::new(note(&*text))).await.expect_err("an error");
         assert_eq!(error.kind(), Kind::NotFound);
         assert!(text.starts_with(error.message()) && (1020..=1024).contains(&error.message().len()), "{error:?}");
         let answer = peer.call(request(), vec![framed(&text)]).await.expect("an answer");
+        assert_eq!(answer.details().expect("details").message, error.message());
         let size: usize =
             answer.head.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
         assert!(size < 8 * 1024, "{size}");
