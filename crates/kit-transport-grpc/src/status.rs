@@ -107,6 +107,7 @@ pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut 
 }
 
 /// What a head or trailers say of the outcome; nothing where there is no status.
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only clients read one"))]
 pub(crate) fn read(headers: &HeaderMap) -> Option<Result<(), Error>> {
     let given = headers.get(&GRPC_STATUS)?.as_bytes();
     if given == b"0" {
