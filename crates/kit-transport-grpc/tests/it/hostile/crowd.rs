@@ -42,8 +42,8 @@ async fn a_thousand_idle_streams_are_cheap_and_end_with_their_peers() {
     for _ in 0..1000 {
         timeout(HANGS, begins.recv()).await.expect("no hang");
     }
-    // Client, server and sockets of ten connections: some 10 KiB a stream.
-    assert!(growth.most() < 24 << 20, "{} bytes", growth.most());
+    // Client, server and sockets of ten connections: some 7 KiB a stream, as measured.
+    assert!(growth.most() < 16 << 20, "{} bytes", growth.most());
     let echo = server.echo();
     for number in 0..100 {
         let text = number.to_string();
