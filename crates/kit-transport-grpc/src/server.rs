@@ -59,8 +59,8 @@ pub type GrpcService = IntoService<Routes>;
 /// deadline; the outcome is encoded; the after hooks run; the finalizers run. An error on the way goes to the error
 /// handlers, and is answered with its status. Hooks of one kind run in the order in which they were added.
 ///
-/// The server's own statuses: `UNIMPLEMENTED` for a method that is not here, a compression that is not known;
-/// `RESOURCE_EXHAUSTED` for a message that is too long; `INTERNAL` for bytes that are no message, and for a panic;
+/// The server's own statuses: `UNIMPLEMENTED` for a method that is not here, a compression that is not known, and none or two
+/// messages where one is due; `RESOURCE_EXHAUSTED` for a message that is too long; `INTERNAL` for bytes that are no message, and for a panic;
 /// `INVALID_ARGUMENT` for a `grpc-timeout` that is none; `DEADLINE_EXCEEDED` for a deadline that passes, and for a message
 /// that does not come. What is no call of gRPC is answered as HTTP: 405 for a verb other than POST, 415 for another
 /// content type, unless there is a [fallback](Self::fallback_service). Source: gRPC over HTTP/2; gRPC, "Status codes and
@@ -128,7 +128,8 @@ impl<C> GrpcServer<C> {
     }
 
     /// The most bytes that a message may have that comes, also when it is unpacked; 4 MiB by default, as everywhere in
-    /// gRPC. More is answered with `RESOURCE_EXHAUSTED`, and never read into memory.
+    /// gRPC. More is answered with `RESOURCE_EXHAUSTED`, and never read into memory. Each call whose message is still to come
+    /// holds at most as much; how many there may be at once is for whoever serves to say.
     #[doc(alias = "MaxRecvMsgSize")]
     #[must_use]
     pub fn max_decoding_message_size(mut self, bytes: usize) -> Self {

@@ -7,31 +7,47 @@ use std::fmt;
 use h2::Reason;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
-use kit_base::{Error, Kind, Origin, ServiceError};
+use kit_base::{Deadline, Error, Kind, Origin, ServiceError};
 use tonic::Status;
 
-use super::call::passed;
 use super::{BoxError, ConnectionError};
-use crate::from_status;
+use crate::protocol::{ANSWER, PROTOCOL};
+use crate::within::{now, passed};
+use crate::{from_status, status_of};
 
 /// A request that got no answer.
 pub(super) fn unanswered<E: Into<BoxError>>(error: ServiceError<E>) -> Error {
     match error {
         ServiceError::Refused(error) => error,
-        ServiceError::Inner(error) => broken(error.into()),
+        ServiceError::Inner(error) => {
+            let error = error.into();
+            Of::look(&*error).error(error, false)
+        }
     }
 }
 
-/// An answer, or a request, that broke off.
+/// An answer that broke off after its head: whatever the peer says, it has begun.
 pub(super) fn broken(error: BoxError) -> Error {
-    Of::look(&*error).error(error)
+    Of::look(&*error).error(error, true)
 }
 
 /// A status of a client of tonic's: what the peer sent, or what tonic has made of that which went wrong below. Then the causes
 /// say more than the status.
 pub(super) fn of_status(status: Status) -> Error {
     let of = Of::look(&status);
-    if of.below { of.error(Box::new(Made(status))) } else { from_status(status) }
+    if of.below { of.error(Box::new(Made(status)), false) } else { from_status(status) }
+}
+
+/// The error of a call as it is told to the caller.
+pub(super) fn settled(error: Error, deadline: Option<Deadline>) -> Error {
+    match error.reason() {
+        // Clocks differ, and so the service may have been the first to see it. Source: as above, "Client Cancellation".
+        _ if error.kind() == Kind::Cancelled && deadline.is_some_and(|deadline| deadline.has_passed(now())) => {
+            passed().with_source(error)
+        }
+        Some(PROTOCOL) if status_of(&error).is_none() => error.with_reason(ANSWER),
+        _ => error,
+    }
 }
 
 /// What the causes of an error say.
@@ -45,8 +61,8 @@ struct Of {
     late: bool,
     /// There was no connection.
     unconnected: bool,
-    /// The request was not sent, or not processed, as its connection ended before.
-    unsent: bool,
+    /// The request was not sent, or its peer says that nothing has been done with it.
+    not_sent: bool,
     /// The code of HTTP/2, and whether it ended the stream alone.
     reason: Option<Reason>,
     stream: bool,
@@ -67,23 +83,24 @@ impl Of {
                 unconnected || late || connection.is_some() || hyper.is_some() || h2.is_some() || refused.is_some();
             of.unconnected |= unconnected;
             of.late |= late;
-            of.unsent |=
+            of.not_sent |=
                 connection.is_some_and(ConnectionError::is_unsent) || hyper.is_some_and(hyper::Error::is_canceled);
             if let Some(h2) = h2 {
                 of.reason = h2.reason();
                 of.stream = h2.is_reset();
-                // h2 gives it to streams that the peer says it did not process, and to those that were not opened any more.
-                of.unsent |= h2.is_go_away() && h2.is_remote();
+                // The streams that a GOAWAY does not name as served end by it. Source: RFC 9113, sections 6.8 and 8.7.
+                of.not_sent |= h2.is_remote() && (h2.is_go_away() || h2.reason() == Some(Reason::REFUSED_STREAM));
             }
             if let (None, Some(refused)) = (&of.refused, refused) {
                 of.refused = Some(copy(refused));
             }
             cause = error.source();
         }
+        of.not_sent |= of.unconnected;
         of
     }
 
-    fn error(self, source: BoxError) -> Error {
+    fn error(self, source: BoxError, answered: bool) -> Error {
         if let Some(refused) = self.refused {
             return refused.with_source(source);
         }
@@ -92,13 +109,12 @@ impl Of {
         }
         let (kind, message) = match (self.reason, self.unconnected) {
             (_, true) => (Kind::Unavailable, "cannot connect to the service".to_owned()),
-            (Some(reason), _) if self.stream => (kind_of(reason), format!("the stream was reset: {reason}")),
+            (Some(reason), _) if self.stream => (kind_of(reason), format!("the stream was reset: {reason:?}")),
             (Some(Reason::NO_ERROR), _) => (Kind::Unavailable, "the service closes the connection".to_owned()),
-            (Some(reason), _) => (Kind::Unavailable, format!("the connection ended: {reason}")),
+            (Some(reason), _) => (Kind::Unavailable, format!("the connection ended: {reason:?}")),
             (None, _) => (Kind::Unavailable, "the connection broke off".to_owned()),
         };
-        let not_sent = self.unconnected || self.unsent || (self.stream && self.reason == Some(Reason::REFUSED_STREAM));
-        let origin = if not_sent { Origin::NotSent } else { Origin::Remote };
+        let origin = if self.not_sent && !answered { Origin::NotSent } else { Origin::Remote };
         Error::new(kind, message).with_origin(origin).with_source(source)
     }
 }
@@ -149,8 +165,13 @@ pub(super) fn foreign(head: &Parts) -> Error {
     Error::new(kind, format!("the answer is not gRPC: HTTP status {} with {content}", head.status))
 }
 
-/// An answer that ended without a status.
+/// A head without a status, where one is due.
 pub(super) fn without_status(head: &Parts) -> Error {
     let kind = Kind::from_http_status_of_grpc(head.status).unwrap_or(Kind::Unknown);
-    Error::new(kind, format!("the answer ended without a grpc-status, under the HTTP status {}", head.status))
+    Error::new(kind, format!("the answer has no grpc-status, under the HTTP status {}", head.status))
+}
+
+/// The same of trailers.
+pub(super) fn trailers_without_status() -> Error {
+    Error::unknown("the trailers have no grpc-status")
 }

@@ -70,6 +70,8 @@ where
         Err(error) => {
             // What was meant for a success is not sent with an error.
             *answer.headers_mut() = bare().into_parts().0.headers;
+            // Also where there is only one, if another was asked for.
+            answer.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static(Coding::KNOWN));
             exchange.write_error(&error, answer.headers_mut());
             exchange.finish(Some(&error));
         }

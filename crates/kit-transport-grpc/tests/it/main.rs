@@ -11,6 +11,7 @@ mod from_tonic;
 mod generated;
 mod goaway;
 mod health;
+mod hostile;
 mod into_tonic;
 mod one_port;
 mod peers;

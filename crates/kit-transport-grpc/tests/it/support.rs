@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body::Body;
@@ -80,6 +82,7 @@ where
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     accepting: JoinHandle<()>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Drop for Running {
@@ -97,18 +100,26 @@ impl Running {
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("its address");
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
                 let _ = stream.set_nodelay(true);
                 connections.spawn(serve(stream));
             }
         });
-        Self { addr, accepting }
+        Self { addr, accepting, accepted }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn connections(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn client(&self) -> GrpcClient {
