@@ -5,6 +5,9 @@ mod connections;
 mod failure;
 mod hooks;
 mod request;
+mod stream;
+mod streamed;
+mod upload;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -174,7 +177,26 @@ impl<S, C> GrpcClient<S, C> {
         self
     }
 
-    /// Sees headers and trailers of each answer, of one that streams its headers alone. Go kit: `ClientAfter`.
+    /// Sees headers and trailers of each answer. Of one that streams it sees them at its end, and nothing of one that breaks
+    /// off or that the caller leaves: trailers come with the last item, and a [`Streaming`](kit_base::Streaming) has no room for
+    /// them. Who wants those of one call puts a place for them into the extensions of its context. Go kit: `ClientAfter`.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use http::HeaderMap;
+    /// use kit_transport_grpc::GrpcClient;
+    ///
+    /// /// Where a call wants its trailers.
+    /// #[derive(Clone, Default)]
+    /// struct Trailers(Arc<Mutex<HeaderMap>>);
+    ///
+    /// let client = GrpcClient::new("http://localhost:50051")?.after(|context, _, trailers| {
+    ///     if let Some(Trailers(wanted)) = context.extensions().get() {
+    ///         wanted.lock().unwrap().clone_from(trailers);
+    ///     }
+    /// });
+    /// # Ok::<(), kit_transport_grpc::BuildError>(())
+    /// ```
     #[doc(alias = "ClientAfter")]
     #[must_use]
     pub fn after(mut self, hook: impl Fn(&Context, &HeaderMap, &HeaderMap) + Send + Sync + 'static) -> Self {
@@ -199,10 +221,7 @@ impl<S, C> GrpcClient<S, C> {
 
     /// The same by a codec of its own: a type, or [two closures](crate::By).
     #[must_use]
-    pub fn endpoint_by<K, Req, Res>(&self, operation: Operation, codec: K) -> Connected<S, K, Req, Res>
-    where
-        K: EncodeRequest<Req> + DecodeResponse<Res>,
-    {
+    pub fn endpoint_by<K, Req, Res>(&self, operation: Operation, codec: K) -> Connected<S, K, Req, Res> {
         self.connected(operation, Arc::new(codec))
     }
 

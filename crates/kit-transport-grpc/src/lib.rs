@@ -5,7 +5,10 @@ mod client;
 mod codec;
 mod coding;
 mod error;
+#[cfg(feature = "server")]
+mod expiring;
 mod frame;
+mod messages;
 mod metadata;
 mod path;
 mod protocol;

@@ -4,8 +4,12 @@ mod answer;
 mod body;
 mod handler;
 mod hooks;
+mod incoming;
 mod message;
+mod outgoing;
 mod routes;
+mod stream;
+mod streamed;
 
 use std::fmt;
 use std::sync::Arc;

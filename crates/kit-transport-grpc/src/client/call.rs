@@ -35,12 +35,11 @@ impl<S> Remote<S> {
         E: Into<BoxError>,
         C: EncodeRequest<Req> + DecodeResponse<Res>,
     {
-        let (context, message) = request.into_parts();
-        let mut context = context.with_operation(self.operation.clone());
+        let (mut context, message) = request.into_parts();
         if let (None, Some(timeout)) = (context.deadline(), self.settings.timeout) {
             context = context.with_deadline(Deadline::after(now(), timeout));
         }
-        let call = Finalizing::new(&self.settings, context);
+        let call = self.begin(context);
         let deadline = call.context.deadline();
         let outcome = match self.prepare(codec, message, &call.context) {
             Err(error) => Err(error.with_origin(Origin::NotSent)),
@@ -53,20 +52,33 @@ impl<S> Remote<S> {
         outcome
     }
 
+    /// A call of this operation, in this context.
+    pub(super) fn begin(&self, context: Context) -> Finalizing {
+        Finalizing::new(&self.settings, context.with_operation(self.operation.clone()))
+    }
+
     /// The request as it will be sent.
-    fn prepare<C, Req>(&self, codec: &C, message: Req, context: &Context) -> Result<http::Request<Body>, Error>
+    pub(super) fn prepare<C, Req>(
+        &self,
+        codec: &C,
+        message: Req,
+        context: &Context,
+    ) -> Result<http::Request<Body>, Error>
     where
         C: EncodeRequest<Req>,
     {
-        let uri = self.uri.as_ref().map_err(|why| Error::internal(why.clone()))?;
-        let settings = &self.settings;
-        let headers = settings.head(context)?;
-        let message = codec.encode_request(message)?;
-        let frame = Framer { coding: settings.coding(), limit: settings.max_encoding }.frame(&message)?;
-        Ok(post(uri.clone(), headers, Body::new(One(frame))))
+        let (uri, headers) = self.head(context)?;
+        let frame = self.settings.framer().frame(&codec.encode_request(message)?)?;
+        Ok(post(uri, headers, Body::new(One(frame))))
     }
 
-    async fn exchange<B, E, C, Res>(
+    /// The head of a request.
+    pub(super) fn head(&self, context: &Context) -> Result<(Uri, HeaderMap), Error> {
+        let uri = self.uri.as_ref().map_err(|why| Error::internal(why.clone()))?;
+        Ok((uri.clone(), self.settings.head(context)?))
+    }
+
+    pub(super) async fn exchange<B, E, C, Res>(
         &self,
         codec: &C,
         request: http::Request<Body>,
@@ -111,7 +123,7 @@ impl Settings {
     ///
     /// # Errors
     /// The deadline has passed.
-    pub(super) fn head(&self, context: &Context) -> Result<HeaderMap, Error> {
+    fn head(&self, context: &Context) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONTENT_TYPE, APPLICATION_GRPC);
@@ -139,9 +151,14 @@ impl Settings {
         Ok(headers)
     }
 
+    /// How messages are framed that are sent.
+    pub(super) fn framer(&self) -> Framer {
+        Framer { coding: self.coding(), limit: self.max_encoding }
+    }
+
     /// How messages are compressed that are sent.
     #[cfg_attr(not(feature = "gzip"), expect(clippy::unused_self, reason = "there is nothing to choose"))]
-    pub(super) fn coding(&self) -> Coding {
+    fn coding(&self) -> Coding {
         #[cfg(feature = "gzip")]
         if self.gzip {
             return Coding::Gzip;
@@ -187,7 +204,7 @@ where
 }
 
 /// A compression that this side has not offered.
-fn undecodable(error: Error) -> Error {
+pub(super) fn undecodable(error: Error) -> Error {
     broken(error.message().to_owned())
 }
 

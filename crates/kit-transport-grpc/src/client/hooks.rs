@@ -48,6 +48,13 @@ impl Finalizing {
         Self { settings: Arc::clone(settings), context, due }
     }
 
+    /// Shows headers and trailers to the after hooks.
+    pub(super) fn show(&self, headers: &HeaderMap, trailers: &HeaderMap) {
+        for hook in &self.settings.hooks.after {
+            hook(&self.context, headers, trailers);
+        }
+    }
+
     pub(super) fn finish(mut self, error: Option<&Error>) {
         self.run(error, false);
     }

@@ -8,10 +8,11 @@ use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use kit_base::wire::{GRPC_TIMEOUT, is_grpc};
-use kit_base::{Context, Deadline, Error, Timeout, caught};
+use kit_base::{Context, Deadline, Error, Streaming, Timeout, caught};
 
 use super::handler::{Answer, Call, Takes};
 use super::hooks::Exchange;
+use super::incoming::Incoming;
 use super::message::{self, BoxError};
 use super::routes::Entry;
 use super::{Body, Routes, Settings};
@@ -67,7 +68,10 @@ where
         Ok(body) => {
             exchange.bytes = body.len();
             *answer.body_mut() = body;
-            exchange.finish(None);
+            match answer.body_mut().streamed_mut() {
+                None => exchange.finish(None),
+                Some(streamed) => streamed.ride(exchange),
+            }
         }
         Err(error) => {
             // What was meant for a success is not sent with an error.
@@ -99,6 +103,10 @@ where
                 let read = pin!(message::read(body, frames));
                 read_in_time(settings, deadline, read).await?
             };
+            handler.handle(Call { context: context.clone(), message, framer })
+        }
+        Takes::Stream(handler) => {
+            let message = Streaming::new(Incoming::new(body, frames));
             handler.handle(Call { context: context.clone(), message, framer })
         }
     };

@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -10,6 +10,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use kit_base::Error;
 use kit_base::wire::GRPC_STATUS;
 
+use super::streamed::Streamed;
 use crate::metadata::put_over;
 
 /// The body of an answer.
@@ -30,6 +31,8 @@ enum Content {
     Trailers(Option<Box<HeaderMap>>),
     /// The text of an answer that is not gRPC.
     Text(Bytes),
+    /// Messages as they come, and their trailers.
+    Stream(Box<Streamed>),
 }
 
 impl Body {
@@ -41,18 +44,28 @@ impl Body {
         Self(Content::Text(text))
     }
 
-    /// The bytes of its message.
+    pub(super) fn stream(streamed: Streamed) -> Self {
+        Self(Content::Stream(Box::new(streamed)))
+    }
+
+    /// The bytes of its message; nothing of a stream.
     pub(super) fn len(&self) -> usize {
         match &self.0 {
             Content::Message(frame, _) | Content::Text(frame) => frame.len(),
-            Content::Empty | Content::Trailers(_) => 0,
+            Content::Empty | Content::Trailers(_) | Content::Stream(_) => 0,
         }
+    }
+
+    /// The stream, if it is one.
+    pub(super) fn streamed_mut(&mut self) -> Option<&mut Streamed> {
+        if let Content::Stream(streamed) = &mut self.0 { Some(streamed) } else { None }
     }
 
     /// The trailers that the endpoint brings, to change them.
     pub(super) fn trailers_mut(&mut self) -> Option<&mut HeaderMap> {
         match &mut self.0 {
             Content::Message(_, trailers) | Content::Trailers(trailers) => Some(trailers.get_or_insert_default()),
+            Content::Stream(streamed) => Some(streamed.trailers.get_or_insert_default()),
             Content::Empty | Content::Text(_) => None,
         }
     }
@@ -72,9 +85,16 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(streamed) = self.streamed_mut() {
+            let frame = ready!(streamed.poll_frame(cx));
+            if frame.is_trailers() {
+                self.0 = Content::Empty;
+            }
+            return Poll::Ready(Some(Ok(frame)));
+        }
         let (frame, next) = match mem::take(&mut self.0) {
-            Content::Empty => return Poll::Ready(None),
+            Content::Empty | Content::Stream(_) => return Poll::Ready(None),
             Content::Text(text) => (Frame::data(text), Content::Empty),
             Content::Message(frame, trailers) => (Frame::data(frame), Content::Trailers(trailers)),
             Content::Trailers(trailers) => (Frame::trailers(ok(trailers.as_deref())), Content::Empty),
@@ -87,7 +107,7 @@ impl HttpBody for Body {
         match &self.0 {
             Content::Empty => true,
             Content::Text(text) => text.is_empty(),
-            Content::Message(..) | Content::Trailers(_) => false,
+            Content::Message(..) | Content::Trailers(_) | Content::Stream(_) => false,
         }
     }
 
@@ -95,7 +115,7 @@ impl HttpBody for Body {
         match &self.0 {
             Content::Empty => SizeHint::with_exact(0),
             Content::Text(text) => SizeHint::with_exact(text.len() as u64),
-            Content::Message(..) | Content::Trailers(_) => SizeHint::default(),
+            Content::Message(..) | Content::Trailers(_) | Content::Stream(_) => SizeHint::default(),
         }
     }
 }

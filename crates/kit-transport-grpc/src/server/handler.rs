@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use kit_base::{Context, Endpoint, Error, Request, Response, catch_panic};
+use kit_base::{Context, Endpoint, Error, Request, Response, Streaming, catch_panic};
 
 use super::Body;
 use crate::frame::{Framer, decode};
@@ -38,6 +38,7 @@ pub(super) trait Handler<B = Bytes>: Send + Sync {
 #[derive(Debug)]
 pub(super) enum Takes {
     One(Arc<dyn Handler>),
+    Stream(Arc<dyn Handler<Streaming<Bytes>>>),
 }
 
 /// An endpoint of the unary shape, with its codec.
@@ -64,20 +65,35 @@ where
         Box::pin(catch_panic(async move || {
             let Call { context, message, framer } = call;
             let message = self.codec.decode_request(decode(message)?)?;
-            let outcome = self.endpoint.call(Request::from_parts(context, message)).await.map_err(Into::into);
-            let (outcome, parts) = match outcome {
-                Ok(response) if response.parts().is_none() => (Ok(response.into_message()), None),
-                Ok(response) => {
-                    let (message, parts) = response.into_parts();
-                    (Ok(message), Some(parts))
-                }
-                Err(error) => (Err(error), None),
-            };
-            let message = framer.frame(&self.codec.encode_outcome(outcome)?)?;
-            let (headers, trailers) = parts.map(|parts| (parts.headers, parts.trailers)).unzip();
-            Ok(Answer { body: Body::message(message, trailers), headers })
+            let outcome = self.endpoint.call(Request::from_parts(context, message)).await;
+            answered(&*self.codec, framer, outcome.map_err(Into::into))
         }))
     }
+}
+
+/// The answer of one message.
+///
+/// # Errors
+/// The error that the call is to end with.
+pub(super) fn answered<C, Res>(
+    codec: &C,
+    framer: Framer,
+    outcome: Result<Response<Res>, Error>,
+) -> Result<Answer, Error>
+where
+    C: EncodeOutcome<Res>,
+{
+    let (outcome, parts) = match outcome {
+        Ok(response) if response.parts().is_none() => (Ok(response.into_message()), None),
+        Ok(response) => {
+            let (message, parts) = response.into_parts();
+            (Ok(message), Some(parts))
+        }
+        Err(error) => (Err(error), None),
+    };
+    let message = framer.frame(&codec.encode_outcome(outcome)?)?;
+    let (headers, trailers) = parts.map(|parts| (parts.headers, parts.trailers)).unzip();
+    Ok(Answer { body: Body::message(message, trailers), headers })
 }
 
 impl<B> fmt::Debug for dyn Handler<B> {
