@@ -11,3 +11,8 @@ pub(crate) const PROTOCOL: &str = "GRPC_PROTOCOL";
 pub(crate) fn broken(what: impl Into<Cow<'static, str>>) -> Error {
     Error::new(Kind::Internal, what).with_reason(PROTOCOL)
 }
+
+/// The peer has sent none or two of what the method has one of. Source: as above, "cardinality violation".
+pub(crate) fn miscounted(what: &'static str) -> Error {
+    Error::unimplemented(what).with_reason(PROTOCOL)
+}

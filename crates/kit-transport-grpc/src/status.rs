@@ -31,6 +31,10 @@ const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// The most bytes of a peer's text that an error holds: it goes into logs, and to the peers of this process.
 const LONG: usize = 2048;
 
+/// The most bytes of a text that are sent, as kit-base has it: many peers take no more than 8 KiB of metadata, and a text
+/// is in it twice, encoded.
+const SHORT: usize = 1024;
+
 /// The error that a [`tonic::Status`] stands for. The status stays behind it, as its source: see [`status_of`].
 ///
 /// The reason is that of an `ErrorInfo` among the details, the time to wait that of `grpc-retry-pushback-ms` or of a
@@ -40,7 +44,7 @@ pub fn from_status(status: Status) -> Error {
     let kind = Kind::from_grpc_code(status.code() as u32);
     let message = match status.message() {
         "" => "no message came with the status".to_owned(),
-        message => cut(message).to_owned(),
+        message => cut(message, LONG).to_owned(),
     };
     // Most statuses have no details, and decoding none would cost as much.
     let (info, retry) = match status.details() {
@@ -78,13 +82,16 @@ pub fn status_of(error: &Error) -> Option<&Status> {
 /// Writes the status of an error into a head or into trailers, with details of the user's own beside ours.
 pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut HeaderMap) {
     error.write_grpc_status(headers);
-    if error.reason() == Some(PROTOCOL) {
-        // It speaks of what the peer did, and is no secret whatever its kind.
-        if let Ok(message) = HeaderValue::try_from(per_cent(cut(error.message()))) {
+    // It speaks of what the peer did, and is no secret whatever its kind; one that a service behind this one sent is.
+    let of_peer = error.reason() == Some(PROTOCOL) && status_of(error).is_none();
+    let text = cut(if of_peer { error.message() } else { error.peer_message() }, SHORT);
+    if of_peer {
+        if let Ok(message) = HeaderValue::try_from(per_cent(text)) {
             headers.insert(GRPC_MESSAGE, message);
         }
     }
-    let Some(mut details) = details else { return };
+    // Some clients take the text from the details.
+    let Some(mut details) = details.or_else(|| of_peer.then(ErrorDetails::new)) else { return };
     if let (None, Some(reason)) = (details.error_info(), error.reason()) {
         details.set_error_info(reason, "", std::collections::HashMap::new());
     }
@@ -92,7 +99,7 @@ pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut 
         details.set_retry_info(Some(after.min(TEN_YEARS)));
     }
     let code = Code::from_i32(i32::from(error.kind().grpc_code()));
-    let status = Status::with_error_details(code, cut(error.peer_message()), details);
+    let status = Status::with_error_details(code, text, details);
     if let Ok(details) = HeaderValue::try_from(BASE64.encode(status.details())) {
         headers.insert(GRPC_STATUS_DETAILS, details);
     }
@@ -126,8 +133,8 @@ fn per_cent(message: &str) -> String {
     utf8_percent_encode(message, SET).to_string()
 }
 
-/// A text in an error's length.
-fn cut(text: &str) -> &str {
-    let end = (0..=text.len().min(LONG)).rfind(|end| text.is_char_boundary(*end));
+/// The text, no longer than this.
+fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=text.len().min(most)).rfind(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }

@@ -18,7 +18,7 @@ use super::{BoxError, Remote, Settings, failure};
 use crate::coding::{ACCEPTED, Coding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
 use crate::frame::{Deframer, Framer, decode};
 use crate::metadata::{of_peer, put_over};
-use crate::protocol::broken;
+use crate::protocol::{broken, miscounted};
 use crate::status;
 use crate::within::{by, now};
 use crate::{DecodeResponse, EncodeRequest};
@@ -102,7 +102,7 @@ impl<S> Remote<S> {
                 hook(context, &HeaderMap::new(), &head.headers);
             }
             outcome?;
-            return Err(broken("no message came, and the method answers one"));
+            return Err(miscounted("no message came, and the method answers one"));
         }
         let frames = Deframer::new(Coding::of(&head.headers).map_err(undecodable)?, self.settings.max_decoding);
         let (message, trailers) = read(body, frames).await?;
@@ -110,7 +110,7 @@ impl<S> Remote<S> {
             hook(context, &head.headers, &trailers);
         }
         status::read(&trailers).unwrap_or_else(|| Err(failure::without_status(&head)))?;
-        let message = message.ok_or_else(|| broken("no message came, and the method answers one"))?;
+        let message = message.ok_or_else(|| miscounted("no message came, and the method answers one"))?;
         let message = codec.decode_response(decode(message)?)?;
         let mut parts = ResponseParts::default();
         (parts.headers, parts.trailers) = (of_peer(head.headers), of_peer(trailers));
@@ -195,7 +195,7 @@ where
         }
         while let Some(next) = frames.next()? {
             if message.replace(next).is_some() {
-                return Err(broken("two messages came, and the method answers one"));
+                return Err(miscounted("two messages came, and the method answers one"));
             }
         }
     }

@@ -64,10 +64,12 @@ impl Routes {
 
     /// Why nothing is.
     pub(super) fn missing(&self, path: &str) -> Error {
-        let service = service_of(path);
-        let message = match self.shared.services.contains(service) {
-            true => format!("the service {service:?} has no method {:?}", path.rsplit('/').next().unwrap_or_default()),
-            false => format!("there is no service {service:?} here"),
+        let message = match path.strip_prefix('/').and_then(|path| path.rsplit_once('/')) {
+            None => format!("the path {path:?} is not /package.Service/Method"),
+            Some((service, method)) if self.shared.services.contains(service) => {
+                format!("the service {service:?} has no method {method:?}")
+            }
+            Some((service, _)) => format!("there is no service {service:?} here"),
         };
         Error::unimplemented(message).with_reason("NO_METHOD")
     }

@@ -1,0 +1,1 @@
+//! Our server under `buf curl` (Go) and h2load (nghttp2).
