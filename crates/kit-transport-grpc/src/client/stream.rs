@@ -33,12 +33,7 @@ type Ready = (http::Request<Body>, Option<Uploading>);
 
 impl<S> Remote<S> {
     /// The request of a stream of messages.
-    fn prepare_stream<C, Req>(
-        &self,
-        codec: &Arc<C>,
-        items: Streaming<Req>,
-        call: &Finalizing,
-    ) -> Result<Ready, Error>
+    fn prepare_stream<C, Req>(&self, codec: &Arc<C>, items: Streaming<Req>, call: &Finalizing) -> Result<Ready, Error>
     where
         C: EncodeRequest<Req>,
         Req: 'static,

@@ -32,7 +32,7 @@ pub(crate) fn note(text: impl Into<String>) -> Note {
 /// An async closure as an endpoint of this shape.
 pub(crate) struct By<F, S = Unary>(F, PhantomData<S>);
 
-pub(crate) fn by<F>(call: F) -> By<F> {
+pub(crate) fn by<F, S>(call: F) -> By<F, S> {
     By(call, PhantomData)
 }
 

@@ -44,7 +44,8 @@ fn assert_echoed(case: &str, answer: &Answer, text: &str) {
 async fn what_is_no_call_of_grpc_is_answered_as_http() {
     let server = echo_server().await;
     let peer = Peer::connect(server.addr).await;
-    let types = ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8", "application/grpc+json"];
+    let types =
+        ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8", "application/grpc+json"];
     for content in types {
         let answer = peer.call(with("content-type", content), vec![framed("a")]).await.expect("an answer");
         assert_echoed(content, &answer, "a");
@@ -117,19 +118,74 @@ async fn what_is_no_message_is_told_as_what_it_is() {
         ("an empty body", vec![vec![]], UNIMPLEMENTED, "no message came, and the method takes one"),
         ("two messages", vec![framed("a"), framed("b")], UNIMPLEMENTED, "two messages came, and the method takes one"),
         ("two at once", vec![framed("a").repeat(2)], UNIMPLEMENTED, "two messages came, and the method takes one"),
-        ("half a head", vec![vec![0, 0, 0]], INTERNAL, "the stream ended within a message, 3 bytes after its beginning"),
-        ("a head", vec![announced(0, 4, &[])], INTERNAL, "the stream ended within a message, 5 bytes after its beginning"),
-        ("half a message", vec![announced(0, 5, &hi)], INTERNAL, "the stream ended within a message, 9 bytes after its beginning"),
-        ("more than announced", vec![announced(0, 3, &hi)], INTERNAL, "the stream ended within a message, 1 bytes after its beginning"),
+        (
+            "half a head",
+            vec![vec![0, 0, 0]],
+            INTERNAL,
+            "the stream ended within a message, 3 bytes after its beginning",
+        ),
+        (
+            "a head",
+            vec![announced(0, 4, &[])],
+            INTERNAL,
+            "the stream ended within a message, 5 bytes after its beginning",
+        ),
+        (
+            "half a message",
+            vec![announced(0, 5, &hi)],
+            INTERNAL,
+            "the stream ended within a message, 9 bytes after its beginning",
+        ),
+        (
+            "more than announced",
+            vec![announced(0, 3, &hi)],
+            INTERNAL,
+            "the stream ended within a message, 1 bytes after its beginning",
+        ),
         ("a flag that is none", vec![frame(2, &hi)], INTERNAL, "a message has the flag 2, which is neither 0 nor 1"),
-        ("that of gRPC-Web's trailers", vec![frame(128, &hi)], INTERNAL, "a message has the flag 128, which is neither 0 nor 1"),
+        (
+            "that of gRPC-Web's trailers",
+            vec![frame(128, &hi)],
+            INTERNAL,
+            "a message has the flag 128, which is neither 0 nor 1",
+        ),
         ("HTTP/1", vec![b"GET / HTTP/1.1".to_vec()], INTERNAL, "a message has the flag 71, which is neither 0 nor 1"),
-        ("compressed by nothing", vec![frame(1, &hi)], INTERNAL, "a message is compressed, and no grpc-encoding says how"),
-        ("garbage", vec![frame(0, &[0xff; 12])], INTERNAL, "a message cannot be decoded: failed to decode Protobuf message: invalid varint"),
-        ("no UTF-8", vec![frame(0, b"\x0a\x02\xc3\x28")], INTERNAL, "a message cannot be decoded: failed to decode Protobuf message: Note.text: invalid string value: data is not UTF-8 encoded"),
-        ("another type", vec![frame(0, b"\x08\x01")], INTERNAL, "a message cannot be decoded: failed to decode Protobuf message: Note.text: invalid wire type: Varint (expected LengthDelimited)"),
-        ("too long", vec![announced(0, 4 * 1024 * 1024 + 1, &[])], RESOURCE_EXHAUSTED, "a message of 4194305 bytes came, more than 4194304 are not taken"),
-        ("of 4 GiB", vec![announced(0, u32::MAX, &hi)], RESOURCE_EXHAUSTED, "a message of 4294967295 bytes came, more than 4194304 are not taken"),
+        (
+            "compressed by nothing",
+            vec![frame(1, &hi)],
+            INTERNAL,
+            "a message is compressed, and no grpc-encoding says how",
+        ),
+        (
+            "garbage",
+            vec![frame(0, &[0xff; 12])],
+            INTERNAL,
+            "a message cannot be decoded: failed to decode Protobuf message: invalid varint",
+        ),
+        (
+            "no UTF-8",
+            vec![frame(0, b"\x0a\x02\xc3\x28")],
+            INTERNAL,
+            "a message cannot be decoded: failed to decode Protobuf message: Note.text: invalid string value: data is not UTF-8 encoded",
+        ),
+        (
+            "another type",
+            vec![frame(0, b"\x08\x01")],
+            INTERNAL,
+            "a message cannot be decoded: failed to decode Protobuf message: Note.text: invalid wire type: Varint (expected LengthDelimited)",
+        ),
+        (
+            "too long",
+            vec![announced(0, 4 * 1024 * 1024 + 1, &[])],
+            RESOURCE_EXHAUSTED,
+            "a message of 4194305 bytes came, more than 4194304 are not taken",
+        ),
+        (
+            "of 4 GiB",
+            vec![announced(0, u32::MAX, &hi)],
+            RESOURCE_EXHAUSTED,
+            "a message of 4294967295 bytes came, more than 4194304 are not taken",
+        ),
     ];
     for (case, parts, code, text) in cases {
         let answer = peer.call(request(), parts).await.expect("an answer");

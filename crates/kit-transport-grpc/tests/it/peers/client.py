@@ -1,9 +1,10 @@
 """A client of kit.probe.v1.Probe on gRPC's C++ core. Prints one JSON object for each call, also for one that fails.
 
-`client.py ADDRESS [OPTIONS] COMMAND ... [--then ADDRESS [OPTIONS] COMMAND ...]`. An object has: `code` (its name), `message`, `details` (decoded, each with
-its `@type`), `initial` and `trailing` (metadata; binary values in hex, repeated ones joined by ", "), `head` and
-`tail` (whether the metadata that a server of Probe sends arrived as it should), `ms` (how long it took), and `reply`
-or `replies`. Requests are given as protobuf's JSON. Payloads are shown in hex, long ones as their length only.
+`client.py ADDRESS [OPTIONS] COMMAND ... [--then ADDRESS [OPTIONS] COMMAND ...] ...`. An object has: `code` (its name),
+`message`, `details` (decoded, each with its `@type`), `initial` and `trailing` (metadata; binary values in hex, repeated
+ones joined by ", "), `head` and `tail` (whether the metadata that a server of Probe sends arrived as it should), `ms`
+(how long it took), and `reply` or `replies`. Requests are given as protobuf's JSON. Payloads are shown in hex, long ones
+as their length only.
 """
 
 import argparse
