@@ -55,7 +55,8 @@ async fn message_metadata_and_deadline_arrive_and_come_back() {
     assert_eq!((&arrived["x-a"], &arrived["x-b-bin"]), (&json!("1, 2"), &json!("00ff")), "{arrived}");
     assert_eq!((&arrived["te"], &arrived["content-type"]), (&json!("trailers"), &json!("application/grpc")));
     let left = reply(1)["timeout_ms"].as_i64().unwrap();
-    assert!((10_000..=20_000).contains(&left), "{left}");
+    // gRPC's core rounds what it sends up, by a hundredth at most.
+    assert!((10_000..=20_200).contains(&left), "{left}");
     let arrived = &reply(2)["metadata"];
     assert_eq!((&arrived["x-c-bin"], &arrived["x-empty"]), (&json!("00, 0102"), &json!("")), "{arrived}");
     assert_eq!(probe.ended("Echo"), ["OK"; 3]);
@@ -81,7 +82,8 @@ async fn each_code_arrives_with_its_text() {
         };
         assert_eq!((&answer["code"], &answer["message"]), (&json!(kind.as_str()), &json!(text)), "{answer}");
         assert_eq!((&answer["details"], &answer["reply"]), (&json!([]), &Value::Null), "{answer}");
-        assert_eq!((&answer["head"], &answer["tail"]), (&json!(false), &json!(false)), "{answer}");
+        // Trailers-Only: a client may try such a call again by itself.
+        assert_eq!(answer["initial"], json!({}), "{answer}");
     }
     assert_eq!(probe.ended("Echo"), Kind::ALL.map(Kind::as_str));
 }

@@ -155,7 +155,10 @@ class Client:
 
         since = time.monotonic()
         call = self.method("stream_stream", "Chat", probe.EchoRequest, probe.EchoReply)(requests(), **self.options)
-        call.add_callback(lambda: answered.release(len(self.args.requests)))
+        release = lambda: answered.release(len(self.args.requests) + 1)
+        # A call that is over already takes no callback.
+        if not call.add_callback(release):
+            release()
         self.many(call, since, self.args.take, answered.release)
 
     def raw(self):
