@@ -3,6 +3,7 @@
 mod call;
 mod connections;
 mod failure;
+mod from_tonic;
 mod hooks;
 mod request;
 mod stream;
@@ -24,6 +25,7 @@ use kit_base::{
 };
 
 pub use connections::Connections;
+pub use from_tonic::FromTonic;
 pub use hooks::FinishedCall;
 
 use crate::path::path_of;

@@ -8,6 +8,7 @@ mod error;
 #[cfg(feature = "server")]
 mod expiring;
 mod frame;
+#[cfg(any(feature = "client", feature = "server"))]
 mod messages;
 mod metadata;
 mod path;
@@ -15,13 +16,14 @@ mod protocol;
 #[cfg(feature = "server")]
 mod server;
 mod status;
+mod until;
 mod within;
 
 #[cfg(feature = "client")]
-pub use client::{Connected, Connections, FinishedCall, GrpcClient};
+pub use client::{Connected, Connections, FinishedCall, FromTonic, GrpcClient};
 pub use codec::{By, DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest, Prost};
 pub use error::BuildError;
 pub use metadata::{binary_value, binary_values};
 #[cfg(feature = "server")]
-pub use server::{Body, FinishedRequest, GrpcServer, GrpcService, Routes};
+pub use server::{Body, FinishedRequest, GrpcServer, GrpcService, IntoTonic, RequestBody, Routes, TonicStream};
 pub use status::{from_status, status_of, to_status};

@@ -21,6 +21,8 @@ use crate::metadata::{of_peer, put_over};
 use crate::protocol::{broken, miscounted};
 use crate::status;
 use crate::within::{by, now};
+
+pub(super) use crate::within::passed;
 use crate::{DecodeResponse, EncodeRequest};
 
 const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -139,15 +141,7 @@ impl Settings {
         if let Some(accepted) = ACCEPTED {
             headers.insert(GRPC_ACCEPT_ENCODING, accepted);
         }
-        if let Some(deadline) = context.deadline() {
-            let left = deadline.left(now());
-            if left.is_zero() {
-                return Err(passed());
-            }
-            if let Ok(timeout) = HeaderValue::try_from(Timeout(left).to_string()) {
-                headers.insert(GRPC_TIMEOUT, timeout);
-            }
-        }
+        write_timeout(context, &mut headers)?;
         Ok(headers)
     }
 
@@ -208,6 +202,18 @@ pub(super) fn undecodable(error: Error) -> Error {
     broken(error.message().to_owned())
 }
 
-pub(super) fn passed() -> Error {
-    Error::deadline_exceeded("the deadline of the call has passed")
+/// Tells the time that is left.
+///
+/// # Errors
+/// There is none.
+pub(super) fn write_timeout(context: &Context, headers: &mut HeaderMap) -> Result<(), Error> {
+    let Some(deadline) = context.deadline() else { return Ok(()) };
+    let left = deadline.left(now());
+    if left.is_zero() {
+        return Err(passed());
+    }
+    if let Ok(timeout) = HeaderValue::try_from(Timeout(left).to_string()) {
+        headers.insert(GRPC_TIMEOUT, timeout);
+    }
+    Ok(())
 }

@@ -2,13 +2,17 @@
 //! Source: gRPC over HTTP/2, "Errors"; gRPC, "HTTP to gRPC Status Code Mapping".
 
 use std::error::Error as StdError;
+use std::fmt;
 
 use h2::Reason;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use kit_base::{Error, Kind, Origin, ServiceError};
+use tonic::Status;
 
 use super::BoxError;
+use super::call::passed;
+use crate::from_status;
 
 /// A request that got no answer.
 pub(super) fn unanswered<E: Into<BoxError>>(error: ServiceError<E>) -> Error {
@@ -20,21 +24,25 @@ pub(super) fn unanswered<E: Into<BoxError>>(error: ServiceError<E>) -> Error {
 
 /// An answer, or a request, that broke off.
 pub(super) fn broken(error: BoxError) -> Error {
-    let of = Of::look(&*error);
-    let (kind, message) = match (of.reason, of.unconnected) {
-        (_, true) => (Kind::Unavailable, "cannot connect to the service".to_owned()),
-        (Some(reason), _) if of.stream => (kind_of(reason), format!("the stream was reset: {reason}")),
-        (Some(reason), _) => (Kind::Unavailable, format!("the connection ended: {reason}")),
-        (None, _) => (Kind::Unavailable, "the connection broke off".to_owned()),
-    };
-    let not_sent = of.unconnected || of.unsent || (of.stream && of.reason == Some(Reason::REFUSED_STREAM));
-    let origin = if not_sent { Origin::NotSent } else { Origin::Remote };
-    Error::new(kind, message).with_origin(origin).with_source(error)
+    Of::look(&*error).error(error)
+}
+
+/// A status of a client of tonic's: what the peer sent, or what tonic has made of that which went wrong below. Then the causes
+/// say more than the status.
+pub(super) fn of_status(status: Status) -> Error {
+    let of = Of::look(&status);
+    if of.below { of.error(Box::new(Made(status))) } else { from_status(status) }
 }
 
 /// What the causes of an error say.
 #[derive(Default)]
 struct Of {
+    /// It comes from below gRPC.
+    below: bool,
+    /// A layer of kit has refused.
+    refused: Option<Error>,
+    /// tonic's own timer was first.
+    late: bool,
     /// There was no connection.
     unconnected: bool,
     /// The request was not sent, as its connection ended before.
@@ -49,16 +57,70 @@ impl Of {
         let mut of = Self::default();
         let mut cause = Some(error);
         while let Some(error) = cause {
-            of.unconnected |= error.is::<tonic::ConnectError>()
-                || error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect());
-            of.unsent |= error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
-            if let Some(h2) = error.downcast_ref::<h2::Error>() {
+            let legacy = error.downcast_ref::<hyper_util::client::legacy::Error>();
+            let hyper = error.downcast_ref::<hyper::Error>();
+            let h2 = error.downcast_ref::<h2::Error>();
+            let refused = error.downcast_ref::<Error>();
+            let late = error.is::<tonic::TimeoutExpired>();
+            let unconnected = error.is::<tonic::ConnectError>() || legacy.is_some_and(|error| error.is_connect());
+            of.below |= unconnected || late || legacy.is_some() || hyper.is_some() || h2.is_some() || refused.is_some();
+            of.unconnected |= unconnected;
+            of.late |= late;
+            of.unsent |= hyper.is_some_and(hyper::Error::is_canceled);
+            if let Some(h2) = h2 {
                 of.reason = h2.reason();
                 of.stream = h2.is_reset();
+            }
+            if let (None, Some(refused)) = (&of.refused, refused) {
+                of.refused = Some(copy(refused));
             }
             cause = error.source();
         }
         of
+    }
+
+    fn error(self, source: BoxError) -> Error {
+        if let Some(refused) = self.refused {
+            return refused.with_source(source);
+        }
+        if self.late {
+            return passed().with_source(source);
+        }
+        let (kind, message) = match (self.reason, self.unconnected) {
+            (_, true) => (Kind::Unavailable, "cannot connect to the service".to_owned()),
+            (Some(reason), _) if self.stream => (kind_of(reason), format!("the stream was reset: {reason}")),
+            (Some(reason), _) => (Kind::Unavailable, format!("the connection ended: {reason}")),
+            (None, _) => (Kind::Unavailable, "the connection broke off".to_owned()),
+        };
+        let not_sent = self.unconnected || self.unsent || (self.stream && self.reason == Some(Reason::REFUSED_STREAM));
+        let origin = if not_sent { Origin::NotSent } else { Origin::Remote };
+        Error::new(kind, message).with_origin(origin).with_source(source)
+    }
+}
+
+/// The error that is behind another one, which cannot be taken out of there.
+fn copy(error: &Error) -> Error {
+    let copy = Error::new(error.kind(), error.message().to_owned());
+    let copy = copy.with_origin(error.origin()).with_retry_hint(error.retry_hint());
+    match error.reason() {
+        Some(reason) => copy.with_reason(reason.to_owned()),
+        None => copy,
+    }
+}
+
+/// A status that no peer has sent, so that it is not taken for one.
+#[derive(Debug)]
+struct Made(Status);
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Made {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
     }
 }
 

@@ -56,14 +56,14 @@ impl Uploading {
         if let Poll::Ready(own) = uploading.poll_failure(cx) {
             return Poll::Ready(Err(own));
         }
-        let polled = poll(cx);
-        // The stream may have failed meanwhile, and what failed now may come of it.
-        if let Poll::Ready(Err(_)) = polled {
-            if let Poll::Ready(own) = uploading.poll_failure(cx) {
-                return Poll::Ready(Err(own));
-            }
+        match poll(cx) {
+            // The stream may have failed meanwhile, and this may come of it.
+            Poll::Ready(Err(error)) => Poll::Ready(Err(match uploading.poll_failure(cx) {
+                Poll::Ready(own) => own,
+                Poll::Pending => error,
+            })),
+            polled => polled,
         }
-        polled
     }
 
     /// Why the request broke off, once it has done so by itself. Told once.

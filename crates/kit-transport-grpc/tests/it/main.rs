@@ -2,9 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
 
+mod added;
+mod from_tonic;
+mod generated;
+mod health;
 mod hostile;
 mod interop;
+mod into_tonic;
+mod one_port;
 mod peers;
+mod places;
 mod probe;
+mod streams;
+mod streams_client;
+mod streams_peers;
+mod streams_requests;
+mod streams_server;
+mod streams_support;
 mod support;
 mod unary;

@@ -28,7 +28,7 @@ use tokio_stream::StreamExt;
 use tonic_types::ErrorDetails;
 
 pub(crate) use self::messages::{CountReply, CountRequest, EchoReply, EchoRequest, Fail, SumReply, SumRequest};
-use crate::support::{HANGS, by};
+use crate::support::{HANGS, shaped};
 
 /// What every server of Probe sends, before the messages and after them.
 pub(crate) const HEAD: [u8; 3] = [0, 1, 0xff];
@@ -146,7 +146,7 @@ fn server(tell: &Tell) -> GrpcServer {
     GrpcServer::new()
         .endpoint(
             method("Echo"),
-            by(move |request: Request<EchoRequest>| {
+            shaped(move |request: Request<EchoRequest>| {
                 let running = echoes.on_drop("Echo");
                 async move {
                     let answer = echo(request).await;
@@ -157,10 +157,10 @@ fn server(tell: &Tell) -> GrpcServer {
         )
         .endpoint(
             method("Count"),
-            by(move |request: Request<CountRequest, ServerStream>| std::future::ready(count(request, &counts))),
+            shaped(move |request: Request<CountRequest, ServerStream>| std::future::ready(count(request, &counts))),
         )
-        .endpoint(method("Sum"), by(sum))
-        .endpoint(method("Chat"), by(async |request: Request<Streaming<EchoRequest>, Bidi>| chat(request)))
+        .endpoint(method("Sum"), shaped(sum))
+        .endpoint(method("Chat"), shaped(async |request: Request<Streaming<EchoRequest>, Bidi>| chat(request)))
         .error_details(|error| {
             let Violations(fields) = std::error::Error::source(error)?.downcast_ref()?;
             let mut details = ErrorDetails::new();

@@ -1,17 +1,21 @@
 //! Messages, endpoints from closures, and a server on a free port.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use kit_base::{Endpoint, Error, Operation, Request, Response, Shape, Unary};
-use kit_transport_grpc::{Connected, Connections, GrpcClient, GrpcServer, GrpcService, Prost};
-use tokio::net::TcpListener;
+use kit_transport_grpc::{Connected, Connections, GrpcClient, GrpcServer, Prost};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tower_service::Service;
 
 /// No step of a test takes longer, unless something hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(20);
@@ -32,7 +36,12 @@ pub(crate) fn note(text: impl Into<String>) -> Note {
 /// An async closure as an endpoint of this shape.
 pub(crate) struct By<F, S = Unary>(F, PhantomData<S>);
 
-pub(crate) fn by<F, S>(call: F) -> By<F, S> {
+pub(crate) fn by<F>(call: F) -> By<F> {
+    By(call, PhantomData)
+}
+
+/// The same of any shape.
+pub(crate) fn shaped<S, F>(call: F) -> By<F, S> {
     By(call, PhantomData)
 }
 
@@ -80,6 +89,24 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Serves each connection like this.
+    pub(crate) async fn accepting<F, Fut>(serve: F) -> Self
+    where
+        F: Fn(TcpStream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("its address");
+        let accepting = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = stream.set_nodelay(true);
+                connections.spawn(serve(stream));
+            }
+        });
+        Self { addr, accepting }
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -98,20 +125,19 @@ pub(crate) async fn serve(server: GrpcServer) -> Running {
     serve_service(server.build().expect("a service")).await
 }
 
-pub(crate) async fn serve_service(service: GrpcService) -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let addr = listener.local_addr().expect("its address");
-    let accepting = tokio::spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(service.clone());
-            connections.spawn(async move {
-                let _ = stream.set_nodelay(true);
-                let builder = Builder::new(TokioExecutor::new());
-                // How it ended is seen by whoever called.
-                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
-            });
+pub(crate) async fn serve_service<S, B>(service: S) -> Running
+where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>, Future: Send> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body<Data: Send, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
+{
+    Running::accepting(move |stream| {
+        let service = TowerToHyperService::new(service.clone());
+        async move {
+            let builder = Builder::new(TokioExecutor::new());
+            // How it ended is seen by whoever called.
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         }
-    });
-    Running { addr, accepting }
+    })
+    .await
 }
