@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kit_base::Kind;
+use kit_base::{Kind, Readiness};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -336,6 +336,35 @@ async fn each_kind_of_stream_has_its_messages_and_its_end() {
     assert_eq!((replies(10), replies(11).as_array().unwrap().len()), (&json!([]), 1));
     assert_eq!(replies(12).as_array().unwrap().len(), 1);
     assert_eq!(probe.ended("Count"), ["OK", "OK", gone, gone, "OK"]);
+}
+
+#[tokio::test]
+async fn health_is_checked_listed_and_watched() {
+    if !python_is_here() {
+        return;
+    }
+    let readiness = Readiness::new();
+    readiness.set(true);
+    let probe = Probe::serve(|server| server.health(readiness.clone())).await;
+    let watch = Client::start(probe.addr, &["health-watch", "kit.probe.v1.Probe", "--take", "2"]);
+    watch.saw(r#"{"watched": "SERVING"}"#).await;
+    readiness.set(false);
+    let states = watch.finish().await.pop().unwrap();
+    assert_eq!((&states["code"], &states["replies"]), (&json!("CANCELLED"), &json!(["SERVING", "NOT_SERVING"])));
+    let runs = [
+        run(&["health-check"]),
+        run(&["health-check", "kit.probe.v1.Probe"]),
+        run(&["health-check", "nobody"]),
+        run(&["health-list"]),
+    ];
+    let answers = calls(probe.addr, &runs).await;
+    let down = json!({"status": "NOT_SERVING"});
+    assert_eq!((&answers[0]["reply"], &answers[1]["reply"], &answers[2]["code"]), (&down, &down, &json!("NOT_FOUND")));
+    assert_eq!(answers[3]["reply"], json!({"statuses": {"": down, "kit.probe.v1.Probe": down}}));
+    // A service that is not there may come: whoever watches waits for it.
+    let unknown = Client::start(probe.addr, &["health-watch", "nobody", "--take", "1"]);
+    unknown.saw(r#"{"watched": "SERVICE_UNKNOWN"}"#).await;
+    assert_eq!(unknown.finish().await.pop().unwrap()["code"], "CANCELLED");
 }
 
 #[tokio::test]
