@@ -192,7 +192,20 @@ async fn a_hundred_calls_at_once_share_our_connection() {
         return;
     }
     let peer = Peer::serve(NONE).await;
-    let echo = echo(&client(&peer));
+    hundred_calls(&peer).await;
+}
+
+#[tokio::test]
+async fn calls_beyond_what_the_server_takes_at_once_wait() {
+    if !python_is_here() {
+        return;
+    }
+    let peer = Peer::serve(&["--option", "grpc.max_concurrent_streams=10"]).await;
+    hundred_calls(&peer).await;
+}
+
+async fn hundred_calls(peer: &Peer) {
+    let echo = echo(&client(peer));
     // The first hundred have no connection yet.
     for _ in 0..2 {
         let mut calls = JoinSet::new();
