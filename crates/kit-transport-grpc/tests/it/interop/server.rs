@@ -192,7 +192,7 @@ async fn a_hundred_calls_at_once_share_our_connection() {
         return;
     }
     let peer = Peer::serve(NONE).await;
-    hundred_calls(&peer).await;
+    hundred_calls(&peer, 1).await;
 }
 
 #[tokio::test]
@@ -201,10 +201,12 @@ async fn calls_beyond_what_the_server_takes_at_once_wait() {
         return;
     }
     let peer = Peer::serve(&["--option", "grpc.max_concurrent_streams=10"]).await;
-    hundred_calls(&peer).await;
+    // The core counts a call for a moment after its end, so it may refuse one that it has room for.
+    hundred_calls(&peer, 5).await;
 }
 
-async fn hundred_calls(peer: &Peer) {
+/// Each is sent again when it surely was not begun, up to so many times in all.
+async fn hundred_calls(peer: &Peer, tries: u32) {
     let echo = echo(&client(peer));
     // The first hundred have no connection yet.
     for _ in 0..2 {
@@ -214,8 +216,15 @@ async fn hundred_calls(peer: &Peer) {
             let payload = vec![i.to_le_bytes()[0]; (i as usize * 37) % 5000];
             let asked =
                 EchoRequest { text: format!("call {i}"), payload, delay_ms: (i * 61) % 100, ..EchoRequest::default() };
+            let mut tries = tries;
             calls.spawn(async move {
-                let answer = echo.call(Request::new(asked.clone())).await.expect("an answer");
+                let answer = loop {
+                    tries -= 1;
+                    match echo.call(Request::new(asked.clone())).await {
+                        Err(error) if tries > 0 && error.origin() == Origin::NotSent => {}
+                        answer => break answer.expect("an answer"),
+                    }
+                };
                 assert_eq!((&answer.message().text, &answer.message().payload), (&asked.text, &asked.payload));
                 connection(&answer)
             });
