@@ -73,11 +73,12 @@ impl Probe {
                 connections.spawn(async move {
                     match tls {
                         None => connection(stream, peer, service).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => connection(stream, peer, service).await,
-                            // The client sees it.
-                            Err(_) => {}
-                        },
+                        // One who is refused sees it.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                connection(stream, peer, service).await;
+                            }
+                        }
                     }
                 });
             }

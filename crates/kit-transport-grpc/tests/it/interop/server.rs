@@ -16,6 +16,7 @@ use tonic_types::StatusExt;
 
 use crate::peers::{Peer, python_is_here};
 use crate::probe::{CountReply, CountRequest, EchoReply, EchoRequest, Fail, HEAD, SumReply, SumRequest, TAIL, method};
+use crate::support::HANGS;
 
 const NONE: &[&str] = &[];
 
@@ -143,6 +144,13 @@ async fn details_and_push_back_become_reason_and_time_to_wait() {
         let never = Fail { code: 14, retry_after_ms: u32::MAX, in_trailers, ..Fail::default() };
         let error = echo.call(failing(never)).await.expect_err("an error");
         assert_eq!((error.kind(), error.retry_hint()), (Kind::Unavailable, RetryHint::Never));
+        // Servers that know nothing of push-back have their details.
+        let name = HeaderName::from_static("x-probe-no-pushback");
+        let context = within(HANGS).with_outbound(name, HeaderValue::from_static("1"));
+        let later = Fail { code: 8, retry_after_ms: 70, in_trailers, ..Fail::default() };
+        let error = echo.call(Request::from_parts(context, failing(later).into_message())).await.expect_err("an error");
+        assert!(!status_of(&error).expect("a status").metadata().contains_key("grpc-retry-pushback-ms"));
+        assert_eq!(error.retry_hint(), RetryHint::After(Duration::from_millis(70)));
     }
 }
 
