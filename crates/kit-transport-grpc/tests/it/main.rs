@@ -12,10 +12,12 @@ mod generated;
 mod goaway;
 mod health;
 mod hostile;
+mod interop;
 mod into_tonic;
 mod one_port;
 mod peers;
 mod places;
+mod probe;
 #[cfg(feature = "reflection")]
 mod reflection;
 mod streams;
