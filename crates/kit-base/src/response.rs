@@ -21,6 +21,9 @@ pub struct ResponseParts {
     pub trailers: HeaderMap,
     /// Values for the transport: an [`http::StatusCode`] is the HTTP status of a success.
     pub extensions: Extensions,
+    /// Whether they were received by a client. They speak of the exchange with that peer (a cookie, a date, another
+    /// encoding), so a server that answers with such a response sends its message and none of its parts.
+    pub received: bool,
 }
 
 impl<T> Response<T> {

@@ -97,7 +97,7 @@ impl Activity {
     pub(crate) fn hear(&self) {
         self.heard.store(self.elapsed(), Relaxed);
         if self.is_unanswered() {
-            self.unanswered.store(false, Relaxed);
+            self.forget_unanswered();
         }
     }
 
@@ -109,6 +109,11 @@ impl Activity {
     /// A PING has been without an answer for too long.
     pub(crate) fn set_unanswered(&self) {
         self.unanswered.store(true, Relaxed);
+    }
+
+    /// It has been dealt with.
+    pub(crate) fn forget_unanswered(&self) {
+        self.unanswered.store(false, Relaxed);
     }
 
     pub(crate) fn is_unanswered(&self) -> bool {

@@ -79,12 +79,23 @@ pub(crate) async fn drive(
                 return Poll::Ready(End { why, how });
             }
             if link.activity.is_unanswered() {
-                if looked_again {
-                    return Poll::Ready(End { why: Why::PingTimeout, how: How::Cut });
+                if !looked_again {
+                    // Its answer may be here already, if the runtime was too busy to notice.
+                    looked_again = true;
+                    link.set_probing(true);
+                    continue;
                 }
-                // Its answer may be here already, if the runtime was too busy to notice.
-                looked_again = true;
-                link.set_probing(true);
+                let (why, now) = (Why::PingTimeout, Instant::now());
+                if closing.is_some() || link.activity.is_answering() || link.activity.is_upgraded() {
+                    return Poll::Ready(End { why, how: How::Cut });
+                }
+                // Some clients read nothing while they are idle. One that does not read this before it sends a request
+                // will read it after, and knows that it may send the request again.
+                stage = Stage::Closing(why, How::Silent);
+                closing = Some(now);
+                connection.as_mut().graceful_shutdown();
+                link.activity.forget_unanswered();
+                timer.as_mut().reset(now);
                 continue;
             }
             if looked_again {

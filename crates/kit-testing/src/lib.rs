@@ -51,6 +51,7 @@
 //! | `process` (Unix) | programs that are started, read, signalled, and never outlive the test |
 //! | `laws` (feature `laws`) | a checker for anybody's layer: lost permits, over-admission, stuck circuits, hangs, leaks |
 //! | `net` (Linux) | a network cable that can be cut: packets vanish, and neither end is told |
+//! | `memory` (Linux) | the memory that a piece of code needs at most, in a process of its own |
 //! | [`ports`] | free ports |
 //! | [`temp`] | folders that vanish |
 //! | [`tools`] | programs that a machine may lack: skipped with a line, and never in CI |
@@ -79,6 +80,8 @@ pub mod clock;
 pub mod http;
 #[cfg(feature = "laws")]
 pub mod laws;
+#[cfg(target_os = "linux")]
+pub mod memory;
 pub mod mock;
 #[cfg(target_os = "linux")]
 pub mod net;

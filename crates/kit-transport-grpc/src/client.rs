@@ -3,7 +3,9 @@
 mod call;
 mod connections;
 mod failure;
+mod from_tonic;
 mod hooks;
+mod opening;
 mod request;
 mod stream;
 mod streamed;
@@ -24,6 +26,7 @@ use kit_base::{
 };
 
 pub use connections::{ConnectionError, Connections, ResponseBody};
+pub use from_tonic::FromTonic;
 pub use hooks::FinishedCall;
 
 use crate::path::path_of;
@@ -41,7 +44,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// A status that is not OK becomes an [`Error`], with the status [behind it](crate::status_of). What goes wrong below has
 /// the kinds that gRPC gives it: `Unavailable` for a connection that cannot be made or breaks, and the mapping of HTTP/2's
-/// codes for a stream that is reset. An error says whether the call surely did not start
+/// codes for a stream that is reset; `Internal` for an answer that breaks gRPC's rules, `Unimplemented` for none or two messages
+/// where one is due, `Unknown` for a status that is none. An error says whether the call surely did not start
 /// ([`Origin::NotSent`](kit_base::Origin::NotSent)).
 ///
 /// # Streams

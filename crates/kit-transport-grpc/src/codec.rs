@@ -6,6 +6,9 @@ use std::marker::PhantomData;
 use kit_base::Error;
 use prost::Message;
 
+#[cfg(feature = "describe")]
+use crate::describe::{Describe, TypeRef};
+
 /// Makes the request of an endpoint from the message that arrived. For servers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode the request `{Req}`",
@@ -20,6 +23,12 @@ pub trait DecodeRequest<Req>: Send + Sync + 'static {
     /// # Errors
     /// The message stands for none; the kind is usually [`InvalidArgument`](kit_base::Kind::InvalidArgument).
     fn decode_request(&self, message: Self::Message) -> Result<Req, Error>;
+
+    /// What the message is like, for [descriptors](crate::describe) of what is bound; nothing by default.
+    #[cfg(feature = "describe")]
+    fn describe_request(&self) -> Option<TypeRef> {
+        None
+    }
 }
 
 /// Makes the message that is sent from the outcome of an endpoint. For servers.
@@ -39,6 +48,12 @@ pub trait EncodeOutcome<Res>: Send + Sync + 'static {
     /// # Errors
     /// The error that the call is to end with, usually that of the outcome.
     fn encode_outcome(&self, outcome: Result<Res, Error>) -> Result<Self::Message, Error>;
+
+    /// What the message is like, for [descriptors](crate::describe) of what is bound; nothing by default.
+    #[cfg(feature = "describe")]
+    fn describe_response(&self) -> Option<TypeRef> {
+        None
+    }
 }
 
 /// Makes the message that is sent from a request. For clients.
@@ -110,6 +125,39 @@ impl<M: Message + Default + 'static> DecodeResponse<M> for Prost {
     }
 }
 
+/// The same as [`Prost`] for messages that describe themselves, so that what is bound can be described: see
+/// [`GrpcServer::described`](crate::GrpcServer::described).
+#[cfg(feature = "describe")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a unit that stands for a choice")]
+pub struct Described;
+
+#[cfg(feature = "describe")]
+impl<M: Message + Default + Describe + 'static> DecodeRequest<M> for Described {
+    type Message = M;
+
+    fn decode_request(&self, message: M) -> Result<M, Error> {
+        Ok(message)
+    }
+
+    fn describe_request(&self) -> Option<TypeRef> {
+        Some(TypeRef::of::<M>())
+    }
+}
+
+#[cfg(feature = "describe")]
+impl<M: Message + Default + Describe + 'static> EncodeOutcome<M> for Described {
+    type Message = M;
+
+    fn encode_outcome(&self, outcome: Result<M, Error>) -> Result<M, Error> {
+        outcome
+    }
+
+    fn describe_response(&self) -> Option<TypeRef> {
+        Some(TypeRef::of::<M>())
+    }
+}
+
 /// Two closures as a codec: the first makes requests, or answers, of the protobuf messages that arrive, the second makes those
 /// that are sent. Go kit: the `dec` and `enc` of `NewServer` and `NewClient`.
 ///
@@ -134,7 +182,11 @@ pub struct By<D, N, In, Out> {
 impl<D, N, In, Out> By<D, N, In, Out> {
     /// A codec of these closures: what decodes, and what encodes.
     #[must_use]
-    pub const fn new(decode: D, encode: N) -> Self {
+    pub const fn new<A, B>(decode: D, encode: N) -> Self
+    where
+        D: Fn(In) -> Result<A, Error>,
+        N: Fn(B) -> Result<Out, Error>,
+    {
         Self { decode, encode, _messages: PhantomData }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grp
 
 /// What is accepted, as it is told to the peer; nothing where there is nothing but `identity`.
 pub(crate) const ACCEPTED: Option<HeaderValue> =
-    if cfg!(feature = "gzip") { Some(HeaderValue::from_static("gzip,identity")) } else { None };
+    if cfg!(feature = "gzip") { Some(HeaderValue::from_static(Coding::KNOWN)) } else { None };
 
 /// A way to compress messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
+    /// All that are known.
+    pub(crate) const KNOWN: &str = if cfg!(feature = "gzip") { "gzip,identity" } else { "identity" };
+
     /// That of the messages under this head.
     ///
     /// # Errors
@@ -37,7 +40,8 @@ impl Coding {
             Some(b"gzip") => Ok(Self::Gzip),
             Some(other) => {
                 let other = String::from_utf8_lossy(&other[..other.len().min(64)]);
-                let message = format!("messages compressed by {other:?} are not supported");
+                let message =
+                    format!("messages compressed by {other:?} are not supported: want one of {}", Self::KNOWN);
                 Err(Error::unimplemented(message).with_reason("UNSUPPORTED_CODING"))
             }
         }
@@ -86,6 +90,7 @@ impl Coding {
     ///
     /// # Errors
     /// They are no compressed message, or that of one that is too long.
+    #[cfg_attr(not(feature = "gzip"), expect(unused_variables, reason = "there is nothing to unpack"))]
     pub(crate) fn expand(self, bytes: &Bytes, limit: usize) -> Result<Bytes, Error> {
         match self {
             Self::Identity if bytes.len() > limit => Err(crate::frame::too_large(bytes.len(), limit)),
@@ -95,7 +100,8 @@ impl Coding {
                 use std::io::Read;
                 let mut message = Vec::new();
                 let most = limit.saturating_add(1) as u64;
-                let read = flate2::read::GzDecoder::new(&bytes[..]).take(most).read_to_end(&mut message);
+                // Of any number of members, and with nothing behind them. Source: RFC 1952, section 2.2.
+                let read = flate2::read::MultiGzDecoder::new(&bytes[..]).take(most).read_to_end(&mut message);
                 read.map_err(|error| broken(format!("a message cannot be decompressed: {error}")))?;
                 if message.len() > limit {
                     let error = Error::resource_exhausted(format!("a message unpacks to more than {limit} bytes"));

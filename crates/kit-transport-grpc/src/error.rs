@@ -15,7 +15,7 @@ impl BuildError {
         Self { what: what.into(), source: None }
     }
 
-    #[cfg(feature = "client")]
+    #[cfg(any(feature = "client", feature = "describe"))]
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self

@@ -117,7 +117,10 @@ impl Deframer {
     /// # Errors
     /// A message has begun and is not whole.
     pub(crate) fn end(&self) -> Result<(), Error> {
-        if self.is_empty() { Ok(()) } else { Err(broken("the stream ended within a message")) }
+        match self.whole.len() + self.pieces.len() {
+            0 => Ok(()),
+            bytes => Err(broken(format!("the stream ended within a message, {bytes} bytes after its beginning"))),
+        }
     }
 }
 

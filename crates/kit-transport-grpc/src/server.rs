@@ -2,11 +2,20 @@
 
 mod answer;
 mod body;
+#[cfg(feature = "describe")]
+mod describe;
+mod elsewhere;
+mod foreign;
 mod handler;
+mod health;
 mod hooks;
 mod incoming;
+mod into_tonic;
+mod kept;
 mod message;
 mod outgoing;
+#[cfg(feature = "reflection")]
+mod reflection;
 mod routes;
 mod stream;
 mod streamed;
@@ -15,17 +24,29 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderMap;
-use kit_base::{Bind, Context, Endpoint, Error, IntoService, Observer, Operation, Request, Response, Shape, Unary};
+use http_body::Body as HttpBody;
+use kit_base::{
+    Bind, Context, Endpoint, Error, FromService, IntoService, Observer, Operation, Readiness, Request, Response, Shape,
+    Unary,
+};
+use tonic::body::Body as TonicBody;
+use tonic::server::NamedService;
 use tonic_types::ErrorDetails;
+use tower_service::Service;
 
 pub use body::Body;
+pub use foreign::RequestBody;
 pub use hooks::FinishedRequest;
+pub use into_tonic::{IntoTonic, TonicStream};
 pub use routes::Routes;
 
 use crate::{BuildError, DecodeRequest, EncodeOutcome, Prost};
+use elsewhere::{Added, Beside};
 use handler::{Takes, Unit};
 use hooks::Hooks;
+use message::BoxError;
 use routes::Entry;
 
 /// A plain service on `http` types: for kit-serve, for hyper, as a fallback of axum.
@@ -38,11 +59,12 @@ pub type GrpcService = IntoService<Routes>;
 /// deadline; the outcome is encoded; the after hooks run; the finalizers run. An error on the way goes to the error
 /// handlers, and is answered with its status. Hooks of one kind run in the order in which they were added.
 ///
-/// The server's own statuses: `UNIMPLEMENTED` for a method that is not here, a compression that is not known;
-/// `RESOURCE_EXHAUSTED` for a message that is too long; `INTERNAL` for bytes that are no message, and for a panic;
+/// The server's own statuses: `UNIMPLEMENTED` for a method that is not here, a compression that is not known, and none or two
+/// messages where one is due; `RESOURCE_EXHAUSTED` for a message that is too long; `INTERNAL` for bytes that are no message, and for a panic;
 /// `INVALID_ARGUMENT` for a `grpc-timeout` that is none; `DEADLINE_EXCEEDED` for a deadline that passes, and for a message
 /// that does not come. What is no call of gRPC is answered as HTTP: 405 for a verb other than POST, 415 for another
-/// content type. Source: gRPC over HTTP/2; gRPC, "Status codes and their use".
+/// content type, unless there is a [fallback](Self::fallback_service). Source: gRPC over HTTP/2; gRPC, "Status codes and
+/// their use".
 ///
 /// # Streams
 ///
@@ -60,6 +82,7 @@ pub type GrpcService = IntoService<Routes>;
 pub struct GrpcServer<C = Prost> {
     codec: Arc<C>,
     entries: Vec<Entry>,
+    beside: Beside,
     settings: Settings,
 }
 
@@ -101,11 +124,12 @@ impl<C> GrpcServer<C> {
             hooks: Hooks::default(),
             observer: Arc::new(()),
         };
-        Self { codec: Arc::new(codec), entries: Vec::new(), settings }
+        Self { codec: Arc::new(codec), entries: Vec::new(), beside: Beside::default(), settings }
     }
 
     /// The most bytes that a message may have that comes, also when it is unpacked; 4 MiB by default, as everywhere in
-    /// gRPC. More is answered with `RESOURCE_EXHAUSTED`, and never read into memory.
+    /// gRPC. More is answered with `RESOURCE_EXHAUSTED`, and never read into memory. Each call whose message is still to come
+    /// holds at most as much; how many there may be at once is for whoever serves to say.
     #[doc(alias = "MaxRecvMsgSize")]
     #[must_use]
     pub fn max_decoding_message_size(mut self, bytes: usize) -> Self {
@@ -217,14 +241,95 @@ impl<C> GrpcServer<C> {
         self
     }
 
+    /// Serves a service that tonic has generated, or one like it, with all methods to which no endpoint is bound. So a
+    /// service moves method by method.
+    ///
+    /// The deadline of the caller holds for its calls, to the end of an answer that streams, and a panic in it is answered
+    /// with `INTERNAL`; the [error handlers](Self::error_handler) and the [observer](Self::observer) hear of both, under the
+    /// operation `NAME/unmatched`, since its methods are known to it alone. The other hooks, the limits and the compression
+    /// are for what is bound; it has its own.
+    ///
+    /// [`build`](Self::build) refuses two of one name.
+    #[must_use]
+    pub fn add_service<S, B>(mut self, service: S) -> Self
+    where
+        S: Service<http::Request<TonicBody>, Response = http::Response<B>, Error: Into<BoxError> + Send, Future: Send>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.beside.added.push(Added::new(S::NAME, service));
+        self
+    }
+
+    /// Gives all that is not `application/grpc` to this service: REST and gRPC on one port, over HTTP/1.1 and HTTP/2. kit's
+    /// HTTP service is one, an axum router, any service on `http` types.
+    ///
+    /// The bodies are boxed, and a panic of the service becomes a 500; nothing else is touched. Layers over this server see
+    /// its requests too.
+    ///
+    /// ```
+    /// use kit_transport_grpc::GrpcServer;
+    ///
+    /// let rest = axum::Router::new().route("/", axum::routing::get(async || "hello"));
+    /// let service = GrpcServer::new().fallback_service(rest).build()?;
+    /// # let _ = service;
+    /// # Ok::<(), kit_transport_grpc::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn fallback_service<S, B>(mut self, service: S) -> Self
+    where
+        S: Service<
+                http::Request<RequestBody>,
+                Response = http::Response<B>,
+                Error: Into<BoxError> + Send,
+                Future: Send,
+            > + Clone
+            + Send
+            + Sync
+            + 'static,
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.beside.fallbacks.push(Box::new(FromService::new(service)));
+        self
+    }
+
+    /// Serves `grpc.health.v1`, fed by this readiness: for load balancers, Kubernetes probes and `grpc_health_probe`. The
+    /// status is that of the process, under the empty name and under the name of each service that is served here; another
+    /// name is `NOT_FOUND`. Whoever watches is told of a change within 250 ms, by one timer a watcher, and of another name that
+    /// it is `SERVICE_UNKNOWN`. `List` tells all.
+    ///
+    /// ```
+    /// use kit_base::Readiness;
+    /// use kit_transport_grpc::GrpcServer;
+    ///
+    /// let readiness = Readiness::new();
+    /// let service = GrpcServer::new().health(readiness.clone()).build()?;
+    /// readiness.set(true); // once it is; and false before it stops
+    /// # let _ = service;
+    /// # Ok::<(), kit_transport_grpc::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn health(mut self, readiness: Readiness) -> Self {
+        self.beside.readiness = Some(readiness);
+        self
+    }
+
     fn push(&mut self, operation: Operation, handler: Takes) {
         self.entries.push(Entry { operation, handler });
     }
 
     /// The service.
     ///
+    /// For gRPC-Web put the layer of `tonic-web` over it: `GrpcWebLayer::new().layer(service)`. That refuses all else over
+    /// HTTP/1.1, so with REST on the same port both go into a router: `router.fallback_service(layered)`.
+    ///
     /// # Errors
-    /// An operation has no name that gRPC allows, or two operations have the same.
+    /// An operation has no name that gRPC allows, two operations or two [added services](Self::add_service) have the same, or
+    /// there are two [fallbacks](Self::fallback_service). With reflection: what is bound cannot be described.
     pub fn build(self) -> Result<GrpcService, BuildError> {
         self.routes().map(IntoService::new)
     }
@@ -235,7 +340,11 @@ impl<C> GrpcServer<C> {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn routes(self) -> Result<Routes, BuildError> {
-        Routes::new(self.entries, self.settings)
+        #[cfg(feature = "reflection")]
+        let this = self.reflecting()?;
+        #[cfg(not(feature = "reflection"))]
+        let this = self;
+        Routes::new(this.entries, this.beside, this.settings)
     }
 }
 

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Instant;
 
-use kit_base::Deadline;
+use kit_base::{Deadline, Error};
 use tokio::time::{Sleep, sleep_until};
 
 /// The present, by tokio's clock, which tests can pause.
@@ -29,4 +29,9 @@ pub(crate) async fn by<F: Future + ?Sized>(deadline: Option<Deadline>, mut work:
 #[cold]
 pub(crate) fn asleep(deadline: Deadline) -> Pin<Box<Sleep>> {
     Box::pin(sleep_until(deadline.instant().into()))
+}
+
+/// The error of a deadline that has passed.
+pub(crate) fn passed() -> Error {
+    Error::deadline_exceeded("the deadline of the call has passed")
 }

@@ -345,7 +345,6 @@ mod exclusive;
 #[cfg(any(feature = "proxy", feature = "server"))]
 mod expiring;
 #[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
-mod foreign;
 #[cfg(any(feature = "client", feature = "server"))]
 mod gathered;
 #[cfg(feature = "openapi")]

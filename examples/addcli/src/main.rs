@@ -6,7 +6,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use addsvc::{Add, AddError, ConcatRequest, SumRequest, http_client};
+use addsvc::{Add, AddError, ConcatRequest, SumRequest, grpc_client, http_client};
 use clap::{Parser, ValueEnum};
 use kit_base::{Context, Deadline};
 
@@ -17,6 +17,9 @@ struct Flags {
     /// Where addsvc serves HTTP.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
     http_addr: String,
+    /// Where addsvc serves gRPC. If given, it is called there.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "http_addr")]
+    grpc_addr: Option<String>,
     /// What to call.
     #[arg(long, value_enum, default_value_t = Method::Sum)]
     method: Method,
@@ -60,15 +63,25 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<String, Box<dyn Error>> {
-    let Flags { http_addr, method, timeout, a, b } = flags;
-    if http_addr.is_empty() || http_addr.contains('/') {
-        return Err(format!("{http_addr:?} is no address: want host:port").into());
+    match &flags.grpc_addr {
+        Some(addr) => call(grpc_client(&url(addr)?)?, &flags).await,
+        None => call(http_client(&url(&flags.http_addr)?)?, &flags).await,
     }
-    let add = http_client(&format!("http://{http_addr}"))?;
-    let cx = Context::new().with_deadline(Deadline::after(Instant::now(), timeout));
+}
+
+fn url(addr: &str) -> Result<String, String> {
+    match addr.is_empty() || addr.contains('/') {
+        true => Err(format!("{addr:?} is no address: want host:port")),
+        false => Ok(format!("http://{addr}")),
+    }
+}
+
+/// Calls the service, wherever it is.
+async fn call(add: impl Add, Flags { method, timeout, a, b, .. }: &Flags) -> Result<String, Box<dyn Error>> {
+    let cx = Context::new().with_deadline(Deadline::after(Instant::now(), *timeout));
     match method {
         Method::Sum => {
-            let (a, b) = (number(&a)?, number(&b)?);
+            let (a, b) = (number(a)?, number(b)?);
             let reply = add.sum(&cx, SumRequest { a, b }).await?;
             Ok(format!("{a} + {b} = {}", reply.v))
         }

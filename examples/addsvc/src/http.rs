@@ -1,8 +1,7 @@
 //! addsvc over HTTP: JSON bodies, and business errors as Go kit's addsvc gives them, `400 {"error": "..."}`.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, header::CONTENT_TYPE};
 use kit_base::{Error, Observer};
 use kit_transport_http::{BuildError, HttpClient, HttpServer, HttpService, Json, OpenApi, Reply};
 use schemars::JsonSchema;
@@ -16,11 +15,10 @@ use crate::{Add, AddEndpoints, AddError};
 /// None that a user could cause: the routes are fixed.
 pub fn http_service(service: impl Add, observer: impl Observer + 'static) -> Result<HttpService, BuildError> {
     let server = HttpServer::with_codec(Json::new().described()).error_encoder(encode_error);
-    let server = server.request_id().observer(observer);
     let openapi = OpenApi::new("addsvc", env!("CARGO_PKG_VERSION"))
         .description(env!("CARGO_PKG_DESCRIPTION"))
         .error::<Failure>(StatusCode::BAD_REQUEST, "application/json");
-    AddEndpoints::new(service).bind(server.openapi(openapi)).build()
+    AddEndpoints::new(service).bind(server.openapi(openapi).request_id().observer(observer)).build()
 }
 
 /// Calls the addsvc at this URL.
@@ -39,12 +37,9 @@ struct Failure {
 }
 
 fn encode_error(error: &Error) -> Option<Response<Bytes>> {
-    let own = AddError::from_text(error.message())?;
-    let body = serde_json::to_vec(&Failure { error: own.to_string() }).ok()?;
-    let mut answer = Response::new(Bytes::from(body));
-    *answer.status_mut() = StatusCode::BAD_REQUEST;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Some(answer)
+    let body = serde_json::to_vec(&Failure { error: AddError::from_text(error.message())?.to_string() }).ok()?;
+    let answer = Response::builder().status(StatusCode::BAD_REQUEST).header(CONTENT_TYPE, "application/json");
+    answer.body(body.into()).ok()
 }
 
 fn decode_error(reply: &Reply) -> Option<Error> {

@@ -1,11 +1,15 @@
 //! Go kit's addsvc: sum and concat. The trait, its messages and errors, and the logic; one module for each transport.
 
+#![cfg_attr(doctest, doc = include_str!("../../../README.md"))]
+
+mod grpc;
 mod http;
 
 use kit_endpoint::{Context, Error, service};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use grpc::{grpc_client, grpc_server};
 pub use http::{http_client, http_service};
 
 /// Adds numbers, and joins texts.
@@ -21,15 +25,17 @@ pub trait Add {
 }
 
 /// Two numbers, not both zero, whose sum is within 32 bits.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, prost::Message, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(extend("not" = { "properties": { "a": { "const": 0 }, "b": { "const": 0 } } }))]
 pub struct SumRequest {
     /// The first, of 32 bits.
     #[schemars(range(min = i32::MIN, max = i32::MAX))]
+    #[prost(int64, tag = "1")]
     pub a: i64,
     /// The second, of 32 bits.
     #[schemars(range(min = i32::MIN, max = i32::MAX))]
+    #[prost(int64, tag = "2")]
     pub b: i64,
 }
 
@@ -41,14 +47,16 @@ pub struct SumReply {
 }
 
 /// Two texts, of ten bytes at most between them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, prost::Message, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConcatRequest {
     /// The first.
     #[schemars(length(max = MAX_SIZE))]
+    #[prost(string, tag = "1")]
     pub a: String,
     /// The second.
     #[schemars(length(max = MAX_SIZE))]
+    #[prost(string, tag = "2")]
     pub b: String,
 }
 
@@ -83,10 +91,6 @@ impl AddError {
         [Self::TwoZeroes, Self::IntegerOverflow, Self::MaxSizeExceeded].into_iter().find(|own| own.to_string() == text)
     }
 }
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
 
 /// The logic.
 #[derive(Clone, Copy, Debug, Default)]

@@ -153,7 +153,10 @@ impl Frames {
     }
 
     pub(crate) async fn connect_raw(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).await.unwrap();
+        Self::over(TcpStream::connect(addr).await.unwrap())
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         let (read, write) = stream.into_split();
         Self { read: Reader { stream: read, first: true }, write }

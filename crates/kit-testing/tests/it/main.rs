@@ -9,6 +9,8 @@ mod clock;
 mod http;
 #[cfg(feature = "laws")]
 mod laws;
+#[cfg(target_os = "linux")]
+mod memory;
 mod mock;
 #[cfg(target_os = "linux")]
 mod net;

@@ -8,19 +8,22 @@ use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::uri::Uri;
 use http::{HeaderMap, HeaderValue, Method, Response as HttpResponse, Version};
 use http_body::Body as HttpBody;
-use kit_base::wire::{GRPC_TIMEOUT, is_grpc};
+use kit_base::wire::GRPC_TIMEOUT;
 use kit_base::{Context, Deadline, Endpoint, Error, Origin, Request, Response, ResponseParts, ServiceError, Timeout};
 use tonic::body::Body;
 
 use super::hooks::Finalizing;
+use super::opening::Opening;
 use super::request::One;
 use super::{BoxError, Remote, Settings, failure};
 use crate::coding::{ACCEPTED, Coding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
 use crate::frame::{Deframer, Framer, decode};
 use crate::metadata::{of_peer, put_over};
-use crate::protocol::broken;
+use crate::protocol::miscounted;
 use crate::status;
 use crate::within::{by, now};
+
+pub(super) use crate::within::passed;
 use crate::{DecodeResponse, EncodeRequest};
 
 const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -45,7 +48,8 @@ impl<S> Remote<S> {
             Err(error) => Err(error.with_origin(Origin::NotSent)),
             Ok(request) => {
                 let exchange = pin!(self.exchange(codec, request, &call.context));
-                by(deadline, exchange).await.unwrap_or_else(|| Err(passed()))
+                let outcome = by(deadline, exchange).await.unwrap_or_else(|| Err(passed()));
+                outcome.map_err(|error| failure::settled(error, deadline))
             }
         };
         call.finish(outcome.as_ref().err());
@@ -92,28 +96,24 @@ impl<S> Remote<S> {
     {
         let answer = self.service.call(request).await.map_err(failure::unanswered)?;
         let (head, body) = answer.into_parts();
-        if !is_grpc(&head.headers) {
-            return Err(failure::foreign(&head));
-        }
-        let hooks = &self.settings.hooks;
-        if let Some(outcome) = status::read(&head.headers) {
-            // An answer without messages, whose only head is its trailers too.
-            for hook in &hooks.after {
-                hook(context, &HeaderMap::new(), &head.headers);
+        let show = |headers: &HeaderMap, trailers: &HeaderMap| {
+            for hook in &self.settings.hooks.after {
+                hook(context, headers, trailers);
             }
-            outcome?;
-            return Err(broken("no message came, and the method answers one"));
+        };
+        let opening = Opening::of(&head, body.is_end_stream(), show)?;
+        let read = read(body, opening.frames(self.settings.max_decoding)).await;
+        let (message, trailers) = read.map_err(|error| opening.unreadable(error))?;
+        let status = opening.end(trailers.as_ref(), message.is_some());
+        let trailers = trailers.unwrap_or_default();
+        if !opening.over {
+            show(&head.headers, &trailers);
         }
-        let frames = Deframer::new(Coding::of(&head.headers).map_err(undecodable)?, self.settings.max_decoding);
-        let (message, trailers) = read(body, frames).await?;
-        for hook in &hooks.after {
-            hook(context, &head.headers, &trailers);
-        }
-        status::read(&trailers).unwrap_or_else(|| Err(failure::without_status(&head)))?;
-        let message = message.ok_or_else(|| broken("no message came, and the method answers one"))?;
+        status?;
+        let message = message.ok_or_else(|| miscounted("no message came, and the method answers one"))?;
         let message = codec.decode_response(decode(message)?)?;
         let mut parts = ResponseParts::default();
-        (parts.headers, parts.trailers) = (of_peer(head.headers), of_peer(trailers));
+        (parts.headers, parts.trailers, parts.received) = (of_peer(head.headers), of_peer(trailers), true);
         Ok(Response::from_parts(message, parts))
     }
 }
@@ -139,15 +139,7 @@ impl Settings {
         if let Some(accepted) = ACCEPTED {
             headers.insert(GRPC_ACCEPT_ENCODING, accepted);
         }
-        if let Some(deadline) = context.deadline() {
-            let left = deadline.left(now());
-            if left.is_zero() {
-                return Err(passed());
-            }
-            if let Ok(timeout) = HeaderValue::try_from(Timeout(left).to_string()) {
-                headers.insert(GRPC_TIMEOUT, timeout);
-            }
-        }
+        write_timeout(context, &mut headers)?;
         Ok(headers)
     }
 
@@ -174,8 +166,8 @@ pub(super) fn post(uri: Uri, headers: HeaderMap, body: Body) -> http::Request<Bo
     request
 }
 
-/// The message of a body, if there is one, and its trailers.
-async fn read<B>(body: B, mut frames: Deframer) -> Result<(Option<Bytes>, HeaderMap), Error>
+/// The message of a body and its trailers, if there are any.
+async fn read<B>(body: B, mut frames: Deframer) -> Result<(Option<Bytes>, Option<HeaderMap>), Error>
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
 {
@@ -190,24 +182,31 @@ where
                 if !matches!(status::read(&trailers), Some(Err(_))) {
                     frames.end()?;
                 }
-                return Ok((message, trailers));
+                return Ok((message, Some(trailers)));
             }
         }
         while let Some(next) = frames.next()? {
             if message.replace(next).is_some() {
-                return Err(broken("two messages came, and the method answers one"));
+                return Err(miscounted("two messages came, and the method answers one"));
             }
         }
     }
     frames.end()?;
-    Ok((message, HeaderMap::new()))
+    Ok((message, None))
 }
 
-/// A compression that this side has not offered.
-pub(super) fn undecodable(error: Error) -> Error {
-    broken(error.message().to_owned())
-}
-
-pub(super) fn passed() -> Error {
-    Error::deadline_exceeded("the deadline of the call has passed")
+/// Tells the time that is left.
+///
+/// # Errors
+/// There is none.
+pub(super) fn write_timeout(context: &Context, headers: &mut HeaderMap) -> Result<(), Error> {
+    let Some(deadline) = context.deadline() else { return Ok(()) };
+    let left = deadline.left(now());
+    if left.is_zero() {
+        return Err(passed());
+    }
+    if let Ok(timeout) = HeaderValue::try_from(Timeout(left).to_string()) {
+        headers.insert(GRPC_TIMEOUT, timeout);
+    }
+    Ok(())
 }

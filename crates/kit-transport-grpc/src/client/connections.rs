@@ -37,8 +37,8 @@ use slots::Slots;
 ///
 /// A connection is made when a call needs it, and again when it has broken. All calls that wait for it share one attempt
 /// and its outcome; the attempt goes on when they leave. A request with one message that the server surely did not take, as
-/// its connection was ending or it refused the stream, is sent again, twice at most; all else that goes wrong is a
-/// [`ConnectionError`], and is for the caller to repeat. Calls beyond the streams that the server allows on a
+/// its connection was ending, goes over the next one; if it refused the stream, it is sent once more (gRFC A6). All else that
+/// goes wrong is a [`ConnectionError`], and is for the caller to repeat. Calls beyond the streams that the server allows on a
 /// connection wait, as long as their deadline lets them. When a connection ends by `GOAWAY`, its calls finish, and the next
 /// one goes over a new connection.
 ///

@@ -5,26 +5,23 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Response as HttpResponse;
 use http::response::Parts;
-use http::{HeaderMap, Response as HttpResponse};
 use http_body::Body as HttpBody;
-use kit_base::wire::is_grpc;
 use kit_base::{
     Bidi, ClientStream, Connect, Endpoint, Error, Operation, Origin, Request, Response, ResponseParts, ServerStream,
     ServiceError, Streaming,
 };
 use tonic::body::Body;
 
-use super::call::{passed, post, undecodable};
+use super::call::{passed, post};
 use super::hooks::Finalizing;
+use super::opening::Opening;
 use super::streamed::{Going, Streamed};
 use super::upload::{Uploading, upload};
 use super::{BoxError, Connected, GrpcClient, Remote, failure};
-use crate::coding::Coding;
-use crate::frame::Deframer;
 use crate::messages::Messages;
 use crate::metadata::of_peer;
-use crate::status;
 use crate::within::by;
 use crate::{DecodeResponse, EncodeRequest};
 
@@ -59,12 +56,13 @@ impl<S> Remote<S> {
     {
         let opened = self.go(prepared, &call, async |request| self.answer(request, &call).await).await;
         match opened {
-            Ok(((head, messages), uploading)) => {
+            Ok(((head, opening, messages), uploading)) => {
                 let mut parts = ResponseParts::default();
                 // A head without messages is their trailers.
                 let metadata = if messages.is_some() { &mut parts.headers } else { &mut parts.trailers };
                 *metadata = of_peer(head.headers.clone());
-                let going = Going { head, call, uploading };
+                parts.received = true;
+                let going = Going { head, opening, call, uploading };
                 let items = Streaming::new(Streamed::new(messages, Arc::clone(codec), going));
                 Ok(Response::from_parts(items, parts))
             }
@@ -88,7 +86,8 @@ impl<S> Remote<S> {
             let going = pin!(poll_fn(|cx| Uploading::poll_with(&mut uploading, cx, |cx| exchange.as_mut().poll(cx))));
             by(call.context.deadline(), going).await.unwrap_or_else(|| Err(passed()))
         };
-        Ok((outcome?, uploading))
+        let outcome = outcome.map_err(|error| failure::settled(error, call.context.deadline()))?;
+        Ok((outcome, uploading))
     }
 
     /// The head of an answer, and its messages where there are any.
@@ -96,7 +95,7 @@ impl<S> Remote<S> {
         &self,
         request: http::Request<Body>,
         call: &Finalizing,
-    ) -> Result<(Parts, Option<Messages<B>>), Error>
+    ) -> Result<(Parts, Opening, Option<Messages<B>>), Error>
     where
         S: Endpoint<http::Request<Body>, Response = HttpResponse<B>, Error = ServiceError<E>>,
         B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
@@ -104,15 +103,10 @@ impl<S> Remote<S> {
     {
         let answer = self.service.call(request).await.map_err(failure::unanswered)?;
         let (head, body) = answer.into_parts();
-        if !is_grpc(&head.headers) {
-            return Err(failure::foreign(&head));
-        }
-        if let Some(outcome) = status::read(&head.headers) {
-            call.show(&HeaderMap::new(), &head.headers);
-            return outcome.map(|()| (head, None));
-        }
-        let frames = Deframer::new(Coding::of(&head.headers).map_err(undecodable)?, self.settings.max_decoding);
-        Ok((head, Some(Messages::new(body, frames))))
+        let opening = Opening::of(&head, body.is_end_stream(), |headers, trailers| call.show(headers, trailers))?;
+        let frames = opening.frames(self.settings.max_decoding);
+        let messages = (!opening.over).then(|| Messages::new(body, frames));
+        Ok((head, opening, messages))
     }
 }
 

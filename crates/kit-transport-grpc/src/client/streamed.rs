@@ -16,12 +16,12 @@ use tokio::time::Sleep;
 
 use super::call::passed;
 use super::hooks::Finalizing;
+use super::opening::Opening;
 use super::upload::Uploading;
 use super::{BoxError, failure};
 use crate::DecodeResponse;
 use crate::frame::decode;
 use crate::messages::{Messages, Next};
-use crate::status;
 use crate::within::{asleep, now};
 
 pin_project! {
@@ -33,6 +33,8 @@ pin_project! {
         codec: Arc<C>,
         going: Option<Going>,
         timer: Option<(Deadline, Pin<Box<Sleep>>)>,
+        // Whether there was a message.
+        any: bool,
         _items: PhantomData<fn() -> Res>,
     }
 }
@@ -40,6 +42,7 @@ pin_project! {
 /// What belongs to a call until it is over.
 pub(super) struct Going {
     pub(super) head: Parts,
+    pub(super) opening: Opening,
     pub(super) call: Finalizing,
     pub(super) uploading: Option<Uploading>,
 }
@@ -48,7 +51,7 @@ impl<B, C, Res> Streamed<B, C, Res> {
     /// An answer without messages is over as it is.
     pub(super) fn new(messages: Option<Messages<B>>, codec: Arc<C>, going: Going) -> Self {
         let timer = going.call.context.deadline().map(|deadline| (deadline, asleep(deadline)));
-        Self { messages, codec, going: Some(going), timer, _items: PhantomData }
+        Self { messages, codec, going: Some(going), timer, any: false, _items: PhantomData }
     }
 }
 
@@ -62,13 +65,13 @@ where
         let (Some(messages), Some(going)) = (this.messages.as_pin_mut(), this.going) else {
             return Poll::Ready(Ok(None));
         };
-        let Going { head, call, uploading } = going;
+        let Going { head, opening, call, uploading } = going;
         Uploading::poll_with(uploading, cx, |cx| {
             // Asked before the messages, or a stream that never waits would go on.
             if this.timer.as_ref().is_some_and(|(deadline, _)| deadline.has_passed(now())) {
                 return Poll::Ready(Err(passed()));
             }
-            match read(messages, head, call, cx) {
+            match read(messages, (head, opening, *this.any), call, cx) {
                 Poll::Ready(message) => Poll::Ready(message),
                 Poll::Pending => match this.timer {
                     Some((_, timer)) => timer.as_mut().poll(cx).map(|()| Err(passed())),
@@ -82,22 +85,21 @@ where
 /// The next message of a body, or the outcome that its trailers tell of.
 fn read<B>(
     mut messages: Pin<&mut Messages<B>>,
-    head: &Parts,
+    (head, opening, any): (&Parts, &Opening, bool),
     call: &Finalizing,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<Bytes>, Error>>
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
 {
-    Poll::Ready(match ready!(messages.as_mut().poll_next(cx))? {
+    Poll::Ready(match ready!(messages.as_mut().poll_next(cx)).map_err(|error| opening.unreadable(error))? {
         Next::Message(message) => Ok(Some(message)),
         Next::Broken(error) => Err(failure::broken(error.into())),
-        Next::End(None) => messages.is_whole().and_then(|()| Err(failure::without_status(head))),
+        Next::End(None) => messages.is_whole().and_then(|()| opening.end(None, any)).map(|()| None),
         Next::End(Some(trailers)) => {
             call.show(&head.headers, &trailers);
             // A status says more than what is wrong with the messages before it.
-            let outcome = status::read(&trailers).unwrap_or_else(|| Err(failure::without_status(head)));
-            outcome.and_then(|()| messages.is_whole()).map(|()| None)
+            opening.end(Some(&trailers), any).and_then(|()| messages.is_whole()).map(|()| None)
         }
     })
 }
@@ -111,7 +113,10 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let message = ready!(self.as_mut().poll_message(cx)).transpose();
+        *self.as_mut().project().any |= matches!(message, Some(Ok(_)));
         let item = message.map(|message| message.and_then(decode).and_then(|m| self.codec.decode_response(m)));
+        let deadline = self.timer.as_ref().map(|(deadline, _)| *deadline);
+        let item = item.map(|item| item.map_err(|error| failure::settled(error, deadline)));
         if !matches!(item, Some(Ok(_))) {
             let mut this = self.project();
             this.messages.set(None);

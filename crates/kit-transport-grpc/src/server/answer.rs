@@ -5,7 +5,7 @@ use std::mem;
 use std::pin::pin;
 
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use kit_base::wire::{GRPC_TIMEOUT, is_grpc};
 use kit_base::{Context, Deadline, Error, Streaming, Timeout, caught};
@@ -21,6 +21,8 @@ use crate::frame::{Deframer, Framer};
 use crate::metadata::put_over;
 use crate::within::{by, now};
 
+pub(super) use crate::within::passed;
+
 const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 impl Routes {
@@ -32,27 +34,19 @@ impl Routes {
     where
         B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let (head, body) = request.into_parts();
-        let refused = not_grpc(&head.method, &head.headers);
-        let found = if refused.is_none() { self.find(head.uri.path()) } else { None };
-        let missing = (refused.is_none() && found.is_none()).then(|| self.missing(head.uri.path()));
-        let mut call = found.map(|entry| {
-            let context = Context::received(head.headers, head.extensions).with_operation(entry.operation.clone());
-            (entry, Exchange::new(self, context), body)
-        });
-        async move {
-            if let Some((entry, exchange, body)) = call.take() {
-                return Ok(answer(entry, exchange, body).await);
+        let found = if is_call(&request) { self.find(request.uri().path()) } else { None };
+        let way = match found {
+            None => Err(self.elsewhere(request)),
+            Some(entry) => {
+                let (head, body) = request.into_parts();
+                let context = Context::received(head.headers, head.extensions).with_operation(entry.operation.clone());
+                Ok((entry, Exchange::new(self, context), body))
             }
-            Ok(match (refused, missing) {
-                (Some(refused), _) => refused,
-                (None, missing) => {
-                    // A method that is not here has no operation, so there is nothing for hooks to see.
-                    let mut answer = bare();
-                    let missing = missing.unwrap_or_else(|| Error::unimplemented("there is no such method here"));
-                    crate::status::write(&missing, None, answer.headers_mut());
-                    answer
-                }
+        };
+        async move {
+            Ok(match way {
+                Ok((entry, exchange, body)) => answer(entry, exchange, body).await,
+                Err(elsewhere) => elsewhere.await,
             })
         }
     }
@@ -76,6 +70,8 @@ where
         Err(error) => {
             // What was meant for a success is not sent with an error.
             *answer.headers_mut() = bare().into_parts().0.headers;
+            // Also where there is only one, if another was asked for.
+            answer.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static(Coding::KNOWN));
             exchange.write_error(&error, answer.headers_mut());
             exchange.finish(Some(&error));
         }
@@ -141,7 +137,7 @@ where
 
 /// What comes before the message: the deadline and the before hooks.
 fn begin(exchange: &mut Exchange) -> Result<(), Error> {
-    let given = deadline(&exchange.context);
+    let given = deadline(exchange.context.inbound(), exchange.context.extensions());
     if let Ok(Some(deadline)) = given {
         exchange.context = mem::take(&mut exchange.context).with_deadline(deadline);
     }
@@ -195,7 +191,7 @@ impl Settings {
 }
 
 /// The head of every answer of gRPC.
-fn bare() -> Response<Body> {
+pub(super) fn bare() -> Response<Body> {
     let mut answer = Response::new(Body::default());
     answer.headers_mut().insert(CONTENT_TYPE, APPLICATION_GRPC);
     if let Some(accepted) = ACCEPTED {
@@ -204,8 +200,13 @@ fn bare() -> Response<Body> {
     answer
 }
 
+/// Whether a request is a call of gRPC.
+fn is_call<B>(request: &Request<B>) -> bool {
+    *request.method() == Method::POST && is_grpc(request.headers())
+}
+
 /// The answer to what is no call of gRPC.
-fn not_grpc(method: &Method, headers: &HeaderMap) -> Option<Response<Body>> {
+pub(super) fn not_grpc(method: &Method, headers: &HeaderMap) -> Option<Response<Body>> {
     let (status, name, value, text) = match () {
         () if !is_grpc(headers) => {
             let text = "this is a server of gRPC: want the content type application/grpc";
@@ -224,13 +225,13 @@ fn not_grpc(method: &Method, headers: &HeaderMap) -> Option<Response<Body>> {
 }
 
 /// The earlier one of the deadlines that whoever serves put into the extensions, and the caller into the header.
-fn deadline(context: &Context) -> Result<Option<Deadline>, Error> {
-    let given = context.extensions().get::<Deadline>().copied();
-    if !context.inbound().contains_key(&GRPC_TIMEOUT) {
+pub(super) fn deadline(headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Deadline>, Error> {
+    let given = extensions.get::<Deadline>().copied();
+    if !headers.contains_key(&GRPC_TIMEOUT) {
         return Ok(given);
     }
     // Several are as malformed as one that is garbage: nobody could say which one counts.
-    let headers: Vec<_> = context.inbound().get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes).collect();
+    let headers: Vec<_> = headers.get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes).collect();
     let headers = headers.join(&b", "[..]);
     let text = String::from_utf8_lossy(&headers);
     let timeout: Timeout = text
@@ -238,8 +239,4 @@ fn deadline(context: &Context) -> Result<Option<Deadline>, Error> {
         .map_err(|error| Error::invalid_argument(format!("{GRPC_TIMEOUT}: {error}")).with_reason("MALFORMED"))?;
     let asked = Deadline::after(now(), timeout.0);
     Ok(Some(given.map_or(asked, |given| given.min(asked))))
-}
-
-pub(super) fn passed() -> Error {
-    Error::deadline_exceeded("the deadline of the call has passed")
 }

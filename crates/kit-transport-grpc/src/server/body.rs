@@ -10,12 +10,14 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use kit_base::Error;
 use kit_base::wire::GRPC_STATUS;
 
+use super::foreign::AnswerBody;
 use super::streamed::Streamed;
 use crate::metadata::put_over;
 
 /// The body of an answer.
 ///
-/// Its error is never made: what goes wrong is told by the status in the trailers. *Cancellation:* dropping it drops what the
+/// Its error is never made, but by the body of a [fallback](crate::GrpcServer::fallback_service): what goes wrong in a call is
+/// told by the status in the trailers. *Cancellation:* dropping it drops what the
 /// endpoint was doing.
 #[derive(Debug, Default)]
 pub struct Body(Content);
@@ -33,11 +35,17 @@ enum Content {
     Text(Bytes),
     /// Messages as they come, and their trailers.
     Stream(Box<Streamed>),
+    /// That of another service.
+    Other(AnswerBody),
 }
 
 impl Body {
     pub(super) fn message(frame: Bytes, trailers: Option<HeaderMap>) -> Self {
         Self(Content::Message(frame, trailers.filter(|trailers| !trailers.is_empty()).map(Box::new)))
+    }
+
+    pub(super) fn other(body: AnswerBody) -> Self {
+        Self(Content::Other(body))
     }
 
     pub(super) fn text(text: Bytes) -> Self {
@@ -52,7 +60,7 @@ impl Body {
     pub(super) fn len(&self) -> usize {
         match &self.0 {
             Content::Message(frame, _) | Content::Text(frame) => frame.len(),
-            Content::Empty | Content::Trailers(_) | Content::Stream(_) => 0,
+            Content::Empty | Content::Trailers(_) | Content::Stream(_) | Content::Other(_) => 0,
         }
     }
 
@@ -66,7 +74,7 @@ impl Body {
         match &mut self.0 {
             Content::Message(_, trailers) | Content::Trailers(trailers) => Some(trailers.get_or_insert_default()),
             Content::Stream(streamed) => Some(streamed.trailers.get_or_insert_default()),
-            Content::Empty | Content::Text(_) => None,
+            Content::Empty | Content::Text(_) | Content::Other(_) => None,
         }
     }
 }
@@ -86,6 +94,9 @@ impl HttpBody for Body {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Content::Other(body) = &mut self.0 {
+            return Pin::new(body).poll_frame(cx);
+        }
         if let Some(streamed) = self.streamed_mut() {
             let frame = ready!(streamed.poll_frame(cx));
             if frame.is_trailers() {
@@ -94,7 +105,7 @@ impl HttpBody for Body {
             return Poll::Ready(Some(Ok(frame)));
         }
         let (frame, next) = match mem::take(&mut self.0) {
-            Content::Empty | Content::Stream(_) => return Poll::Ready(None),
+            Content::Empty | Content::Stream(_) | Content::Other(_) => return Poll::Ready(None),
             Content::Text(text) => (Frame::data(text), Content::Empty),
             Content::Message(frame, trailers) => (Frame::data(frame), Content::Trailers(trailers)),
             Content::Trailers(trailers) => (Frame::trailers(ok(trailers.as_deref())), Content::Empty),
@@ -108,6 +119,7 @@ impl HttpBody for Body {
             Content::Empty => true,
             Content::Text(text) => text.is_empty(),
             Content::Message(..) | Content::Trailers(_) | Content::Stream(_) => false,
+            Content::Other(body) => body.is_end_stream(),
         }
     }
 
@@ -116,6 +128,7 @@ impl HttpBody for Body {
             Content::Empty => SizeHint::with_exact(0),
             Content::Text(text) => SizeHint::with_exact(text.len() as u64),
             Content::Message(..) | Content::Trailers(_) | Content::Stream(_) => SizeHint::default(),
+            Content::Other(body) => body.size_hint(),
         }
     }
 }

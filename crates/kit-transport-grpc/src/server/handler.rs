@@ -11,6 +11,8 @@ use http::HeaderMap;
 use kit_base::{Context, Endpoint, Error, Request, Response, Streaming, catch_panic};
 
 use super::Body;
+#[cfg(feature = "describe")]
+use super::describe::Signature;
 use crate::frame::{Framer, decode};
 use crate::{DecodeRequest, EncodeOutcome};
 
@@ -32,6 +34,10 @@ pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Result<Answer, Error
 /// Whatever answers the calls of one method: with its one message, or with a stream of them.
 pub(super) trait Handler<B = Bytes>: Send + Sync {
     fn handle<'a>(&'a self, call: Call<B>) -> Answering<'a>;
+
+    /// What it takes and what it gives.
+    #[cfg(feature = "describe")]
+    fn signature(&self) -> Signature;
 }
 
 /// A handler, by what it takes.
@@ -39,6 +45,16 @@ pub(super) trait Handler<B = Bytes>: Send + Sync {
 pub(super) enum Takes {
     One(Arc<dyn Handler>),
     Stream(Arc<dyn Handler<Streaming<Bytes>>>),
+}
+
+#[cfg(feature = "describe")]
+impl Takes {
+    pub(super) fn signature(&self) -> Signature {
+        match self {
+            Self::One(handler) => handler.signature(),
+            Self::Stream(handler) => handler.signature(),
+        }
+    }
 }
 
 /// An endpoint of the unary shape, with its codec.
@@ -69,6 +85,11 @@ where
             answered(&*self.codec, framer, outcome.map_err(Into::into))
         }))
     }
+
+    #[cfg(feature = "describe")]
+    fn signature(&self) -> Signature {
+        Signature::of(&*self.codec, false, false)
+    }
 }
 
 /// The answer of one message.
@@ -87,7 +108,8 @@ where
         Ok(response) if response.parts().is_none() => (Ok(response.into_message()), None),
         Ok(response) => {
             let (message, parts) = response.into_parts();
-            (Ok(message), Some(parts))
+            // What another server sent is not sent on: see `ResponseParts::received`.
+            (Ok(message), Some(parts).filter(|parts| !parts.received))
         }
         Err(error) => (Err(error), None),
     };

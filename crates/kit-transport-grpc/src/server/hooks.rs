@@ -63,20 +63,7 @@ impl Exchange {
 
     /// Shows the error to the error handlers, and writes its status into a head or trailers.
     pub(super) fn write_error(&self, error: &Error, headers: &mut HeaderMap) {
-        let settings = self.settings();
-        if is_panic(error) {
-            settings.tell_panic(&self.context);
-        }
-        for hook in &settings.hooks.error_handlers {
-            if caught(|| hook(&self.context, error)).is_err() {
-                settings.tell_panic(&self.context);
-            }
-        }
-        let details = settings.hooks.error_details.as_ref().and_then(|details| {
-            let given = caught(|| details(error));
-            given.inspect_err(|_| settings.tell_panic(&self.context)).ok().flatten()
-        });
-        crate::status::write(error, details, headers);
+        self.settings().write_error(&self.context, error, headers);
     }
 
     /// The call is over, perhaps by an error.
@@ -104,6 +91,28 @@ impl Drop for Exchange {
 }
 
 impl Settings {
+    /// Shows the error to the error handlers, and writes its status into a head or trailers.
+    pub(super) fn write_error(&self, context: &Context, error: &Error, headers: &mut HeaderMap) {
+        self.tell(context, error);
+        let details = self.hooks.error_details.as_ref().and_then(|details| {
+            let given = caught(|| details(error));
+            given.inspect_err(|_| self.tell_panic(context)).ok().flatten()
+        });
+        crate::status::write(error, details, headers);
+    }
+
+    /// Shows the error to the error handlers, and to the observer if it is a panic.
+    pub(super) fn tell(&self, context: &Context, error: &Error) {
+        if is_panic(error) {
+            self.tell_panic(context);
+        }
+        for hook in &self.hooks.error_handlers {
+            if caught(|| hook(context, error)).is_err() {
+                self.tell_panic(context);
+            }
+        }
+    }
+
     pub(super) fn tell_panic(&self, context: &Context) {
         let key = context.operation().to_string();
         // Whoever hears of a panic may panic as well: there is nobody left to tell.

@@ -9,7 +9,7 @@ use http_body::Body as HttpBody;
 use kit_base::{Error, caught};
 
 use crate::frame::Deframer;
-use crate::protocol::broken;
+use crate::protocol::miscounted;
 
 /// An error of a body, as tower and axum have it.
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -34,7 +34,7 @@ where
         frames.push(data.copy_to_bytes(data.remaining()));
         while let Some(next) = frames.next()? {
             if message.replace(next).is_some() {
-                return Err(broken("two messages came, and the method takes one"));
+                return Err(miscounted("two messages came, and the method takes one"));
             }
         }
         if message.is_some() && frames.is_empty() && body.is_end_stream() {
@@ -42,7 +42,7 @@ where
         }
     }
     frames.end()?;
-    message.ok_or_else(|| broken("no message came, and the method takes one"))
+    message.ok_or_else(|| miscounted("no message came, and the method takes one"))
 }
 
 /// A body that cannot be read to its end: the caller left, or its connection broke.

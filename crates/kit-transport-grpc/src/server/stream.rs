@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kit_base::{
-    Bidi, Bind, ClientStream, Endpoint, Error, Operation, Request, Response, ServerStream, Streaming, catch_panic,
+    Bidi, Bind, ClientStream, Endpoint, Error, Operation, Request, Response, ResponseParts, ServerStream, Streaming,
+    catch_panic,
 };
 
+#[cfg(feature = "describe")]
+use super::describe::Signature;
 use super::handler::{Answer, Answering, Call, Handler, Takes, answered};
 use super::incoming::Decoded;
 use super::outgoing::Encoded;
@@ -35,6 +38,7 @@ impl<S, E, C, Req, Res> Streams<S, E, C, Req, Res> {
         Res: Send + 'static,
     {
         let (items, parts) = answer.into_parts();
+        let parts = if parts.received { ResponseParts::default() } else { parts };
         let trailers = (!parts.trailers.is_empty()).then_some(parts.trailers);
         (Streamed::new(Encoded::new(items, Arc::clone(&self.codec), framer), trailers), Some(parts.headers))
     }
@@ -62,6 +66,11 @@ where
             Ok(Answer { body: Body::stream(streamed), headers })
         }))
     }
+
+    #[cfg(feature = "describe")]
+    fn signature(&self) -> Signature {
+        Signature::of(&*self.codec, false, true)
+    }
 }
 
 impl<E, C, Req, Res> Handler<Streaming<Bytes>> for Streams<ClientStream, E, C, Req, Res>
@@ -78,6 +87,11 @@ where
             let outcome = self.endpoint.call(Request::from_parts(context, items)).await;
             answered(&*self.codec, framer, outcome.map_err(Into::into))
         }))
+    }
+
+    #[cfg(feature = "describe")]
+    fn signature(&self) -> Signature {
+        Signature::of(&*self.codec, true, false)
     }
 }
 
@@ -101,6 +115,11 @@ where
             let (streamed, headers) = self.streamed(answer, framer);
             Ok(Answer { body: Body::stream(streamed), headers })
         }))
+    }
+
+    #[cfg(feature = "describe")]
+    fn signature(&self) -> Signature {
+        Signature::of(&*self.codec, true, true)
     }
 }
 

@@ -131,6 +131,21 @@ pub(crate) async fn call<S: AsRef<OsStr>>(address: impl Display, args: &[S]) -> 
     values.remove(0)
 }
 
+/// As [`call`], for several of them by one client, one after the other: most of the time of a short call is Python's start.
+pub(crate) async fn calls<S: AsRef<OsStr>>(address: impl Display, runs: &[Vec<S>]) -> Vec<Value> {
+    let address = address.to_string();
+    let mut args: Vec<&OsStr> = Vec::new();
+    for run in runs {
+        if !args.is_empty() {
+            args.extend([OsStr::new("--then"), address.as_ref()]);
+        }
+        args.extend(run.iter().map(AsRef::as_ref));
+    }
+    let values = client(&address, &args).await;
+    assert_eq!(values.len(), runs.len(), "{values:?}");
+    values
+}
+
 /// A program that has ended.
 #[derive(Debug)]
 pub(crate) struct Ran {

@@ -45,6 +45,10 @@ impl http_body::Body for Frames {
             (frame, _) => Poll::Ready(frame),
         }
     }
+
+    fn is_end_stream(&self) -> bool {
+        matches!((self.0.len(), self.1), (0, Ends::Ends))
+    }
 }
 
 /// A service that answers once, with this head and body, and keeps the request until then.
@@ -111,7 +115,7 @@ async fn the_status_in_the_trailers_is_the_end() {
 #[tokio::test]
 async fn an_answer_without_a_status_has_not_ended_well() {
     for (body, kind) in [
-        (vec![message("1")], Kind::Unknown),
+        (vec![message("1")], Kind::Internal),
         (vec![message("1"), trailers(&[("x", "y")])], Kind::Unknown),
         (vec![message("1"), Err("broken")], Kind::Unavailable),
         (

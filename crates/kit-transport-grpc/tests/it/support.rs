@@ -1,17 +1,23 @@
 //! Messages, endpoints from closures, and a server on a free port.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use kit_base::{Endpoint, Error, Operation, Request, Response, Shape, Unary};
-use kit_transport_grpc::{Connected, Connections, GrpcClient, GrpcServer, GrpcService, Prost};
+use kit_transport_grpc::{Connected, Connections, GrpcClient, GrpcServer, Prost};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tower_service::Service;
 
 /// No step of a test takes longer, unless something hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(20);
@@ -76,6 +82,7 @@ where
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     accepting: JoinHandle<()>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Drop for Running {
@@ -93,18 +100,26 @@ impl Running {
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("its address");
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
                 let _ = stream.set_nodelay(true);
                 connections.spawn(serve(stream));
             }
         });
-        Self { addr, accepting }
+        Self { addr, accepting, accepted }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn connections(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn client(&self) -> GrpcClient {
@@ -121,7 +136,12 @@ pub(crate) async fn serve(server: GrpcServer) -> Running {
     serve_service(server.build().expect("a service")).await
 }
 
-pub(crate) async fn serve_service(service: GrpcService) -> Running {
+pub(crate) async fn serve_service<S, B>(service: S) -> Running
+where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>, Future: Send> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body<Data: Send, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
+{
     Running::accepting(move |stream| {
         let service = TowerToHyperService::new(service.clone());
         async move {

@@ -85,3 +85,26 @@ async fn a_service_that_is_not_there_is_unavailable_and_nothing_was_sent() {
     let error = call.call(Request::new(note(""))).await.expect_err("nobody is there");
     assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_gateway_sends_the_message_of_its_clients_response_and_none_of_its_metadata() {
+    let name = HeaderName::from_static;
+    let behind = serve(echoing(|request: Request<Note>| async move {
+        let secret = HeaderValue::from_static("secret");
+        let mut response =
+            Response::new(request.into_message()).with_header(HeaderName::from_static("x-own"), secret.clone());
+        response.parts_mut().trailers.insert("x-own-tail", secret);
+        Ok(response)
+    }))
+    .await;
+    let call = std::sync::Arc::new(behind.echo());
+    let gateway = serve(echoing(move |request| {
+        let call = std::sync::Arc::clone(&call);
+        async move { call.call(request).await }
+    }))
+    .await;
+    let reply = gateway.echo().call(Request::new(note("through"))).await.expect("an answer");
+    assert_eq!(reply.message().text, "through");
+    let parts = reply.parts().expect("parts");
+    assert!(!parts.headers.contains_key(name("x-own")) && !parts.trailers.contains_key("x-own-tail"), "{parts:?}");
+}

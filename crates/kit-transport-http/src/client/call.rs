@@ -15,7 +15,6 @@ use super::hooks::Finalizing;
 use super::reply;
 use super::upload::Uploading;
 use super::{Remote, Settings};
-use crate::foreign::Foreign;
 use crate::gathered::{Gathered, TooLong};
 use crate::within::{by, now, within};
 use crate::{DecodeResponse, EncodeRequest, Outgoing, Reply, Route};
@@ -227,7 +226,7 @@ pub(super) fn received<T>(message: T, status: StatusCode, headers: HeaderMap) ->
     let mut parts = ResponseParts::default();
     parts.headers = headers;
     parts.extensions.insert(status);
-    parts.extensions.insert(Foreign);
+    parts.received = true;
     Response::from_parts(message, parts)
 }
 

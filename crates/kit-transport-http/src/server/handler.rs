@@ -12,7 +12,6 @@ use http::{Response as HttpResponse, StatusCode};
 use kit_base::{Context, Endpoint, Error, Request, Response, ResponseParts, catch_panic};
 
 use super::{Body, Settings};
-use crate::foreign::Foreign;
 use crate::{DecodeRequest, EncodeOutcome, Params, Pieces, Received, RequestInfo};
 
 /// A request on its way to an endpoint.
@@ -116,7 +115,7 @@ const CONNECTION: [HeaderName; 7] = [
 /// Puts status and headers that the response brings over those of its encoding. Those that a client received are
 /// left: they speak of another encoding, and a cookie or date of another server.
 pub(super) fn put_over(mut answer: HttpResponse<Body>, parts: Option<ResponseParts>) -> HttpResponse<Body> {
-    let own = parts.filter(|parts| parts.extensions.get::<Foreign>().is_none());
+    let own = parts.filter(|parts| !parts.received);
     let Some(parts) = own else { return answer };
     if let Some(status) = parts.extensions.get::<StatusCode>() {
         *answer.status_mut() = *status;

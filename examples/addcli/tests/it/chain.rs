@@ -71,7 +71,7 @@ async fn ends_of_a_call_of_300_ms() -> [Duration; 3] {
     let (last_ended, mut last_saw) = unbounded_channel();
     let (front_ended, mut front_saw) = unbounded_channel();
     let last = serve(Last { ended: last_ended, metadata: Arc::default() }).await;
-    let next = http_client(&format!("http://{last}")).unwrap();
+    let next = http_client(&last.url()).unwrap();
     let front = serve(Front { next, ended: front_ended }).await;
 
     let started = Instant::now();
@@ -109,10 +109,10 @@ async fn credentials_do_not_go_on_to_the_next_service() {
     let (ended, _saw) = unbounded_channel();
     let metadata = Arc::new(Mutex::new(Vec::new()));
     let last = serve(Last { ended: ended.clone(), metadata: metadata.clone() }).await;
-    let next = http_client(&format!("http://{last}")).unwrap();
+    let next = http_client(&last.url()).unwrap();
     let front = serve(Front { next, ended }).await;
 
-    let url = format!("http://{front}/concat");
+    let url = format!("{}/concat", front.url());
     let headers = [
         "authorization: Bearer secret",
         "cookie: session=secret",

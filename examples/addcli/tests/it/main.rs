@@ -1,28 +1,47 @@
-//! The built addcli against addsvc, and a deadline that it sends through two services.
+//! The built addcli against addsvc, and deadlines that it sends through two services, and three.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chain;
 mod command;
+mod hops;
 
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 
-use addsvc::{Add, http_service};
+use addsvc::{Add, grpc_server, http_service};
 use kit_serve::Server;
 
-/// Serves addsvc by this implementation, until the test ends.
-async fn serve(service: impl Add) -> SocketAddr {
+/// Where a service is, and the flag that tells addcli so.
+#[derive(Clone, Copy, Debug)]
+struct At(&'static str, SocketAddr);
+
+impl At {
+    fn url(self) -> String {
+        format!("http://{}", self.1)
+    }
+}
+
+/// Serves addsvc over HTTP by this implementation, until the test ends.
+async fn serve(service: impl Add) -> At {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
-    let addr = server.local_addr();
+    let at = At("--http-addr", server.local_addr());
     tokio::spawn(server.serve(http_service(service, ()).unwrap(), std::future::pending::<()>()));
-    addr
+    at
+}
+
+/// The same over gRPC.
+async fn serve_grpc(service: impl Add) -> At {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let at = At("--grpc-addr", server.local_addr());
+    tokio::spawn(server.serve(grpc_server(service, ()).build().unwrap(), std::future::pending::<()>()));
+    at
 }
 
 /// Runs addcli to its end.
-async fn addcli<const N: usize>(addr: SocketAddr, args: [&str; N]) -> Output {
+async fn addcli<const N: usize>(At(flag, addr): At, args: [&str; N]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_addcli"));
-    command.arg("--http-addr").arg(addr.to_string()).args(args);
+    command.arg(flag).arg(addr.to_string()).args(args);
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 

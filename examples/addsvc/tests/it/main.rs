@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod grpc;
+mod grpc_peers;
+mod grpc_stop;
+mod grpc_tls;
+mod one_port;
 mod openapi;
 mod panics;
 mod program;
@@ -23,24 +28,31 @@ use serde_json::Value;
 struct Addsvc {
     child: Child,
     http: SocketAddr,
+    grpc: SocketAddr,
     debug: SocketAddr,
 }
 
 /// Starts addsvc on free ports, which it tells itself.
 async fn start() -> Addsvc {
-    tokio::task::spawn_blocking(|| {
+    // Another name for the same address: the same one would be one port for both.
+    start_on(["--http-addr", "127.0.0.1:0", "--grpc-addr", "localhost:0"]).await
+}
+
+async fn start_on(flags: [&'static str; 4]) -> Addsvc {
+    tokio::task::spawn_blocking(move || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_addsvc"));
-        command.args(["--http-addr", "127.0.0.1:0", "--debug-addr", "127.0.0.1:0"]);
+        command.args(flags).args(["--debug-addr", "127.0.0.1:0"]);
         let child = Child::spawn(command).unwrap();
         let addrs = |line: &str| {
-            let (http, debug) =
-                line.strip_prefix("addsvc: http on ")?.strip_suffix("; try")?.split_once(", debug on ")?;
-            Some((http.parse().unwrap(), debug.parse().unwrap()))
+            let told = line.strip_prefix("addsvc: http on ")?.strip_suffix("; try")?;
+            let (http, told) = told.split_once(", grpc on ")?;
+            let (grpc, debug) = told.split_once(", debug on ")?;
+            Some((http.parse().unwrap(), grpc.parse().unwrap(), debug.parse().unwrap()))
         };
-        let (http, debug) = child.wait_for(Duration::from_secs(10), "the addresses", addrs).unwrap();
+        let (http, grpc, debug) = child.wait_for(Duration::from_secs(10), "the addresses", addrs).unwrap();
         // The last line of the start-up.
         child.wait_for_line("/readyz", Duration::from_secs(10)).unwrap();
-        Addsvc { child, http, debug }
+        Addsvc { child, http, grpc, debug }
     })
     .await
     .unwrap()

@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 
+use addsvc::{Add as _, SumRequest, grpc_client};
+use kit_base::Context;
 use kit_testing::http::curl;
 use kit_testing::process::{Child, Signal};
 
@@ -16,9 +18,12 @@ async fn health_and_readiness_are_told_on_the_debug_port() {
         let answer = curl([format!("http://{}/{page}", addsvc.debug)]).await.unwrap();
         assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, text.as_bytes()));
     }
+    // Calls of both transports count.
     addsvc.post("/sum", r#"{"a":1}"#).await;
+    let remote = grpc_client(&format!("http://{}", addsvc.grpc)).unwrap();
+    assert_eq!(remote.sum(&Context::new(), SumRequest { a: 1, b: 2 }).await.unwrap().v, 3);
     let stats = curl([format!("http://{}/stats", addsvc.debug)]).await.unwrap();
-    assert_eq!(&stats.body()[..], b"requests 1\npanics 0\n");
+    assert_eq!(&stats.body()[..], b"requests 2\npanics 0\n");
     let answer = curl([format!("http://{}/sum", addsvc.debug)]).await.unwrap();
     assert_eq!(answer.status(), 404);
 }
@@ -38,12 +43,16 @@ async fn it_leaves_with_zero_on_either_signal() {
 fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_addsvc"));
-    command.args(["--http-addr", &addr, "--debug-addr", "127.0.0.1:0"]);
-    let mut child = Child::spawn(command).unwrap();
-    let status = child.wait(Duration::from_secs(5)).unwrap();
-    assert_eq!(status.code(), Some(1));
-    assert!(child.stderr().contains(&addr), "{}", child.stderr());
+    for port in ["--http-addr", "--grpc-addr", "--debug-addr"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_addsvc"));
+        for flag in ["--http-addr", "--grpc-addr", "--debug-addr"] {
+            command.args([flag, if flag == port { &addr } else { "127.0.0.1:0" }]);
+        }
+        let mut child = Child::spawn(command).unwrap();
+        let status = child.wait(Duration::from_secs(5)).unwrap();
+        assert_eq!(status.code(), Some(1));
+        assert!(child.stderr().contains(&addr), "{}", child.stderr());
+    }
 }
 
 #[tokio::test]
@@ -72,13 +81,13 @@ fn it_stops_cleanly_when_nobody_listens_to_it() {
     use std::process::Stdio;
 
     let mut child = Command::new(env!("CARGO_BIN_EXE_addsvc"))
-        .args(["--http-addr", "127.0.0.1:0", "--debug-addr", "127.0.0.1:0"])
+        .args(["--http-addr", "127.0.0.1:0", "--grpc-addr", "localhost:0", "--debug-addr", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().starts_with("addsvc: http on "));
-    assert!(lines.nth(2).unwrap().unwrap().contains("/readyz"));
+    assert!(lines.nth(3).unwrap().unwrap().contains("/readyz"));
     drop(lines);
     let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(stopped.success());

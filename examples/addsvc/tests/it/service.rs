@@ -52,8 +52,10 @@ impl Add for Fake {
 #[tokio::test]
 async fn local_remote_and_fake_are_used_alike() {
     let addsvc = start().await;
-    let remote = addsvc::http_client(&format!("http://{}", addsvc.http)).unwrap();
-    assert_eq!(seven(&remote).await.unwrap(), 7);
+    let over_http = addsvc::http_client(&format!("http://{}", addsvc.http)).unwrap();
+    assert_eq!(seven(&over_http).await.unwrap(), 7);
+    let over_grpc = addsvc::grpc_client(&format!("http://{}", addsvc.grpc)).unwrap();
+    assert_eq!(seven(&over_grpc).await.unwrap(), 7);
     assert_eq!(seven(&Adder).await.unwrap(), 7);
     assert_eq!(seven(&AddEndpoints::new(Adder).boxed()).await.unwrap(), 7);
     // The one line.
@@ -63,7 +65,11 @@ async fn local_remote_and_fake_are_used_alike() {
 #[tokio::test]
 async fn the_service_s_own_errors_come_back_from_a_remote_one() {
     let addsvc = start().await;
-    let remote = addsvc::http_client(&format!("http://{}", addsvc.http)).unwrap();
+    own_errors_come_back(addsvc::http_client(&format!("http://{}", addsvc.http)).unwrap()).await;
+    own_errors_come_back(addsvc::grpc_client(&format!("http://{}", addsvc.grpc)).unwrap()).await;
+}
+
+async fn own_errors_come_back(remote: impl Add) {
     let cx = Context::new();
     let two_zeroes = remote.sum(&cx, SumRequest { a: 0, b: 0 }).await.unwrap_err();
     assert!(matches!(two_zeroes, AddError::TwoZeroes), "{two_zeroes:?}");

@@ -11,16 +11,16 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Frame;
 use kit_serve::RequestBody;
+use kit_testing::memory::{Growth, alone};
 use tower::service_fn;
 
-use super::memory::{Growth, alone};
 use super::wellbehaved::WellBehaved;
 use crate::frames::{
     CONTINUATION, END_STREAM, Frames, GET, HEADERS, PING, Sent, data, frame, get, post, setting, window_update,
 };
 use crate::support::{Body, Raw, bind, hello, start, until};
 
-const MIB: u64 = 1024;
+const MIB: u64 = 1 << 20;
 
 #[tokio::test]
 async fn a_thousand_silent_connections_are_cheap_and_all_closed_in_time() {
@@ -46,7 +46,7 @@ async fn a_thousand_silent_connections_are_cheap_and_all_closed_in_time() {
     let took = since.elapsed();
     assert!(took < limit + Duration::from_secs(10), "{took:?}");
     // Each has two sockets and a client here, and buffers in the server.
-    assert!(growth.most() < 32 * MIB, "{} KiB", growth.most());
+    assert!(growth.most() < 32 * MIB, "{} bytes", growth.most());
     others.was_served().await;
     until(|| server.stats.connections_open() == 0).await;
 }
@@ -82,7 +82,7 @@ async fn two_hundred_answers_that_are_not_read_stay_within_the_stated_bound() {
     until(|| server.stats.requests_open() == 200).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     // 200 times 64 KiB and a part, and what the sockets hold.
-    assert!(growth.most() < 32 * MIB, "{} KiB", growth.most());
+    assert!(growth.most() < 32 * MIB, "{} bytes", growth.most());
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn two_hundred_uploads_that_nobody_reads_stay_within_the_stated_bound() {
     frames.send(frame(PING, 0, 0, b"is alive")).await;
     assert!(matches!(frames.until(|sent| matches!(sent, Sent::Pong(_))).await, Sent::Pong(_)));
     // The window of 4 MiB, and what the streams themselves need.
-    assert!(growth.most() < 16 * MIB, "{} KiB", growth.most());
+    assert!(growth.most() < 16 * MIB, "{} bytes", growth.most());
 }
 
 #[tokio::test]
@@ -157,5 +157,5 @@ async fn floods_of_clients_that_do_not_read_are_held_back() {
         let _ = tokio::time::timeout(Duration::from_millis(250), flooding).await;
     }
     others.was_served().await;
-    assert!(growth.most() < 24 * MIB, "{} KiB", growth.most());
+    assert!(growth.most() < 24 * MIB, "{} bytes", growth.most());
 }

@@ -4,7 +4,6 @@ mod crowd;
 mod floods;
 mod framing;
 mod headers;
-mod memory;
 mod pipelines;
 mod resets;
 mod running;

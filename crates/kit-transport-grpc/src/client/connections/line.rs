@@ -42,16 +42,15 @@ impl Line {
         *head.method_mut() = request.head.method.clone();
         *head.uri_mut() = request.head.uri.clone();
         *head.version_mut() = request.head.version;
-        *head.headers_mut() = match whole {
-            // Kept, to be sent again if the server does not take it.
-            Some(_) => request.head.headers.clone(),
-            None => std::mem::take(&mut request.head.headers),
-        };
+        // Kept, to be sent again if the server does not take it.
+        *head.headers_mut() = request.head.headers.clone();
         let sent = self.requests.send_request(head, whole.as_ref().is_some_and(Bytes::is_empty));
         // Nobody holds a connection by waiting for its answer.
         drop(self);
         let (answer, mut stream) = match sent {
             Ok(sent) => sent,
+            // The connection has ended since the look at it; or HTTP/2 has no such request.
+            Err(error) if error.is_go_away() || error.is_io() => return Sent::Unsent(request, error),
             Err(error) => return Sent::Answer(Err(ConnectionError::unsent(authority, error))),
         };
         let mut uploading: Option<Uploading> = None;

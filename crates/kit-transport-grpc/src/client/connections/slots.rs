@@ -16,8 +16,11 @@ use super::slot::{Outcome, Slot};
 use super::{ConnectionError, ResponseBody};
 use crate::BuildError;
 
-/// A request is sent at most so many times, where the server surely has not taken it. Source: gRFC A6, "Transparent Retries".
-const TRIES: usize = 3;
+/// A request takes at most so many connections that end without it. Each of them is a new one, so this ends in any case.
+const CONNECTIONS: usize = 10;
+
+/// A request is sent at most so often where it is refused. Source: gRFC A6, "Transparent Retries".
+const REFUSALS: usize = 2;
 
 /// The connections to one service.
 pub(super) struct Slots {
@@ -51,16 +54,21 @@ impl Slots {
     pub(super) async fn call(&self, request: Request<Body>) -> Result<Response<ResponseBody>, ConnectionError> {
         let authority = self.dial.authority();
         let mut request = Outgoing::of(request).await;
-        let mut tries = 1;
+        let (mut connections, mut refusals) = (0, 0);
         loop {
             let (slot, line) = self.take().await?;
             let open = slot.open(&line);
-            match line.send(request, open, authority).await {
+            let error = match line.send(request, open, authority).await {
                 Sent::Answer(answer) => return answer,
-                Sent::Unsent(_, error) if tries == TRIES => return Err(ConnectionError::unsent(authority, error)),
-                Sent::Unsent(again, _) => request = again,
+                Sent::Unsent(again, error) => {
+                    request = again;
+                    error
+                }
+            };
+            *if error.is_reset() { &mut refusals } else { &mut connections } += 1;
+            if refusals == REFUSALS || connections == CONNECTIONS {
+                return Err(ConnectionError::unsent(authority, error));
             }
-            tries += 1;
         }
     }
 

@@ -117,7 +117,7 @@ async fn no_call_fails_while_a_server_says_goodbye_again_and_again() {
 }
 
 #[tokio::test]
-async fn a_call_that_the_server_refuses_goes_again_and_is_not_sent_in_the_end() {
+async fn a_call_that_the_server_refuses_goes_again_once_and_is_not_sent_in_the_end() {
     let host = Host::bind().await;
     let echo = host.echo(Connections::new());
     let call = calling(&echo, "");
@@ -127,7 +127,7 @@ async fn a_call_that_the_server_refuses_goes_again_and_is_not_sent_in_the_end() 
     assert_eq!(soon(call).await.unwrap(), "taken");
 
     let call = calling(&echo, "");
-    for _ in 0..3 {
+    for _ in 0..2 {
         line.call().await.reset(Reason::REFUSED_STREAM);
     }
     let error = soon(call).await.unwrap_err();

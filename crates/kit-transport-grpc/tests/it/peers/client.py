@@ -1,14 +1,16 @@
 """A client of kit.probe.v1.Probe on gRPC's C++ core. Prints one JSON object for each call, also for one that fails.
 
-`client.py ADDRESS [OPTIONS] COMMAND ...`. An object has: `code` (its name), `message`, `details` (decoded, each with
-its `@type`), `initial` and `trailing` (metadata; binary values in hex, repeated ones joined by ", "), `head` and
-`tail` (whether the metadata that a server of Probe sends arrived as it should), `ms` (how long it took), and `reply`
-or `replies`. Requests are given as protobuf's JSON. Payloads are shown in hex, long ones as their length only.
+`client.py ADDRESS [OPTIONS] COMMAND ... [--then ADDRESS [OPTIONS] COMMAND ...] ...`. An object has: `code` (its name),
+`message`, `details` (decoded, each with its `@type`), `initial` and `trailing` (metadata; binary values in hex, repeated
+ones joined by ", "), `head` and `tail` (whether the metadata that a server of Probe sends arrived as it should), `ms`
+(how long it took), and `reply` or `replies`. Requests are given as protobuf's JSON. Payloads are shown in hex, long ones
+as their length only.
 """
 
 import argparse
 import json
 import pathlib
+import sys
 import threading
 import time
 
@@ -120,7 +122,10 @@ class Client:
     # The commands.
 
     def echo(self):
-        self.unary("Echo", probe.EchoRequest, probe.EchoReply, self.request(probe.EchoRequest))
+        request = self.request(probe.EchoRequest)
+        if self.args.payload_bytes is not None:
+            request.payload = bytes(self.args.payload_bytes)
+        self.unary("Echo", probe.EchoRequest, probe.EchoReply, request)
 
     def count(self):
         since = time.monotonic()
@@ -150,7 +155,10 @@ class Client:
 
         since = time.monotonic()
         call = self.method("stream_stream", "Chat", probe.EchoRequest, probe.EchoReply)(requests(), **self.options)
-        call.add_callback(lambda: answered.release(len(self.args.requests)))
+        release = lambda: answered.release(len(self.args.requests) + 1)
+        # A call that is over already takes no callback.
+        if not call.add_callback(release):
+            release()
         self.many(call, since, self.args.take, answered.release)
 
     def raw(self):
@@ -290,7 +298,7 @@ def channel(args):
     return grpc.secure_channel(args.address, credentials, options)
 
 
-def arguments():
+def arguments(given):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--metadata", action="append", default=[], metavar="KEY=VALUE", help="of `-bin` in hex")
     parser.add_argument("--deadline-ms", type=int)
@@ -313,7 +321,9 @@ def arguments():
         return commands.add_parser(name, **more)
 
     take = {"type": int, "metavar": "N", "help": "cancel after so many replies"}
-    command("echo").add_argument("request", nargs="?", default="{}")
+    echo = command("echo")
+    echo.add_argument("request", nargs="?", default="{}")
+    echo.add_argument("--payload-bytes", type=int, metavar="N", help="a payload of N zeros: an argument holds less")
     count = command("count")
     count.add_argument("request", nargs="?", default="{}")
     count.add_argument("--take", **take)
@@ -339,8 +349,13 @@ def arguments():
     reflect.add_argument("--version", choices=["v1", "v1alpha"], default="v1")
     cancel = command("cancel")
     cancel.add_argument("--after-ms", type=int, default=200)
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 if __name__ == "__main__":
-    Client(arguments()).run()
+    # Most of the time of a short run is Python's start.
+    runs = [[]]
+    for argument in sys.argv[1:]:
+        runs.append([]) if argument == "--then" else runs[-1].append(argument)
+    for run in runs:
+        Client(arguments(run)).run()

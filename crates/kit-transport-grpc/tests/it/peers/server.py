@@ -4,7 +4,7 @@ After the port, a line for each of: `call PATH PEER`, `cancelled PATH` (the clie
 `mark N` (for SIGHUP number N), `stopped`. SIGTERM sends GOAWAY, gives open calls --grace-ms, and ends.
 
 Metadata of an Echo: `x-probe-health: NOT_SERVING` sets the health of the whole and of Probe; `x-probe-fail-first: N`
-lets `fail` apply only while the call's `grpc-previous-rpc-attempts` is below N.
+lets `fail` apply only while the call's `grpc-previous-rpc-attempts` is below N; `x-probe-no-pushback` leaves that out.
 """
 
 import argparse
@@ -74,7 +74,8 @@ class Call:
         if fail.retry_after_ms == probe.DO_NOT_RETRY:
             tail.append(("grpc-retry-pushback-ms", "-1"))
         elif fail.retry_after_ms:
-            tail.append(("grpc-retry-pushback-ms", str(fail.retry_after_ms)))
+            if "x-probe-no-pushback" not in self.metadata:
+                tail.append(("grpc-retry-pushback-ms", str(fail.retry_after_ms)))
             delay = duration_pb2.Duration()
             delay.FromMilliseconds(fail.retry_after_ms)
             details.append(error_details_pb2.RetryInfo(retry_delay=delay))

@@ -1,0 +1,5 @@
+//! Both sides against clients and servers that no one here wrote.
+
+mod client;
+mod server;
+mod tools;

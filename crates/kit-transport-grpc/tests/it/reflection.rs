@@ -1,0 +1,130 @@
+//! What is bound, told: as the text of `.proto` files, and by reflection to tools that no one here wrote.
+
+use kit_base::{Error, Operation, Readiness, Request, Response, ServerStream, Streaming};
+use kit_transport_grpc::{By as Pair, Describe, GrpcServer};
+use serde_json::json;
+
+use crate::generated::Told;
+use crate::peers::{buf, buf_is_here, call, python_is_here};
+use crate::support::{Note, by, echo, echoing, serve, serve_service, shaped};
+
+/// What is asked.
+#[derive(Clone, PartialEq, prost::Message, Describe)]
+struct Question {
+    /// In any language.
+    #[prost(string, tag = "1")]
+    text: String,
+    #[prost(uint32, repeated, tag = "3")]
+    pages: Vec<u32>,
+}
+
+/// What is answered.
+#[derive(Clone, PartialEq, prost::Message, Describe)]
+struct Answer {
+    #[prost(message, optional, tag = "2")]
+    to: Option<Question>,
+}
+
+fn answering() -> GrpcServer<kit_transport_grpc::Described> {
+    let ask = by(async |request: Request<Question>| {
+        Ok::<_, Error>(Response::new(Answer { to: Some(request.into_message()) }))
+    });
+    let all = shaped::<ServerStream, _>(async |_: Request<Question, ServerStream>| {
+        let none: Streaming<Answer> = Streaming::new(Nothing);
+        Ok::<_, Error>(Response::new(none))
+    });
+    GrpcServer::described()
+        .endpoint(Operation::new("test.v1.Answers", "Ask").with_idempotent(true), ask)
+        .endpoint(Operation::new("test.v1.Answers", "All"), all)
+}
+
+struct Nothing;
+
+impl futures_core::Stream for Nothing {
+    type Item = Result<Answer, Error>;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(None)
+    }
+}
+
+#[test]
+fn a_bound_service_has_a_proto_text() {
+    let files = answering().proto_files().expect("a text");
+    assert_eq!(files.len(), 1);
+    assert_eq!(files[0].name, "test.v1.proto");
+    let text = r#"syntax = "proto3";
+
+package test.v1;
+
+service Answers {
+  rpc Ask(Question) returns (Answer) {
+    option idempotency_level = IDEMPOTENT;
+  }
+  rpc All(Question) returns (stream Answer);
+}
+"#;
+    assert!(files[0].text.contains(&text[text.find("service").unwrap()..]), "{}", files[0].text);
+    assert!(files[0].text.contains("  // In any language.\n  string text = 1;\n"), "{}", files[0].text);
+}
+
+#[test]
+fn what_is_not_described_is_named() {
+    let error = echoing(async |request| Ok(Response::new(request.into_message()))).reflection().build();
+    let error = error.expect_err("no descriptors").to_string();
+    assert!(error.contains("test.Notes/Echo") && error.contains("derive `Describe`"), "{error}");
+    let pair = Pair::new(|note: Note| Ok(note), |outcome: Result<Note, Error>| outcome);
+    let echoing = by(async |request: Request<Note>| Ok::<_, Error>(Response::new(request.into_message())));
+    let error = answering().handle(echo(), echoing, pair).proto_files().expect_err("one is not").to_string();
+    assert!(error.contains("test.Notes/Echo"), "{error}");
+    let error = GrpcServer::new().add_service(Told::default().service()).reflection().build();
+    let error = error.expect_err("no descriptors").to_string();
+    assert!(error.contains("grpc.health.v1.Health"), "{error}");
+    let error = GrpcServer::new().descriptors(&b"\xff"[..]).build().expect_err("garbage").to_string();
+    assert!(error.contains("FileDescriptorSet"), "{error}");
+}
+
+#[tokio::test]
+async fn descriptors_of_an_added_service_are_given() {
+    let set = tonic_health::pb::FILE_DESCRIPTOR_SET;
+    let server = GrpcServer::new().add_service(Told::default().service()).descriptors(set);
+    let server = serve(server).await;
+    if python_is_here() {
+        let told = call(server.addr, &["reflect", "list", "symbol=grpc.health.v1.Health"]).await;
+        let services = told["replies"][0]["services"].as_array().expect("services").clone();
+        assert!(services.contains(&json!("grpc.health.v1.Health")), "{told}");
+        assert!(told["replies"][1]["files"][0].is_object(), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn tools_learn_what_is_served() {
+    let service = answering().health(Readiness::new()).reflection().build().expect("a service");
+    let server = serve_service(service).await;
+    if python_is_here() {
+        for version in ["v1", "v1alpha"] {
+            let questions = ["reflect", "--version", version, "list", "symbol=test.v1.Answers", "file=no.proto"];
+            let told = call(server.addr, &questions).await;
+            let replies = &told["replies"];
+            for name in ["test.v1.Answers", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"] {
+                let services = replies[0]["services"].as_array().expect("services");
+                assert!(services.contains(&json!(name)) || version != "v1", "{name}: {told}");
+            }
+            assert!(replies[1]["files"][0].to_string().contains("Question"), "{told}");
+            // tonic-reflection ends the stream, where gRPC's own servers answer with an error within it.
+            assert_eq!(told["code"], "NOT_FOUND", "{told}");
+        }
+    }
+    if buf_is_here() {
+        let url = format!("http://{}/test.v1.Answers/Ask", server.addr);
+        let asked = r#"{"text": "grüße", "pages": [1, 2]}"#;
+        let args = ["curl", "--protocol", "grpc", "--http2-prior-knowledge", "-d", asked, &url];
+        let ran = buf(&args).await;
+        assert!(ran.success, "{}", ran.stderr);
+        let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        assert_eq!(told, json!({"to": {"text": "grüße", "pages": [1, 2]}}));
+    }
+}
