@@ -106,8 +106,9 @@
 //! # Connections
 //!
 //! A client goes over [`Connections`] of its own: HTTP/2, one or several, with TLS by a configuration of the program's (feature
-//! `tls`), with limits of time for peers that vanish; the table stands there. [`GrpcClient::over`] takes them with settings, or
-//! with kit's layers around them, and [`GrpcClient::with_service`] any tower service, a tonic `Channel` for one.
+//! `tls`), with limits of time for peers that vanish; the table stands there. [`GrpcClient::with_connections`] takes them with
+//! settings, [`GrpcClient::over`] with kit's layers around them, and [`GrpcClient::with_service`] any tower service, a tonic
+//! `Channel` for one.
 //!
 //! # Streams
 //!
@@ -160,7 +161,8 @@
 //!   answered with, and with it the permits that ride there. Dropping the future of a call or the stream of its answer resets its
 //!   HTTP/2 stream; the connection stays.
 //! - **A stop.** A server that ends a connection names the calls that it has not begun. They fail as `Unavailable` and
-//!   [`NotSent`](kit_base::Origin::NotSent), and may be made again, whatever they do.
+//!   [`NotSent`](kit_base::Origin::NotSent), and may be made again, whatever they do; [`Connections`] do so by themselves for
+//!   requests of one message.
 //! - **Runtime.** Both sides need tokio with its timer; the server only where a call has to wait.
 //! - **Limits.** One message of each side is in memory, up to its limit, and what the connection buffers.
 //!
@@ -215,7 +217,7 @@
 //!
 //! | feature | brings | default |
 //! |---|---|---|
-//! | `client` | [`GrpcClient`], [`Connections`]; hyper's HTTP/2 client | yes |
+//! | `client` | [`GrpcClient`], [`Connections`]; h2, and hyper-util's connector | yes |
 //! | `server` | [`GrpcServer`] | yes |
 //! | `gzip` | compression, both ways; flate2 | |
 //! | `tls` | `Connections::tls`; tokio-rustls, without a provider | |
