@@ -73,14 +73,14 @@ fn counts() -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     }
     println!("instructions of the process a call, on one connection\n");
-    let server = table("server", &servers::NAMES, &|name| {
+    let server = table("server", &servers::NAMES, |name| {
         figures::difference(|requests, file| {
             let server = subject::Serving::start(name, Some(file))?;
             load::Connections::open(server.addr, 1)?.requests(requests)?;
             server.stop()
         })
     })?;
-    let client = table("client", &clients::NAMES, &|name| {
+    let client = table("client", &clients::NAMES, |name| {
         let server = subject::Serving::start(servers::NAMES[servers::TONIC], None)?;
         figures::difference(|calls, file| subject::call(name, server.addr, calls, Some(file)))
     })?;
@@ -97,7 +97,7 @@ fn counts() -> Result<ExitCode, Box<dyn Error>> {
 fn table(
     title: &str,
     names: &[&str],
-    count: &dyn Fn(&str) -> Result<f64, Box<dyn Error>>,
+    count: impl Fn(&str) -> Result<f64, Box<dyn Error>>,
 ) -> Result<f64, Box<dyn Error>> {
     println!("| {title} | instructions | over tonic |\n|---|--:|--:|");
     let mut counts = Vec::new();

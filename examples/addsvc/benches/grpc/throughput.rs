@@ -28,7 +28,7 @@ pub(crate) fn print() -> Result<(), Box<dyn Error>> {
     println!(
         "{CONNECTIONS} connections with {AT_ONCE} calls at once on each, medians of {ROUNDS} rounds of {SAMPLE:?}; ratios within a round\n"
     );
-    table("server", &servers::NAMES, &|at| {
+    table("server", &servers::NAMES, |at| {
         let server = &running[at];
         let before = cpu(server.pid())?;
         let (answered, took) = Connections::open(server.addr, CONNECTIONS)?.saturate(AT_ONCE, SAMPLE)?;
@@ -37,7 +37,7 @@ pub(crate) fn print() -> Result<(), Box<dyn Error>> {
     })?;
     println!("clients, with {} calls at once over what each connects, to kit's server\n", CONNECTIONS * AT_ONCE);
     let server = &running[servers::KIT];
-    table("client", &clients::NAMES, &|at| {
+    table("client", &clients::NAMES, |at| {
         let said = subject::saturate(clients::NAMES[at], server.addr, CONNECTIONS * AT_ONCE, SAMPLE)?;
         let figures = said.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
         let [calls, took, cpu] = figures[..] else { return Err(format!("a client said {said:?}").into()) };
@@ -48,7 +48,7 @@ pub(crate) fn print() -> Result<(), Box<dyn Error>> {
 fn table(
     title: &str,
     names: &[&str],
-    sample: &dyn Fn(usize) -> Result<Sample, Box<dyn Error>>,
+    sample: impl Fn(usize) -> Result<Sample, Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     let mut rounds = Vec::new();
     for round in 0..ROUNDS {
