@@ -1,7 +1,7 @@
 //! The steps that only `cargo xtask ci --deep` takes.
 
-use super::Run;
 use super::steps::{check_bench, stream_tests};
+use super::{Run, soak};
 use crate::run::{Program, Result};
 use crate::workspace::{Package, Workspace};
 
@@ -46,6 +46,7 @@ pub(super) fn ignored(run: &mut Run) -> Result {
     let program = Program::cargo(&run.root)
         .args(["test", "--workspace", "--all-features", "--locked", "--profile", "bench", "--no-fail-fast"])
         .args(["--tests", "--", "--ignored"])
+        .args(soak::names().flat_map(|name| ["--skip", name]))
         .env("CI", "true");
     let result = stream_tests(program, &mut run.totals);
     // They have run now: what the test step left out is no longer left out.

@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: the steps that every change passes, in order, with times and sums.
 
 mod deep;
+mod soak;
 mod steps;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ struct Step {
 struct Run {
     root: PathBuf,
     totals: Totals,
+    soaks: Vec<soak::Soak>,
 }
 
 /// How long a step took and whether it passed; `None` for a step that was not reached.
@@ -54,6 +56,7 @@ const STEPS: &[Step] = &[
 ];
 
 const DEEP_STEPS: &[Step] = &[
+    Step { name: "soak", alone: "cargo test -p CRATE --all-features --test it -- --ignored NAME", run: soak::begin },
     Step { name: "features", alone: "cargo check -p CRATE --no-default-features", run: deep::features },
     Step {
         name: "ignored",
@@ -62,12 +65,13 @@ const DEEP_STEPS: &[Step] = &[
     },
     Step { name: "benches", alone: "cargo bench --workspace --all-features --no-run", run: deep::benches },
     Step { name: "prices", alone: "cargo bench -p addsvc --bench http -- --check", run: deep::prices },
+    Step { name: "soaked", alone: "cargo test -p CRATE --all-features --test it -- --ignored NAME", run: soak::end },
 ];
 
 /// Runs all steps up to the first that fails, then says how each one went.
 pub(crate) fn run(root: &Path, deep: bool) -> Result {
     let steps: Vec<&Step> = STEPS.iter().chain(if deep { DEEP_STEPS } else { &[] }).collect();
-    let mut run = Run { root: root.to_owned(), totals: Totals::default() };
+    let mut run = Run { root: root.to_owned(), totals: Totals::default(), soaks: Vec::new() };
     let (outcomes, result) = run_steps(&steps, &mut run);
     println!("\n{}", summary(&steps, &outcomes));
     println!("{}", run.totals.report());
@@ -84,7 +88,7 @@ pub(crate) fn test(root: &Path, packages: &[String], rest: &[String]) -> Result 
 
 /// Formatting and clippy.
 pub(crate) fn lint(root: &Path) -> Result {
-    let mut run = Run { root: root.to_owned(), totals: Totals::default() };
+    let mut run = Run { root: root.to_owned(), totals: Totals::default(), soaks: Vec::new() };
     steps::fmt(&mut run)?;
     steps::clippy(&mut run)
 }
@@ -133,7 +137,7 @@ mod tests {
     #[test]
     fn the_first_failure_stops_the_run_and_names_the_command_that_repeats_it() {
         let steps = [&GOOD, &BAD, &GOOD];
-        let mut run = Run { root: PathBuf::new(), totals: Totals::default() };
+        let mut run = Run { root: PathBuf::new(), totals: Totals::default(), soaks: Vec::new() };
         let (outcomes, result) = run_steps(&steps, &mut run);
         assert_eq!(result.unwrap_err().to_string(), "step `bad`: it broke\nrun it alone: cargo bad");
         let lines = summary(&steps, &outcomes);
@@ -145,7 +149,7 @@ mod tests {
 
     #[test]
     fn all_steps_run_when_none_fails() {
-        let mut run = Run { root: PathBuf::new(), totals: Totals::default() };
+        let mut run = Run { root: PathBuf::new(), totals: Totals::default(), soaks: Vec::new() };
         let (outcomes, result) = run_steps(&[&GOOD, &GOOD], &mut run);
         assert!(result.is_ok());
         assert!(outcomes.iter().all(|outcome| matches!(outcome, Some((_, true)))));
