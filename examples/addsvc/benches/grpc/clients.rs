@@ -1,6 +1,7 @@
 //! The clients: one call after another, or many at once, by bare tonic and by kit.
 
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,11 @@ use crate::service::{CALL, SumReply, SumRequest, Sums, SumsEndpoints};
 
 /// Their names, the one that the others are compared with first.
 pub(crate) const NAMES: [&str; 3] = ["tonic", "kit", "kit over a Channel"];
+/// Those that share one client between two threads, the one that the others are compared with first.
+pub(crate) const ON_TWO_THREADS: [&str; 3] =
+    ["tonic on two threads", "kit on two threads", "kit, four connections, on two threads"];
+
+const FOUR: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
 type Remote<S> = SumsEndpoints<Connected<S, Prost, SumRequest, SumReply>>;
 
@@ -29,8 +35,13 @@ enum Client {
 impl Client {
     async fn new(name: &str, url: &str) -> Result<Self, Box<dyn Error>> {
         let channel = async || Ok::<_, Box<dyn Error>>(Channel::from_shared(url.to_owned())?.connect().await?);
-        Ok(match name {
+        Ok(match name.trim_end_matches(" on two threads").trim_end_matches(',') {
             "tonic" => Self::Tonic(channel().await?),
+            "kit, four connections" => {
+                let connections = Connections::new().count(FOUR);
+                let client = GrpcClient::with_connections(url, connections)?.timeout(None);
+                Self::Kit(Arc::new(SumsEndpoints::connect(&client)))
+            }
             "kit" => Self::Kit(Arc::new(SumsEndpoints::connect(&GrpcClient::new(url)?.timeout(None)))),
             "kit over a Channel" => {
                 let client = GrpcClient::with_service(url, channel().await?)?.timeout(None);
@@ -67,7 +78,11 @@ pub(crate) fn call(name: &str, url: &str, calls: usize) -> Result<(), Box<dyn Er
 
 /// Makes calls for so long, so many at once, and says how many.
 pub(crate) fn saturate(name: &str, url: &str, at_once: usize, time: Duration) -> Result<(), Box<dyn Error>> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    let mut runtime = match name.ends_with(" on two threads") {
+        true => tokio::runtime::Builder::new_multi_thread(),
+        false => tokio::runtime::Builder::new_current_thread(),
+    };
+    runtime.worker_threads(2).enable_all().build()?.block_on(async {
         let client = Client::new(name, url).await?;
         client.call().await?;
         let start = Instant::now();

@@ -37,12 +37,14 @@ pub(crate) fn print() -> Result<(), Box<dyn Error>> {
     })?;
     println!("clients, with {} calls at once over what each connects, to kit's server\n", CONNECTIONS * AT_ONCE);
     let server = &running[servers::KIT];
-    table("client", &clients::NAMES, |at| {
-        let said = subject::saturate(clients::NAMES[at], server.addr, CONNECTIONS * AT_ONCE, SAMPLE)?;
+    let client = |name: &str| {
+        let said = subject::saturate(name, server.addr, CONNECTIONS * AT_ONCE, SAMPLE)?;
         let figures = said.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
         let [calls, took, cpu] = figures[..] else { return Err(format!("a client said {said:?}").into()) };
         Ok(Sample { per_second: calls / took, cpu: cpu / calls * 1e6 })
-    })
+    };
+    table("client", &clients::NAMES, |at| client(clients::NAMES[at]))?;
+    table("client", &clients::ON_TWO_THREADS, |at| client(clients::ON_TWO_THREADS[at]))
 }
 
 fn table(
