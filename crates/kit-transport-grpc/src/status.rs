@@ -82,6 +82,10 @@ pub fn status_of(error: &Error) -> Option<&Status> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
+/// The most bytes of encoded details that are sent: with the rest they must fit into the 16 KiB of metadata that hyper's
+/// clients take, and grpc's in C++.
+const MOST_DETAILS: usize = 12 * 1024;
+
 /// Writes the status of an error into a head or into trailers, with details of the user's own beside ours.
 pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut HeaderMap) {
     error.write_grpc_status(headers);
@@ -101,7 +105,9 @@ pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut 
     }
     let code = Code::from_i32(i32::from(error.kind().grpc_code()));
     let status = Status::with_error_details(code, text, details);
-    if let Ok(details) = HeaderValue::try_from(BASE64.encode(status.details())) {
+    // Without them the status arrives; with them nothing would, and the caller would see a broken stream.
+    let details = Some(BASE64.encode(status.details())).filter(|details| details.len() <= MOST_DETAILS);
+    if let Some(details) = details.and_then(|details| HeaderValue::try_from(details).ok()) {
         headers.insert(GRPC_STATUS_DETAILS, details);
     }
 }

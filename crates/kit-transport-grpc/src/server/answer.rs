@@ -18,8 +18,8 @@ use super::routes::Entry;
 use super::{Body, Routes, Settings};
 use crate::coding::{ACCEPTED, Coding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
 use crate::frame::{Deframer, Framer};
-use crate::metadata::put_over;
-use crate::within::{by, now};
+use crate::metadata::{check, put_over};
+use crate::within::{by, in_time, now};
 
 pub(super) use crate::within::passed;
 
@@ -92,7 +92,7 @@ where
     }
     let frames = Deframer::new(Coding::of(context.inbound())?, settings.max_decoding);
     let framer = Framer { coding: settings.coding(context.inbound()), limit: settings.max_encoding };
-    let mut answering = match &entry.handler {
+    let answering = match &entry.handler {
         Takes::One(handler) => {
             let message = {
                 let body = pin!(body);
@@ -106,31 +106,24 @@ where
             handler.handle(Call { context: context.clone(), message, framer })
         }
     };
-    let Answer { mut body, headers } = match by(deadline, answering.as_mut()).await {
-        Some(answer) => answer?,
-        None => {
-            // What is dropped may panic, and has nothing more to say.
-            let _ = caught(|| drop(answering));
-            return Err(passed());
-        }
-    };
+    let Answer { mut body, mut headers } = in_time(deadline, answering).await?;
     if let Some(coding) = framer.coding.header() {
         head.insert(GRPC_ENCODING, coding);
     }
-    if let Some(headers) = headers {
-        put_over(head, &headers);
-    }
-    if !settings.hooks.after.is_empty() {
-        let mut given = (HeaderMap::new(), mem::take(body.trailers_mut().unwrap_or(&mut HeaderMap::new())));
+    if let (false, Some(trailers)) = (settings.hooks.after.is_empty(), body.trailers_mut()) {
+        let headers = headers.get_or_insert_default();
         caught(|| {
             for hook in &settings.hooks.after {
-                hook(context, &mut given.0, &mut given.1);
+                hook(context, headers, trailers);
             }
         })?;
-        put_over(head, &given.0);
-        if let Some(trailers) = body.trailers_mut() {
-            *trailers = given.1;
-        }
+    }
+    if let Some(trailers) = body.trailers() {
+        check(trailers)?;
+    }
+    if let Some(headers) = headers {
+        check(&headers)?;
+        put_over(head, &headers);
     }
     Ok(body)
 }
