@@ -65,10 +65,10 @@ impl<T> Expiring<T> {
         if let Some(trailers) = held.trailers.take() {
             return Poll::Ready(Err(trailers));
         }
-        if held.value.is_some() {
-            if let Poll::Ready(polled) = poll(&mut held.value, cx) {
-                return Poll::Ready(Ok(polled));
-            }
+        if held.value.is_some()
+            && let Poll::Ready(polled) = poll(&mut held.value, cx)
+        {
+            return Poll::Ready(Ok(polled));
         }
         if self.waiting.is_some() && !held.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             held.waker = Some(cx.waker().clone());

@@ -234,29 +234,46 @@
 //! - A business error in the reply (`err` in `pb.SumReply`) is a codec of the service's, not a convention of the transport.
 
 // The derive names this crate as its users do.
-#[cfg(feature = "describe")]
+#[cfg(all(feature = "describe", feature = "server"))]
 extern crate self as kit_transport_grpc;
 
 #[cfg(feature = "client")]
 mod client;
 mod codec;
+#[cfg(any(feature = "client", feature = "server"))]
 mod coding;
 #[cfg(feature = "describe")]
 pub mod describe;
+#[cfg_attr(
+    not(any(feature = "client", feature = "server")),
+    allow(dead_code, reason = "what is left serves both sides")
+)]
 mod error;
 #[cfg(feature = "server")]
 mod expiring;
+#[cfg(any(feature = "client", feature = "server"))]
 mod frame;
 #[cfg(any(feature = "client", feature = "server"))]
 mod messages;
+#[cfg_attr(
+    not(any(feature = "client", feature = "server")),
+    allow(dead_code, reason = "what is left serves both sides")
+)]
 mod metadata;
 mod pair;
+#[cfg(any(feature = "client", feature = "server"))]
 mod path;
+#[cfg_attr(
+    not(any(feature = "client", feature = "server")),
+    allow(dead_code, reason = "what is left serves both sides")
+)]
 mod protocol;
 #[cfg(feature = "server")]
 mod server;
 mod status;
+#[cfg(any(feature = "client", feature = "server"))]
 mod until;
+#[cfg(any(feature = "client", feature = "server"))]
 mod within;
 
 #[cfg(feature = "client")]

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Instant;
 
-use kit_base::{Deadline, Error, caught};
+#[cfg(feature = "server")]
+use kit_base::caught;
+use kit_base::{Deadline, Error};
 use tokio::time::{Sleep, sleep_until};
 
 /// The present, by tokio's clock, which tests can pause.

@@ -110,7 +110,9 @@ where
     if let Some(coding) = framer.coding.header() {
         head.insert(GRPC_ENCODING, coding);
     }
-    if let (false, Some(trailers)) = (settings.hooks.after.is_empty(), body.trailers_mut()) {
+    if !settings.hooks.after.is_empty()
+        && let Some(trailers) = body.trailers_mut()
+    {
         let headers = headers.get_or_insert_default();
         caught(|| {
             for hook in &settings.hooks.after {
@@ -220,13 +222,13 @@ pub(super) fn not_grpc(method: &Method, headers: &HeaderMap) -> Option<Response<
 /// The earlier one of the deadlines that whoever serves put into the extensions, and the caller into the header.
 pub(super) fn deadline(headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Deadline>, Error> {
     let given = extensions.get::<Deadline>().copied();
-    if !headers.contains_key(&GRPC_TIMEOUT) {
-        return Ok(given);
+    let mut values = headers.get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes);
+    let Some(first) = values.next() else { return Ok(given) };
+    let mut text = String::from_utf8_lossy(first);
+    for more in values {
+        // Several are as malformed as one that is garbage: nobody could say which one counts.
+        text = format!("{text}, {}", String::from_utf8_lossy(more)).into();
     }
-    // Several are as malformed as one that is garbage: nobody could say which one counts.
-    let headers: Vec<_> = headers.get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes).collect();
-    let headers = headers.join(&b", "[..]);
-    let text = String::from_utf8_lossy(&headers);
     let timeout: Timeout = text
         .parse()
         .map_err(|error| Error::invalid_argument(format!("{GRPC_TIMEOUT}: {error}")).with_reason("MALFORMED"))?;

@@ -86,14 +86,15 @@ impl HttpBody for Kept {
         let Some(going) = &self.going else { return Poll::Ready(None) };
         let polled = going.poll(cx, |held, cx| {
             let Some(going) = held else { return Poll::Pending };
-            match ready!(going.poll_frame(deadline, cx)) {
-                Some(Ok(frame)) if frame.is_data() => return Poll::Ready(Some(frame)),
-                Some(Err(error)) => Poll::Ready(held.take().map(|going| Frame::trailers(going.end(&error)))),
-                end => {
-                    held.take().map(|going| close(going.body));
-                    Poll::Ready(end.and_then(Result::ok))
-                }
+            let frame = match ready!(going.poll_frame(deadline, cx)).transpose() {
+                Ok(Some(frame)) if frame.is_data() => return Poll::Ready(Some(frame)),
+                Ok(end) => end,
+                Err(error) => return Poll::Ready(held.take().map(|going| Frame::trailers(going.end(&error)))),
+            };
+            if let Some(going) = held.take() {
+                close(going.body);
             }
+            Poll::Ready(frame)
         });
         let frame = ready!(polled).unwrap_or_else(|trailers| Some(Frame::trailers(trailers)));
         if !frame.as_ref().is_some_and(Frame::is_data) {
