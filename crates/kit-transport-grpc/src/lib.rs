@@ -85,6 +85,7 @@
 //! | [`message_timeout`](GrpcServer::message_timeout) | 30 s | until the one message of a call has come |
 //! | `gzip` | off | compresses answers for callers who take it (feature `gzip`) |
 //! | [`health`](GrpcServer::health) | off | serves `grpc.health.v1`, fed by a [`Readiness`](kit_base::Readiness) |
+//! | `reflection` | off | serves `grpc.reflection` (feature `reflection`) |
 //! | [`observer`](GrpcServer::observer) | none | is told the events below |
 //!
 //! # The client
@@ -144,8 +145,15 @@
 //!
 //! What comes is `context.inbound()`, what a client sends `context.with_outbound(..)`, what a server answers stands in the headers
 //! and trailers of a [`Response`](kit_base::Response). Values of names that end in `-bin` are read and written by
-//! [`binary_values`] and [`binary_value`]. Names that belong to the transport (`grpc-*`, `te`, `content-type` and those of a
-//! connection) are not the user's to send, and are left out.
+//! [`binary_values`] and [`binary_value`]; an answer with one that is no base64 is `INTERNAL`, since there are callers who would
+//! give up such a call without a word of why. Names that belong to the transport (`grpc-*`, `te`, `content-type` and those of a
+//! connection) are not the user's to send, and are left out. Most clients take 8 to 16 KiB of metadata, and see more than that
+//! as a broken stream.
+//!
+//! # Descriptors
+//!
+//! With the feature `describe` messages that derive `Describe` are described to others: a `.proto` text of all that is bound,
+//! or a `FileDescriptorSet`. With `reflection` the server tells them to tools such as grpcurl. Neither needs a `.proto` file.
 //!
 //! # Frames of our own
 //!
@@ -181,6 +189,7 @@
 //! | the deadline passed | `DEADLINE_EXCEEDED` | |
 //! | the message did not come in time | `DEADLINE_EXCEEDED` | `MESSAGE_TIMEOUT` |
 //! | user code panicked | `INTERNAL` | `PANIC` |
+//! | the method has set a `-bin` value that is no base64 | `INTERNAL` | |
 //! | the caller left (only hooks see it) | `CANCELLED` | |
 //! | it is no call of gRPC | HTTP 415, or 405 | |
 //!
@@ -218,6 +227,8 @@
 //! | `client` | [`GrpcClient`], [`Connections`]; hyper's HTTP/2 client | yes |
 //! | `server` | [`GrpcServer`] | yes |
 //! | `gzip` | compression, both ways; flate2 | |
+//! | `describe` | `Describe`, the descriptors of what is bound and their text; prost-types, a derive | |
+//! | `reflection` | `GrpcServer::reflection`; `describe`, `server`, tonic-reflection | |
 //! | `tls` | `Connections::tls`; tokio-rustls, without a provider | |
 //!
 //! # Differences from Go kit

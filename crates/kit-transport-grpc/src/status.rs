@@ -14,7 +14,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::protocol::PROTOCOL;
+use crate::protocol::is_breach;
 
 /// Base64 as gRPC reads it, with padding or without, and writes it, without.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -89,8 +89,8 @@ const MOST_DETAILS: usize = 12 * 1024;
 /// Writes the status of an error into a head or into trailers, with details of the user's own beside ours.
 pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut HeaderMap) {
     error.write_grpc_status(headers);
-    // It speaks of what the peer did, and is no secret whatever its kind; one that a service behind this one sent is.
-    let of_peer = error.reason() == Some(PROTOCOL) && status_of(error).is_none();
+    // It speaks of what the peer did, and is no secret whatever its kind.
+    let of_peer = is_breach(error);
     let text = cut(if of_peer { error.message() } else { error.peer_message() }, SHORT);
     if of_peer && let Ok(message) = HeaderValue::try_from(per_cent(text)) {
         headers.insert(GRPC_MESSAGE, message);

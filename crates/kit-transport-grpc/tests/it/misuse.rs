@@ -246,3 +246,14 @@ async fn a_panic_in_the_body_of_the_fallback_breaks_it_off_and_is_told() {
     assert_eq!(error.reason(), Some("PANIC"));
     assert_eq!(log.all(), [format!("grpc_server panicked {}", Operation::UNMATCHED)]);
 }
+
+#[tokio::test]
+async fn the_text_of_an_internal_error_is_not_shown_whatever_its_reason() {
+    // As from a service behind this one, over another transport.
+    let answer = answer(echoing(async |_| Err(Error::internal("secret").with_reason("GRPC_PROTOCOL"))), None).await;
+    assert_eq!(answer.headers()["grpc-status"], "13");
+    assert!(!format!("{:?}", answer.headers()).contains("secret"), "{answer:?}");
+    let details = answer.headers()["grpc-status-details-bin"].clone();
+    let status = tonic::Status::from_header_map(answer.headers()).expect("a status");
+    assert!(!String::from_utf8_lossy(status.details()).contains("secret"), "{details:?}");
+}
