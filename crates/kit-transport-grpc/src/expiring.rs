@@ -3,67 +3,71 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use http::HeaderMap;
 use kit_base::Deadline;
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
-/// What a body still has to give.
-pub(crate) trait Expire: Send + 'static {
-    /// The deadline has passed: drops what is held, tells whoever is to know, and gives the trailers. It does not panic.
-    fn expire(self) -> HeaderMap;
+/// What a stream still has to give.
+pub(crate) trait Expire {
+    /// What is left at the deadline.
+    type End;
+
+    /// The deadline has passed: drops what is held, and tells whoever is to know. It does not panic.
+    fn expire(self) -> Self::End;
 }
 
-/// Something with a deadline. Dropped, it drops what it holds, and is not told of the deadline.
-pub(crate) struct Expiring<T> {
+/// Something with a deadline. Whoever drops this takes what it holds first, or leaves it to be dropped.
+pub(crate) struct Expiring<T: Expire> {
     held: Arc<Mutex<Held<T>>>,
     /// The task that waits for the deadline; it ends with this.
     waiting: Option<AbortHandle>,
 }
 
-struct Held<T> {
+struct Held<T: Expire> {
     value: Option<T>,
     /// What the deadline has left of it.
-    trailers: Option<HeaderMap>,
+    end: Option<T::End>,
     /// Who waits for either.
     waker: Option<Waker>,
 }
 
 impl<T: Expire> Expiring<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { held: Arc::new(Mutex::new(Held { value: Some(value), end: None, waker: None })), waiting: None }
+    }
+
     /// Ends it at the deadline. A connection whose reader has stopped reading asks for nothing, and would hold a stream and its
     /// permits for as long as it likes.
-    pub(crate) fn end_at(&mut self, deadline: Deadline) {
+    pub(crate) fn end_at(&mut self, deadline: Deadline)
+    where
+        T: Send + 'static,
+        T::End: Send,
+    {
         let weak = Arc::downgrade(&self.held);
         let waiting = tokio::spawn(async move {
             sleep_until(deadline.instant().into()).await;
             let Some(held) = weak.upgrade() else { return };
             let Some(value) = lock(&held).value.take() else { return };
             // Not under the lock: this is users' code, and may take its time.
-            let trailers = value.expire();
+            let end = value.expire();
             let mut held = lock(&held);
-            held.trailers = Some(trailers);
+            held.end = Some(end);
             if let Some(waker) = held.waker.take() {
                 waker.wake();
             }
         });
         self.waiting = Some(waiting.abort_handle());
     }
-}
 
-impl<T> Expiring<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self { held: Arc::new(Mutex::new(Held { value: Some(value), trailers: None, waker: None })), waiting: None }
-    }
-
-    /// Asks what there is, which may be taken, or gives the trailers that the deadline has left.
+    /// Asks what there is, which may be taken, or gives the end that the deadline has left.
     pub(crate) fn poll<R>(
         &self,
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Option<T>, &mut Context<'_>) -> Poll<R>,
-    ) -> Poll<Result<R, HeaderMap>> {
+    ) -> Poll<Result<R, T::End>> {
         let mut held = lock(&self.held);
-        if let Some(trailers) = held.trailers.take() {
-            return Poll::Ready(Err(trailers));
+        if let Some(end) = held.end.take() {
+            return Poll::Ready(Err(end));
         }
         if held.value.is_some()
             && let Poll::Ready(polled) = poll(&mut held.value, cx)
@@ -76,14 +80,15 @@ impl<T> Expiring<T> {
         Poll::Pending
     }
 
-    /// A look at what there is; nothing once the deadline has taken it.
-    pub(crate) fn look<R>(&self, look: impl FnOnce(Option<&mut T>) -> R) -> R {
-        look(lock(&self.held).value.as_mut())
-    }
-
     /// What there is; nothing if the deadline has taken it.
     pub(crate) fn take(&self) -> Option<T> {
         lock(&self.held).value.take()
+    }
+
+    /// A look at what there is; nothing once the deadline has taken it.
+    #[cfg(feature = "server")]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(Option<&mut T>) -> R) -> R {
+        look(lock(&self.held).value.as_mut())
     }
 }
 
@@ -92,7 +97,7 @@ fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T> Drop for Expiring<T> {
+impl<T: Expire> Drop for Expiring<T> {
     fn drop(&mut self) {
         if let Some(waiting) = &self.waiting {
             waiting.abort();

@@ -260,7 +260,7 @@ pub mod describe;
     allow(dead_code, reason = "what is left serves both sides")
 )]
 mod error;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 mod expiring;
 #[cfg(any(feature = "client", feature = "server"))]
 mod frame;

@@ -67,6 +67,9 @@ impl Going {
 }
 
 impl Expire for Going {
+    /// The trailers.
+    type End = HeaderMap;
+
     fn expire(self) -> HeaderMap {
         self.end(&passed())
     }

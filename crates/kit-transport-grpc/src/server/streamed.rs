@@ -146,6 +146,9 @@ impl Going {
 }
 
 impl Expire for Going {
+    /// The trailers.
+    type End = HeaderMap;
+
     fn expire(self) -> HeaderMap {
         self.end(Some(&passed()), None)
     }

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt as _;
-use kit_base::{Endpoint, Error, Kind, Operation, Request, Response};
+use kit_base::{Endpoint, Error, Kind, Operation, Request, Response, ServerStream};
 use kit_transport_grpc::{GrpcServer, IntoTonic, binary_value, status_of};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::streams_support::{Log, answer, arriving, in_time, logging, read};
-use crate::support::{Note, by, echo, echoing, note, serve};
+use crate::streams_support::{Log, answer, arriving, feed, in_time, logging, read, with};
+use crate::support::{Note, by, echo, echoing, note, serve, shaped};
 
 /// A value that cannot be dropped in peace.
 struct PanicsOnDrop;
@@ -76,6 +76,28 @@ async fn a_panic_in_the_drop_of_a_call_behind_tonic_harms_nobody() {
     let mut call = Box::pin(method.unary(tonic::Request::new(note(""))));
     poll_once(call.as_mut()).await;
     drop(call);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_takes_a_stream_behind_tonic_from_a_caller_who_does_not_read() {
+    let log = Log::default();
+    let (dropped, second) = (log.clone(), Duration::from_secs(1));
+    let method = IntoTonic::new(
+        echo(),
+        shaped::<ServerStream, _>(move |_: Request<Note, ServerStream>| {
+            let (never, stream) = feed();
+            let stream = with(stream, (never, dropped.on_drop("dropped")));
+            async { Ok::<_, Error>(Response::new(stream)) }
+        }),
+    );
+    let mut request = tonic::Request::new(note(""));
+    request.set_timeout(second);
+    let mut items = method.server_streaming(request).await.expect("a stream").into_inner();
+    tokio::time::sleep(second * 2).await;
+    assert_eq!(log.all(), ["dropped"]);
+    let end = poll_fn(|cx| items.as_mut().poll_next(cx)).await.expect("an end").expect_err("too late");
+    assert_eq!(end.code(), tonic::Code::DeadlineExceeded);
+    assert!(poll_fn(|cx| items.as_mut().poll_next(cx)).await.is_none());
 }
 
 #[tokio::test]
