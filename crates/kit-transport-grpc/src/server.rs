@@ -199,8 +199,8 @@ impl<C> GrpcServer<C> {
     }
 
     /// Gives the details that are sent with an error, of the types of `google.rpc`: a `BadRequest`, for one. An `ErrorInfo`
-    /// for its reason and a `RetryInfo` for its time to wait need not be given. More than 12 KiB, encoded, are left out, since
-    /// with more than 16 KiB of metadata most callers would not even see the status.
+    /// for its reason and a `RetryInfo` for its time to wait need not be given. More than 7 KiB, encoded, are left out: with
+    /// that much metadata many callers would not even see the status.
     #[must_use]
     pub fn error_details(mut self, details: impl Fn(&Error) -> Option<ErrorDetails> + Send + Sync + 'static) -> Self {
         self.settings.hooks.error_details = Some(Box::new(details));

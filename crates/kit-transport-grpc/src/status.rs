@@ -82,9 +82,9 @@ pub fn status_of(error: &Error) -> Option<&Status> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
-/// The most bytes of encoded details that are sent: with the rest they must fit into the 16 KiB of metadata that hyper's
-/// clients take, and grpc's in C++.
-const MOST_DETAILS: usize = 12 * 1024;
+/// The most bytes of encoded details that are sent. With a short text they fit into 8 KiB of metadata: from there on gRPC's
+/// clients in C++ begin to refuse, and hyper's do so at 16 KiB.
+const MOST_DETAILS: usize = 7 * 1024;
 
 /// Writes the status of an error into a head or into trailers, with details of the user's own beside ours.
 pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut HeaderMap) {
