@@ -12,7 +12,8 @@ use crate::describe::{Describe, TypeRef};
 /// Makes the request of an endpoint from the message that arrived. For servers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode the request `{Req}`",
-    note = "without a codec of your own the request must be a `prost::Message`: derive it, with `#[prost(...)]` on each field"
+    note = "a codec of your own implements `DecodeRequest<{Req}>`, or is two closures, by `By`",
+    note = "without one the request must be a `prost::Message`: derive it, with `#[prost(...)]` on each field"
 )]
 pub trait DecodeRequest<Req>: Send + Sync + 'static {
     /// What is on the wire.
@@ -37,7 +38,8 @@ pub trait DecodeRequest<Req>: Send + Sync + 'static {
 /// asked for each item, and for the error that ends the stream if there is one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot encode the answer `{Res}`",
-    note = "without a codec of your own the answer must be a `prost::Message`: derive it, with `#[prost(...)]` on each field"
+    note = "a codec of your own implements `EncodeOutcome<{Res}>`, or is two closures, by `By`",
+    note = "without one the answer must be a `prost::Message`: derive it, with `#[prost(...)]` on each field"
 )]
 pub trait EncodeOutcome<Res>: Send + Sync + 'static {
     /// What is on the wire.
@@ -59,7 +61,8 @@ pub trait EncodeOutcome<Res>: Send + Sync + 'static {
 /// Makes the message that is sent from a request. For clients.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot encode the request `{Req}`",
-    note = "without a codec of your own the request must be a `prost::Message`: derive it, with `#[prost(...)]` on each field"
+    note = "a codec of your own implements `EncodeRequest<{Req}>`, or is two closures, by `By`",
+    note = "without one the request must be a `prost::Message`: derive it, with `#[prost(...)]` on each field"
 )]
 pub trait EncodeRequest<Req>: Send + Sync + 'static {
     /// What is on the wire.
@@ -75,7 +78,8 @@ pub trait EncodeRequest<Req>: Send + Sync + 'static {
 /// Makes the answer, or the error within it, from the message that arrived. For clients.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot decode the answer `{Res}`",
-    note = "without a codec of your own the answer must be a `prost::Message`: derive it, with `#[prost(...)]` on each field"
+    note = "a codec of your own implements `DecodeResponse<{Res}>`, or is two closures, by `By`",
+    note = "without one the answer must be a `prost::Message`: derive it, with `#[prost(...)]` on each field"
 )]
 pub trait DecodeResponse<Res>: Send + Sync + 'static {
     /// What is on the wire.

@@ -85,6 +85,7 @@
 //! | [`message_timeout`](GrpcServer::message_timeout) | 30 s | until the one message of a call has come |
 //! | `gzip` | off | compresses answers for callers who take it (feature `gzip`) |
 //! | [`health`](GrpcServer::health) | off | serves `grpc.health.v1`, fed by a [`Readiness`](kit_base::Readiness) |
+//! | `reflection` | off | serves `grpc.reflection` (feature `reflection`) |
 //! | [`observer`](GrpcServer::observer) | none | is told the events below |
 //!
 //! # The client
@@ -145,8 +146,15 @@
 //!
 //! What comes is `context.inbound()`, what a client sends `context.with_outbound(..)`, what a server answers stands in the headers
 //! and trailers of a [`Response`](kit_base::Response). Values of names that end in `-bin` are read and written by
-//! [`binary_values`] and [`binary_value`]. Names that belong to the transport (`grpc-*`, `te`, `content-type` and those of a
-//! connection) are not the user's to send, and are left out.
+//! [`binary_values`] and [`binary_value`]; an answer with one that is no base64 is `INTERNAL`, since there are callers who would
+//! give up such a call without a word of why. Names that belong to the transport (`grpc-*`, `te`, `content-type` and those of a
+//! connection) are not the user's to send, and are left out. Most clients take 8 to 16 KiB of metadata, and see more than that
+//! as a broken stream.
+//!
+//! # Descriptors
+//!
+//! With the feature `describe` messages that derive `Describe` are described to others: a `.proto` text of all that is bound,
+//! or a `FileDescriptorSet`. With `reflection` the server tells them to tools such as grpcurl. Neither needs a `.proto` file.
 //!
 //! # Frames of our own
 //!
@@ -183,6 +191,7 @@
 //! | the deadline passed | `DEADLINE_EXCEEDED` | |
 //! | the message did not come in time | `DEADLINE_EXCEEDED` | `MESSAGE_TIMEOUT` |
 //! | user code panicked | `INTERNAL` | `PANIC` |
+//! | the method has set a `-bin` value that is no base64 | `INTERNAL` | |
 //! | the caller left (only hooks see it) | `CANCELLED` | |
 //! | it is no call of gRPC | HTTP 415, or 405 | |
 //!
@@ -220,6 +229,8 @@
 //! | `client` | [`GrpcClient`], [`Connections`]; h2, and hyper-util's connector | yes |
 //! | `server` | [`GrpcServer`] | yes |
 //! | `gzip` | compression, both ways; flate2 | |
+//! | `describe` | `Describe`, the descriptors of what is bound and their text; prost-types, a derive | |
+//! | `reflection` | `GrpcServer::reflection`; `describe`, `server`, tonic-reflection | |
 //! | `tls` | `Connections::tls`; tokio-rustls, without a provider | |
 //!
 //! # Differences from Go kit
@@ -236,29 +247,46 @@
 //! - A business error in the reply (`err` in `pb.SumReply`) is a codec of the service's, not a convention of the transport.
 
 // The derive names this crate as its users do.
-#[cfg(feature = "describe")]
+#[cfg(all(feature = "describe", feature = "server"))]
 extern crate self as kit_transport_grpc;
 
 #[cfg(feature = "client")]
 mod client;
 mod codec;
+#[cfg(any(feature = "client", feature = "server"))]
 mod coding;
 #[cfg(feature = "describe")]
 pub mod describe;
+#[cfg_attr(
+    not(any(feature = "client", feature = "server")),
+    allow(dead_code, reason = "what is left serves both sides")
+)]
 mod error;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 mod expiring;
+#[cfg(any(feature = "client", feature = "server"))]
 mod frame;
 #[cfg(any(feature = "client", feature = "server"))]
 mod messages;
+#[cfg_attr(
+    not(any(feature = "client", feature = "server")),
+    allow(dead_code, reason = "what is left serves both sides")
+)]
 mod metadata;
 mod pair;
+#[cfg(any(feature = "client", feature = "server"))]
 mod path;
+#[cfg_attr(
+    not(any(feature = "client", feature = "server")),
+    allow(dead_code, reason = "what is left serves both sides")
+)]
 mod protocol;
 #[cfg(feature = "server")]
 mod server;
 mod status;
+#[cfg(any(feature = "client", feature = "server"))]
 mod until;
+#[cfg(any(feature = "client", feature = "server"))]
 mod within;
 
 #[cfg(feature = "client")]

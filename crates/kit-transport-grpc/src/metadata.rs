@@ -70,12 +70,27 @@ fn is_users(name: &HeaderName) -> bool {
     !OURS.contains(name) && (!text.starts_with("grpc-") || USERS.contains(&text))
 }
 
+/// Whether peers can read the metadata: some end the whole call for a `-bin` value that is no base64.
+///
+/// # Errors
+/// `Internal`: it is this side's mistake.
+#[cfg(feature = "server")]
+pub(crate) fn check(metadata: &HeaderMap) -> Result<(), Error> {
+    for name in metadata.keys().filter(|name| name.as_str().ends_with("-bin") && is_users(name)) {
+        binary_values(metadata, name.as_str()).map_err(|error| {
+            Error::internal(format!("{}: make it by `binary_value`", error.message())).with_source(error)
+        })?;
+    }
+    Ok(())
+}
+
 /// Puts metadata of the user over what is there.
 pub(crate) fn put_over(headers: &mut HeaderMap, metadata: &HeaderMap) {
     for name in metadata.keys().filter(|name| is_users(name)) {
         headers.remove(name);
         for value in metadata.get_all(name) {
-            headers.append(name, value.clone());
+            // A map that has no room left is far beyond what any peer takes, and to panic would not help.
+            let _ = headers.try_append(name, value.clone());
         }
     }
 }

@@ -172,8 +172,8 @@ impl<C> GrpcServer<C> {
         self
     }
 
-    /// Runs after a success has been encoded: it may set headers and trailers, in this order of arguments. Of an answer that
-    /// streams it runs before the first item. Go kit: `ServerAfter`.
+    /// Runs after a success has been encoded: it sees the headers and the trailers that the method has set, in this order of
+    /// arguments, and may change them. Of an answer that streams it runs before the first item. Go kit: `ServerAfter`.
     #[doc(alias = "ServerAfter")]
     #[must_use]
     pub fn after(mut self, hook: impl Fn(&Context, &mut HeaderMap, &mut HeaderMap) + Send + Sync + 'static) -> Self {
@@ -199,7 +199,8 @@ impl<C> GrpcServer<C> {
     }
 
     /// Gives the details that are sent with an error, of the types of `google.rpc`: a `BadRequest`, for one. An `ErrorInfo`
-    /// for its reason and a `RetryInfo` for its time to wait need not be given.
+    /// for its reason and a `RetryInfo` for its time to wait need not be given. More than 7 KiB, encoded, are left out: with
+    /// that much metadata many callers would not even see the status.
     #[must_use]
     pub fn error_details(mut self, details: impl Fn(&Error) -> Option<ErrorDetails> + Send + Sync + 'static) -> Self {
         self.settings.hooks.error_details = Some(Box::new(details));
@@ -268,7 +269,8 @@ impl<C> GrpcServer<C> {
     /// Gives all that is not `application/grpc` to this service: REST and gRPC on one port, over HTTP/1.1 and HTTP/2. kit's
     /// HTTP service is one, an axum router, any service on `http` types.
     ///
-    /// The bodies are boxed, and a panic of the service becomes a 500; nothing else is touched. Layers over this server see
+    /// The bodies are boxed, and a panic of the service becomes a 500, one in the body of its answer breaks that off; nothing
+    /// else is touched. The [error handlers](Self::error_handler) hear of both, and of its errors. Layers over this server see
     /// its requests too.
     ///
     /// ```

@@ -14,7 +14,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::protocol::PROTOCOL;
+use crate::protocol::is_breach;
 
 /// Base64 as gRPC reads it, with padding or without, and writes it, without.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -82,11 +82,15 @@ pub fn status_of(error: &Error) -> Option<&Status> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
+/// The most bytes of encoded details that are sent. With a short text they fit into 8 KiB of metadata: from there on gRPC's
+/// clients in C++ begin to refuse, and hyper's do so at 16 KiB.
+const MOST_DETAILS: usize = 7 * 1024;
+
 /// Writes the status of an error into a head or into trailers, with details of the user's own beside ours.
 pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut HeaderMap) {
     error.write_grpc_status(headers);
-    // It speaks of what the peer did, and is no secret whatever its kind; one that a service behind this one sent is.
-    let of_peer = error.reason() == Some(PROTOCOL) && status_of(error).is_none();
+    // It speaks of what the peer did, and is no secret whatever its kind.
+    let of_peer = is_breach(error);
     let text = cut(if of_peer { error.message() } else { error.peer_message() }, SHORT);
     if of_peer && let Ok(message) = HeaderValue::try_from(per_cent(text)) {
         headers.insert(GRPC_MESSAGE, message);
@@ -101,7 +105,9 @@ pub(crate) fn write(error: &Error, details: Option<ErrorDetails>, headers: &mut 
     }
     let code = Code::from_i32(i32::from(error.kind().grpc_code()));
     let status = Status::with_error_details(code, text, details);
-    if let Ok(details) = HeaderValue::try_from(BASE64.encode(status.details())) {
+    // Without them the status arrives; with them nothing would, and the caller would see a broken stream.
+    let details = Some(BASE64.encode(status.details())).filter(|details| details.len() <= MOST_DETAILS);
+    if let Some(details) = details.and_then(|details| HeaderValue::try_from(details).ok()) {
         headers.insert(GRPC_STATUS_DETAILS, details);
     }
 }

@@ -1,27 +1,73 @@
 //! A stream that goes between tonic and kit: it ends with its first error, and by the deadline.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use kit_base::{Deadline, Error, caught};
-use tokio::time::Sleep;
 
-use crate::within::{asleep, now, passed};
+use crate::expiring::{Expire, Expiring};
+use crate::within::{now, passed};
 
-/// The items of a stream until its end, its first error, or the deadline; what made them is dropped at that moment.
+/// The items of a stream until its end, its first error, or the deadline; what made them is dropped at that moment, also where
+/// nobody asks for more.
 pub(crate) struct Until<S, E, O> {
-    items: Option<Pin<Box<S>>>,
-    timer: Option<(Deadline, Pin<Box<Sleep>>)>,
+    going: Option<Expiring<Going<S, E, O>>>,
+    deadline: Option<Deadline>,
+}
+
+/// A stream that is not over.
+struct Going<S, E, O> {
+    items: Pin<Box<S>>,
     theirs: fn(E) -> O,
     ours: fn(Error) -> O,
 }
 
-impl<S, E, O> Until<S, E, O> {
+impl<S, E, O> Until<S, E, O>
+where
+    S: Send + 'static,
+    E: 'static,
+    O: Send + 'static,
+{
     /// With what becomes of an error of the stream, and of one that is ours: the deadline, or a panic.
     pub(crate) fn new(items: S, deadline: Option<Deadline>, theirs: fn(E) -> O, ours: fn(Error) -> O) -> Self {
-        let timer = deadline.map(|deadline| (deadline, asleep(deadline)));
-        Self { items: Some(Box::pin(items)), timer, theirs, ours }
+        let mut going = Expiring::new(Going { items: Box::pin(items), theirs, ours });
+        if let Some(deadline) = deadline {
+            going.end_at(deadline);
+        }
+        Self { going: Some(going), deadline }
+    }
+}
+
+impl<S, T, E, O> Going<S, E, O>
+where
+    S: Stream<Item = Result<T, E>>,
+{
+    fn poll_next(&mut self, deadline: Option<Deadline>, cx: &mut Context<'_>) -> Poll<Option<Result<T, O>>> {
+        // Asked before the items, or a stream that never waits would go on.
+        if deadline.is_some_and(|deadline| deadline.has_passed(now())) {
+            return Poll::Ready(Some(Err((self.ours)(passed()))));
+        }
+        match caught(|| self.items.as_mut().poll_next(cx)) {
+            Ok(polled) => polled.map(|item| item.map(|item| item.map_err(self.theirs))),
+            Err(panic) => Poll::Ready(Some(Err((self.ours)(panic)))),
+        }
+    }
+}
+
+impl<S, E, O> Going<S, E, O> {
+    /// What is dropped may panic, and has nothing more to say.
+    fn close(self) -> fn(Error) -> O {
+        let _ = caught(|| drop(self.items));
+        self.ours
+    }
+}
+
+impl<S, E, O> Expire for Going<S, E, O> {
+    type End = O;
+
+    fn expire(self) -> O {
+        self.close()(passed())
     }
 }
 
@@ -32,27 +78,28 @@ where
     type Item = Result<T, O>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { items, timer, theirs, ours } = &mut *self;
-        let Some(inner) = items else { return Poll::Ready(None) };
-        // Asked before the items, or a stream that never waits would go on.
-        let late = timer.as_ref().is_some_and(|(deadline, _)| deadline.has_passed(now()));
-        let polled = if late { Ok(Poll::Pending) } else { caught(|| inner.as_mut().poll_next(cx)) };
-        let item = match polled {
-            Ok(Poll::Ready(item)) => item.map(|item| item.map_err(theirs)),
-            Err(panic) => Some(Err(ours(panic))),
-            Ok(Poll::Pending) => {
-                let over = late || timer.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready());
-                if !over {
-                    return Poll::Pending;
-                }
-                Some(Err(ours(passed())))
+        let deadline = self.deadline;
+        let Some(going) = &self.going else { return Poll::Ready(None) };
+        let polled = going.poll(cx, |held, cx| {
+            let Some(going) = held else { return Poll::Pending };
+            let item = ready!(going.poll_next(deadline, cx));
+            if !matches!(item, Some(Ok(_))) {
+                held.take().map(Going::close);
             }
-        };
+            Poll::Ready(item)
+        });
+        let item = ready!(polled).unwrap_or_else(|end| Some(Err(end)));
         if !matches!(item, Some(Ok(_))) {
-            let over = items.take();
-            // What is dropped may panic, and has nothing more to say.
-            let _ = caught(|| drop(over));
+            self.going = None;
         }
         Poll::Ready(item)
+    }
+}
+
+impl<S, E, O> Drop for Until<S, E, O> {
+    fn drop(&mut self) {
+        if let Some(going) = self.going.as_ref().and_then(Expiring::take) {
+            going.close();
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One call: child context, encoding, sending, reading, decoding, all within the deadline.
 
 use std::future::poll_fn;
+use std::io::Write as _;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -128,7 +129,10 @@ impl Settings {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONTENT_TYPE, APPLICATION_GRPC);
         headers.insert(USER_AGENT, AGENT);
-        let mut metadata = std::mem::take(context.child(&self.pass_on).outbound_mut());
+        let mut child = context.child(&self.pass_on);
+        // To ask for it makes room for it, and most calls send none.
+        let sent = (!child.outbound().is_empty()).then(|| std::mem::take(child.outbound_mut()));
+        let mut metadata = sent.unwrap_or_default();
         for hook in &self.hooks.before {
             hook(context, &mut metadata);
         }
@@ -205,7 +209,12 @@ pub(super) fn write_timeout(context: &Context, headers: &mut HeaderMap) -> Resul
     if left.is_zero() {
         return Err(passed());
     }
-    if let Ok(timeout) = HeaderValue::try_from(Timeout(left).to_string()) {
+    // It has nine bytes at most, and a string of them would be allocated three times.
+    let mut text = [0; 16];
+    let mut rest = &mut text[..];
+    let _ = write!(rest, "{}", Timeout(left));
+    let length = 16 - rest.len();
+    if let Ok(timeout) = HeaderValue::from_bytes(&text[..length]) {
         headers.insert(GRPC_TIMEOUT, timeout);
     }
     Ok(())

@@ -11,9 +11,9 @@ use kit_base::{Deadline, Error, Kind, Origin, ServiceError};
 use tonic::Status;
 
 use super::{BoxError, ConnectionError};
-use crate::protocol::{ANSWER, PROTOCOL};
+use crate::from_status;
+use crate::protocol::{ANSWER, PROTOCOL, is_breach};
 use crate::within::{now, passed};
-use crate::{from_status, status_of};
 
 /// A request that got no answer.
 pub(super) fn unanswered<E: Into<BoxError>>(error: ServiceError<E>) -> Error {
@@ -45,7 +45,7 @@ pub(super) fn settled(error: Error, deadline: Option<Deadline>) -> Error {
         _ if error.kind() == Kind::Cancelled && deadline.is_some_and(|deadline| deadline.has_passed(now())) => {
             passed().with_source(error)
         }
-        Some(PROTOCOL) if status_of(&error).is_none() => error.with_reason(ANSWER),
+        Some(PROTOCOL) if is_breach(&error) => error.with_reason(ANSWER),
         _ => error,
     }
 }

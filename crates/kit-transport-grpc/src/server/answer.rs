@@ -18,8 +18,8 @@ use super::routes::Entry;
 use super::{Body, Routes, Settings};
 use crate::coding::{ACCEPTED, Coding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
 use crate::frame::{Deframer, Framer};
-use crate::metadata::put_over;
-use crate::within::{by, now};
+use crate::metadata::{check, put_over};
+use crate::within::{by, in_time, now};
 
 pub(super) use crate::within::passed;
 
@@ -92,7 +92,7 @@ where
     }
     let frames = Deframer::new(Coding::of(context.inbound())?, settings.max_decoding);
     let framer = Framer { coding: settings.coding(context.inbound()), limit: settings.max_encoding };
-    let mut answering = match &entry.handler {
+    let answering = match &entry.handler {
         Takes::One(handler) => {
             let message = {
                 let body = pin!(body);
@@ -106,31 +106,26 @@ where
             handler.handle(Call { context: context.clone(), message, framer })
         }
     };
-    let Answer { mut body, headers } = match by(deadline, answering.as_mut()).await {
-        Some(answer) => answer?,
-        None => {
-            // What is dropped may panic, and has nothing more to say.
-            let _ = caught(|| drop(answering));
-            return Err(passed());
-        }
-    };
+    let Answer { mut body, mut headers } = in_time(deadline, answering).await?;
     if let Some(coding) = framer.coding.header() {
         head.insert(GRPC_ENCODING, coding);
     }
-    if let Some(headers) = headers {
-        put_over(head, &headers);
-    }
-    if !settings.hooks.after.is_empty() {
-        let mut given = (HeaderMap::new(), mem::take(body.trailers_mut().unwrap_or(&mut HeaderMap::new())));
+    if !settings.hooks.after.is_empty()
+        && let Some(trailers) = body.trailers_mut()
+    {
+        let headers = headers.get_or_insert_default();
         caught(|| {
             for hook in &settings.hooks.after {
-                hook(context, &mut given.0, &mut given.1);
+                hook(context, headers, trailers);
             }
         })?;
-        put_over(head, &given.0);
-        if let Some(trailers) = body.trailers_mut() {
-            *trailers = given.1;
-        }
+    }
+    if let Some(trailers) = body.trailers() {
+        check(trailers)?;
+    }
+    if let Some(headers) = headers {
+        check(&headers)?;
+        put_over(head, &headers);
     }
     Ok(body)
 }
@@ -227,13 +222,13 @@ pub(super) fn not_grpc(method: &Method, headers: &HeaderMap) -> Option<Response<
 /// The earlier one of the deadlines that whoever serves put into the extensions, and the caller into the header.
 pub(super) fn deadline(headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Deadline>, Error> {
     let given = extensions.get::<Deadline>().copied();
-    if !headers.contains_key(&GRPC_TIMEOUT) {
-        return Ok(given);
+    let mut values = headers.get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes);
+    let Some(first) = values.next() else { return Ok(given) };
+    let mut text = String::from_utf8_lossy(first);
+    for more in values {
+        // Several are as malformed as one that is garbage: nobody could say which one counts.
+        text = format!("{text}, {}", String::from_utf8_lossy(more)).into();
     }
-    // Several are as malformed as one that is garbage: nobody could say which one counts.
-    let headers: Vec<_> = headers.get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes).collect();
-    let headers = headers.join(&b", "[..]);
-    let text = String::from_utf8_lossy(&headers);
     let timeout: Timeout = text
         .parse()
         .map_err(|error| Error::invalid_argument(format!("{GRPC_TIMEOUT}: {error}")).with_reason("MALFORMED"))?;

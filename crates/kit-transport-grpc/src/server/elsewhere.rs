@@ -1,13 +1,13 @@
 //! Requests for which no endpoint is bound: those of services that were added, those that are not gRPC, and the rest.
 
 use std::future::{Future, ready};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use http_body_util::BodyExt as _;
 use kit_base::wire::is_grpc;
-use kit_base::{Context, Error, FromService, Operation, Readiness, caught};
+use kit_base::{Context, Error, FromService, Operation, Readiness};
 use tonic::body::Body as TonicBody;
 
 use super::answer::{bare, deadline, not_grpc, passed};
@@ -15,7 +15,7 @@ use super::foreign::{Foreign, RequestBody, bytes};
 use super::kept::Kept;
 use super::message::BoxError;
 use super::{Body, Routes};
-use crate::within::{by, now};
+use crate::within::{in_time, now};
 
 /// What a server has beside its methods.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ impl Routes {
             let request = request.map(|body| bytes(body).boxed_unsync());
             return Box::pin(async move {
                 let answer = fallback.answer(request).await;
-                answer.map(|answer| answer.map(Body::other)).unwrap_or_else(|error| {
+                answer.map(|answer| answer.map(|body| Body::other(body, self))).unwrap_or_else(|error| {
                     self.settings().tell(&Context::new(), &error);
                     error.to_http_answer().map(Body::text)
                 })
@@ -114,14 +114,8 @@ impl Routes {
             // For whoever reads it further in: the header says how much was left when it came.
             request.extensions_mut().insert(deadline);
         }
-        let mut answering = added.service.answer(request);
-        match by(context.deadline(), pin!(answering.as_mut())).await {
-            Some(answer) => Ok(answer?.map(|body| Body::other(Kept::new(self, context.clone(), body).boxed_unsync()))),
-            None => {
-                // What is dropped may panic, and has nothing more to say.
-                let _ = caught(|| drop(answering));
-                Err(passed())
-            }
-        }
+        let answer = in_time(context.deadline(), added.service.answer(request)).await?;
+        let keep = |body| Kept::new(self, context.clone(), body).boxed_unsync();
+        Ok(answer.map(|body| Body::other(keep(body), self)))
     }
 }

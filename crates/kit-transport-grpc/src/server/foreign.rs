@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
-use kit_base::{Error, FromService, ServiceError, catch_panic};
+use kit_base::{Error, FromService, ServiceError, catch_panic, caught};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -89,10 +89,14 @@ impl<B: HttpBody<Error: Into<BoxError>>, E> HttpBody for Adapted<B, E> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>> {
         let this = self.project();
-        this.body.poll_frame(cx).map(|frame| {
+        let polled = match caught(|| this.body.poll_frame(cx)) {
+            Ok(polled) => polled.map_err(Into::into),
+            Err(panic) => Poll::Ready(Some(Err(panic.into()))),
+        };
+        polled.map(|frame| {
             frame.map(|frame| match frame {
                 Ok(frame) => Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))),
-                Err(error) => Err((this.error)(error.into())),
+                Err(error) => Err((this.error)(error)),
             })
         })
     }

@@ -16,7 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::GrpcServer;
 use super::routes::Entry;
 
-const SERVICE: &str = "grpc.health.v1.Health";
+pub(super) const SERVICE: &str = "grpc.health.v1.Health";
 static CHECK: OperationInfo = OperationInfo::new(SERVICE, "Check").idempotent(true);
 static WATCH: OperationInfo = OperationInfo::new(SERVICE, "Watch").idempotent(true);
 static LIST: OperationInfo = OperationInfo::new(SERVICE, "List").idempotent(true);

@@ -1,22 +1,22 @@
 //! An endpoint as a method of a service that tonic has generated.
 
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_core::Stream;
 use http::HeaderMap;
 use kit_base::{
-    Bidi, ClientStream, Context, Deadline, Endpoint, Error, Operation, Request, Response, ServerStream, Shape,
-    Streaming, Unary, catch_panic,
+    Bidi, ClientStream, Context, Deadline, Endpoint, Error, Operation, Request, Response, ResponseParts, ServerStream,
+    Shape, Streaming, Unary, catch_panic,
 };
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use super::answer::deadline;
-use crate::metadata::put_over;
+use crate::metadata::{check, put_over};
 use crate::until::Until;
-use crate::within::{by, now, passed};
+use crate::within::{in_time, now, passed};
 use crate::{from_status, to_status};
 
 /// The stream of an answer, for the associated type of a generated trait.
@@ -169,15 +169,15 @@ impl<E> IntoTonic<E> {
             // What is late already is not begun.
             return Err(status(passed()));
         }
-        let call = pin!(catch_panic(async || {
+        let call = Box::pin(catch_panic(async || {
             self.endpoint.call(Request::from_parts(context, message)).await.map_err(Into::<Error>::into)
         }));
-        let answer = by(deadline, call).await.unwrap_or_else(|| Err(passed())).map_err(status)?;
-        let (message, parts) = answer.into_parts();
+        let (message, parts) = in_time(deadline, call).await.map_err(status)?.into_parts();
+        // What another server sent is not sent on.
+        let parts = if parts.received { ResponseParts::default() } else { parts };
+        check(&parts.headers).map_err(status)?;
         let mut headers = HeaderMap::new();
-        if !parts.received {
-            put_over(&mut headers, &parts.headers);
-        }
+        put_over(&mut headers, &parts.headers);
         Ok(tonic::Response::from_parts(MetadataMap::from_headers(headers), message, parts.extensions))
     }
 }

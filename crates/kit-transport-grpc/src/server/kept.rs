@@ -1,64 +1,83 @@
 //! The answer of a service that was added: it ends by the deadline, and a panic in it ends in a status.
 
 use std::pin::Pin;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use kit_base::{Context, Error, caught};
-use tokio::time::Sleep;
+use kit_base::{Context, Deadline, Error, caught};
 
 use super::Routes;
 use super::answer::passed;
 use super::foreign::AnswerBody;
-use crate::expiring::Expiring;
-use crate::within::{asleep, now};
+use crate::expiring::{Expire, Expiring};
+use crate::within::now;
 
 /// What goes wrong in the body becomes a status in its trailers.
 pub(super) struct Kept {
+    going: Option<Expiring<Going>>,
+    deadline: Option<Deadline>,
+}
+
+/// A body that is not over.
+struct Going {
+    body: AnswerBody,
     routes: Routes,
     context: Context,
-    /// Until its end.
-    body: Option<Expiring<AnswerBody>>,
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Kept {
     pub(super) fn new(routes: &Routes, context: Context, body: AnswerBody) -> Self {
-        let ended = body.is_end_stream();
-        let mut body = Expiring::new(body);
-        if let (Some(deadline), false) = (context.deadline(), ended) {
-            body.end_at(deadline);
+        let (deadline, ended) = (context.deadline(), body.is_end_stream());
+        let mut going = Expiring::new(Going { body, routes: routes.clone(), context });
+        if let (Some(deadline), false) = (deadline, ended) {
+            going.end_at(deadline);
         }
-        Self { routes: routes.clone(), context, body: Some(body), timer: None }
+        Self { going: Some(going), deadline }
     }
+}
 
+impl Going {
     /// The next frame of the body, or why there will be none.
-    fn next(&mut self, cx: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Some(body) = &self.body else { return Poll::Ready(None) };
-        let polled = caught(|| {
-            body.look(|body| match body {
-                Some(body) => Pin::new(body).poll_frame(cx),
-                None => Poll::Ready(Some(Err(passed()))),
-            })
-        });
-        let polled = polled.unwrap_or_else(|panic| Poll::Ready(Some(Err(panic))));
-        let Some(deadline) = self.context.deadline() else { return polled };
-        let late = match &polled {
-            Poll::Pending => self.timer.get_or_insert_with(|| asleep(deadline)).as_mut().poll(cx).is_ready(),
+    fn poll_frame(
+        &mut self,
+        deadline: Option<Deadline>,
+        cx: &mut Task<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
             // A body that never has to wait is held to it too. The status is not, if it is there.
-            Poll::Ready(Some(Ok(frame))) => frame.is_data() && deadline.has_passed(now()),
-            Poll::Ready(_) => false,
-        };
-        if late { Poll::Ready(Some(Err(passed()))) } else { polled }
+            Poll::Ready(Some(Ok(frame)))
+                if frame.is_data() && deadline.is_some_and(|deadline| deadline.has_passed(now())) =>
+            {
+                Poll::Ready(Some(Err(passed())))
+            }
+            polled => polled,
+        }
     }
 
-    fn close(&mut self) {
-        let body = self.body.take();
-        // What is dropped may panic, and has nothing more to say.
-        let _ = caught(|| drop(body));
+    /// The trailers of this end.
+    fn end(self, error: &Error) -> HeaderMap {
+        let Self { body, routes, context } = self;
+        close(body);
+        let mut trailers = HeaderMap::new();
+        routes.settings().write_error(&context, error, &mut trailers);
+        trailers
     }
+}
+
+impl Expire for Going {
+    /// The trailers.
+    type End = HeaderMap;
+
+    fn expire(self) -> HeaderMap {
+        self.end(&passed())
+    }
+}
+
+/// What is dropped may panic, and has nothing more to say.
+fn close(body: AnswerBody) {
+    let _ = caught(|| drop(body));
 }
 
 impl HttpBody for Kept {
@@ -66,25 +85,32 @@ impl HttpBody for Kept {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = &mut *self;
-        let error = match this.next(cx) {
-            Poll::Ready(Some(Err(error))) => error,
-            polled => {
-                if matches!(&polled, Poll::Ready(frame) if !matches!(frame, Some(Ok(frame)) if frame.is_data())) {
-                    this.close();
-                }
-                return polled;
+        let deadline = self.deadline;
+        let Some(going) = &self.going else { return Poll::Ready(None) };
+        let polled = going.poll(cx, |held, cx| {
+            let Some(going) = held else { return Poll::Pending };
+            let frame = match ready!(going.poll_frame(deadline, cx)).transpose() {
+                Ok(Some(frame)) if frame.is_data() => return Poll::Ready(Some(frame)),
+                Ok(end) => end,
+                Err(error) => return Poll::Ready(held.take().map(|going| Frame::trailers(going.end(&error)))),
+            };
+            if let Some(going) = held.take() {
+                close(going.body);
             }
-        };
-        this.close();
-        let mut trailers = HeaderMap::new();
-        this.routes.settings().write_error(&this.context, &error, &mut trailers);
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            Poll::Ready(frame)
+        });
+        let frame = ready!(polled).unwrap_or_else(|trailers| Some(Frame::trailers(trailers)));
+        if !frame.as_ref().is_some_and(Frame::is_data) {
+            self.going = None;
+        }
+        Poll::Ready(frame.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
         // Of one that the deadline has taken away, the status is still to come.
-        self.body.as_ref().is_none_or(|body| body.look(|body| body.is_some_and(|body| body.is_end_stream())))
+        self.going
+            .as_ref()
+            .is_none_or(|going| going.look(|going| going.is_some_and(|going| going.body.is_end_stream())))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -95,6 +121,8 @@ impl HttpBody for Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.close();
+        if let Some(going) = self.going.as_ref().and_then(Expiring::take) {
+            close(going.body);
+        }
     }
 }

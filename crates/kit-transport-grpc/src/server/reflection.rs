@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+use tonic_reflection::server::Builder;
 
 use super::describe::{UNDESCRIBED, types_of};
+use super::routes::service_of;
 use super::{GrpcServer, health};
 use crate::BuildError;
+use crate::path::path_of;
 
 impl<C> GrpcServer<C> {
     /// Serves `grpc.reflection.v1`, and the older `v1alpha` that many tools still ask for: whoever can call may learn what
@@ -37,8 +40,11 @@ impl<C> GrpcServer<C> {
             sets.push(FileDescriptorSet::decode(&*encoded).map_err(wrong)?);
         }
         let mut known: BTreeSet<String> = sets.iter().flat_map(services).collect();
+        // Descriptors may be known of more than is served, and that is nobody's business.
+        let mut served = self.services()?;
         if self.beside.readiness.is_some() {
             sets.push(health::descriptors()?);
+            served.insert(health::SERVICE.to_owned());
         }
         let types = types_of(&self.entries, |service| known.contains(service))?;
         let ours = types.file_descriptor_set().map_err(|error| BuildError::new(UNDESCRIBED).because(error))?;
@@ -49,14 +55,24 @@ impl<C> GrpcServer<C> {
                 format!("the service {} was added, and reflection has no descriptors of it: give them", added.name);
             return Err(BuildError::new(what));
         }
-        let builder = || {
-            sets.iter().fold(tonic_reflection::server::Builder::configure(), |builder, set| {
-                builder.register_file_descriptor_set(set.clone())
-            })
+        let builder = |version: &str| {
+            let builder = Builder::configure().with_service_name(format!("grpc.reflection.{version}.ServerReflection"));
+            let builder = served.iter().fold(builder, Builder::with_service_name);
+            sets.iter().cloned().fold(builder, Builder::register_file_descriptor_set)
         };
         let wrong = |error| BuildError::new("the descriptors do not fit together").because(error);
-        let (v1, v1alpha) = (builder().build_v1().map_err(wrong)?, builder().build_v1alpha().map_err(wrong)?);
+        let v1 = builder("v1").build_v1().map_err(wrong)?;
+        let v1alpha = builder("v1alpha").build_v1alpha().map_err(wrong)?;
         Ok(self.add_service(v1).add_service(v1alpha))
+    }
+
+    /// The full names of the services that are bound or were added.
+    fn services(&self) -> Result<BTreeSet<String>, BuildError> {
+        let mut services: BTreeSet<String> = self.beside.added.iter().map(|added| added.name.to_owned()).collect();
+        for entry in &self.entries {
+            services.insert(service_of(&path_of(&entry.operation)?).to_owned());
+        }
+        Ok(services)
     }
 }
 

@@ -116,7 +116,7 @@ fn insert(methods: &mut HashMap<String, Entry>, entry: Entry) -> Result<String, 
 }
 
 /// The service in a path, which is all of it where it is no path of gRPC.
-fn service_of(path: &str) -> &str {
+pub(super) fn service_of(path: &str) -> &str {
     let path = path.strip_prefix('/').unwrap_or(path);
     path.rsplit_once('/').map_or(path, |(service, _)| service)
 }

@@ -1,5 +1,7 @@
 //! Services that tonic has generated, behind our server.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
@@ -145,12 +147,18 @@ async fn a_panic_is_internal_and_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_has_stopped_does_not_hold_a_stream_beyond_its_deadline() {
     let told = Told::default();
-    let mut client = HealthClient::new(GrpcServer::new().add_service(told.service()).build().expect("a service"));
+    let errors = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&errors);
+    let server = GrpcServer::new().add_service(told.service()).error_handler(move |_, error| {
+        assert_eq!(error.kind(), kit_base::Kind::DeadlineExceeded);
+        seen.fetch_add(1, SeqCst);
+    });
+    let mut client = HealthClient::new(server.build().expect("a service"));
     let mut items = client.watch(timed("hang")).await.expect("a stream").into_inner();
     items.message().await.expect("an item");
     tokio::time::sleep(SHORT / 2).await;
     assert_eq!(told.over.load(SeqCst), 0);
     tokio::time::sleep(SHORT).await;
-    assert_eq!(told.over.load(SeqCst), 1, "nobody asks, and it is over");
+    assert_eq!((told.over.load(SeqCst), errors.load(SeqCst)), (1, 1), "nobody asks, and it is over");
     assert_eq!(items.message().await.expect_err("too late").code(), Code::DeadlineExceeded);
 }

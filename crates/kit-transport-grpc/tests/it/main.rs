@@ -14,6 +14,7 @@ mod health;
 mod hostile;
 mod interop;
 mod into_tonic;
+mod misuse;
 mod one_port;
 mod peers;
 mod places;

@@ -1,12 +1,12 @@
 //! What is bound, told: as the text of `.proto` files, and by reflection to tools that no one here wrote.
 
-use kit_base::{Error, Operation, Readiness, Request, Response, ServerStream, Streaming};
+use kit_base::{Context, Endpoint, Error, Operation, Readiness, Request, Response, ServerStream, Streaming};
 use kit_transport_grpc::{By as Pair, Describe, GrpcServer};
 use serde_json::json;
 
 use crate::generated::Told;
 use crate::peers::{buf, buf_is_here, call, python_is_here};
-use crate::support::{Note, by, echo, echoing, serve, serve_service, shaped};
+use crate::support::{Note, Running, by, echo, echoing, serve, serve_service, shaped};
 
 /// What is asked.
 #[derive(Clone, PartialEq, prost::Message, Describe)]
@@ -127,4 +127,53 @@ async fn tools_learn_what_is_served() {
         let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
         assert_eq!(told, json!({"to": {"text": "grüße", "pages": [1, 2]}}));
     }
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct AskForServices {
+    #[prost(string, tag = "7")]
+    list_services: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ToldServices {
+    #[prost(message, optional, tag = "6")]
+    list: Option<Services>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Services {
+    #[prost(message, repeated, tag = "1")]
+    service: Vec<Service>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Service {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+/// The services that a server tells of.
+async fn told(server: &Running) -> Vec<String> {
+    let operation = Operation::new("grpc.reflection.v1.ServerReflection", "ServerReflectionInfo");
+    let told = server.client().endpoint::<Streaming<AskForServices>, Streaming<ToldServices>>(operation);
+    let asked = tokio_stream::once(Ok(AskForServices { list_services: "*".to_owned() }));
+    let mut answer =
+        told.call(Request::from_parts(Context::new(), Streaming::new(asked))).await.expect("an answer").into_message();
+    let services = answer.message().await.expect("no error").expect("a message").list.expect("a list");
+    let mut names: Vec<_> = services.service.into_iter().map(|service| service.name).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_served_is_not_told_though_its_descriptors_are_known() {
+    let set = tonic_health::pb::FILE_DESCRIPTOR_SET;
+    let reflection = "grpc.reflection.v1.ServerReflection";
+    let server = serve_service(answering().descriptors(set).build().expect("a service")).await;
+    assert_eq!(told(&server).await, [reflection, "test.v1.Answers"]);
+    let server = serve(GrpcServer::new().add_service(Told::default().service()).descriptors(set)).await;
+    assert_eq!(told(&server).await, ["grpc.health.v1.Health", reflection]);
+    let server = serve(GrpcServer::new().health(Readiness::new()).reflection()).await;
+    assert_eq!(told(&server).await, ["grpc.health.v1.Health", reflection]);
 }

@@ -177,7 +177,8 @@ async fn the_deadline_takes_the_stream_from_a_caller_who_does_not_read() {
     tokio::time::sleep(Duration::from_millis(4900)).await;
     assert!(log.all().is_empty());
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(log.all(), ["dropped"]);
+    // The call is over, and finalizers say so, though nobody asks for its end.
+    assert_eq!(log.all(), ["dropped", "DEADLINE_EXCEEDED stayed 0 5"]);
     // What the head has waited for still comes.
     assert_eq!(read(body).await, (vec!["1".to_owned()], LATE.to_owned()));
     assert_eq!(log.all().len(), 2);
@@ -329,4 +330,47 @@ async fn metadata_that_is_not_the_users_is_not_sent_with_a_stream() {
     let answer = answer(server, None).await;
     assert!(!answer.headers().contains_key("content-length"));
     assert_eq!(read(answer.into_body()).await.1, "grpc-status: 0");
+}
+
+/// The deadline, the reader and whoever drops the answer race on other threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_stream_that_races_with_its_deadline_is_told_of_once() {
+    const COUNT: usize = 500;
+    let log = Log::default();
+    let (ended, dropped) = (log.clone(), log.clone());
+    let routes = lists(move |_| {
+        let stream = with(one_then(|| Poll::Pending), dropped.on_drop("dropped"));
+        async { Ok(Response::new(stream)) }
+    })
+    .finalizer(move |finished| {
+        let late = finished.error.is_some_and(|error| error.kind() == kit_base::Kind::DeadlineExceeded);
+        assert_ne!(late, finished.left);
+        ended.add("ended");
+    })
+    .routes()
+    .expect("routes");
+    let mut calls = tokio::task::JoinSet::new();
+    for index in 0..COUNT {
+        let routes = routes.clone();
+        calls.spawn(async move {
+            let Ok(answer) = routes.call(arriving(Some("20m"))).await;
+            let body = answer.into_body();
+            match index % 3 {
+                0 => assert_eq!(read(body).await.1, LATE),
+                1 => tokio::time::sleep(Duration::from_micros(19_000 + 4 * index as u64)).await,
+                _ => {
+                    tokio::time::sleep(Duration::from_micros(19_000 + 4 * index as u64)).await;
+                    assert_eq!(read(body).await.1, LATE);
+                }
+            }
+        });
+    }
+    crate::streams_support::in_time(async {
+        while let Some(call) = calls.join_next().await {
+            call.expect("no panic")
+        }
+    })
+    .await;
+    let all = log.until(2 * COUNT).await;
+    assert_eq!((all.len(), all.iter().filter(|line| *line == "ended").count()), (2 * COUNT, COUNT));
 }
