@@ -11,7 +11,7 @@ use http::uri::Authority;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kit_base::{Endpoint, FromService, ServiceError};
 use tonic::body::Body;
 
@@ -69,7 +69,7 @@ impl Dial {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.target.tls {
             let stream = tls.shake_hands(stream.into_inner()).await?;
-            return self.speak(TokioIo::new(stream)).await;
+            return self.speak(hyper_util::rt::TokioIo::new(stream)).await;
         }
         self.speak(stream).await
     }
