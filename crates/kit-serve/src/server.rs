@@ -256,9 +256,10 @@ impl Server {
 
     /// How long an HTTP/2 client may go on to be silent after a PING; then its connection is cut, and its requests are
     /// dropped. Without a request it ends as an idle one does, because some clients read nothing while they are idle: they
-    /// find a GOAWAY, and know that their next request has not begun. At least 1 ms; 10 s unless set, which is far above the slowest way around the earth, and covers a
-    /// client that stands still for a moment. Nothing without an
-    /// [`http2_keepalive_interval`](Self::http2_keepalive_interval).
+    /// find a GOAWAY, and know that their next request has not begun.
+    ///
+    /// At least 1 ms; 10 s unless set, which is far above the slowest way around the earth, and covers a client that stands
+    /// still for a moment. Nothing without an [`http2_keepalive_interval`](Self::http2_keepalive_interval).
     #[doc(alias = "keep_alive_timeout")]
     pub fn http2_keepalive_timeout(mut self, limit: Duration) -> Self {
         self.shared.limits.keepalive_timeout = bounded(limit);

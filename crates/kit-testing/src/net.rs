@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::iter;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::panic::resume_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
@@ -87,8 +88,9 @@ const COMES_UP: Duration = Duration::from_secs(5);
 /// - On drop, both ends and the namespace are removed. A process that was killed leaves them; the next cable on the
 ///   machine removes them.
 ///
-/// It needs Linux, the right to make network namespaces (root has it, unless in a container without `CAP_SYS_ADMIN`)
-/// and the program `ip`. The methods block for some milliseconds.
+/// It needs Linux, the program `ip`, and the right to make network namespaces. Root has it, but not in a container as Docker
+/// starts it: there it takes `--cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined`. The methods block for
+/// some milliseconds.
 #[derive(Debug)]
 pub struct Cable {
     /// The name of the namespace, and that of the near end.
@@ -113,7 +115,7 @@ impl Cable {
             Ok(cable) => Some(cable),
             Err(error) => {
                 let missing = format!("the right to make network namespaces is missing ({error})");
-                tools::skip(&missing, "run it as root");
+                tools::skip(&missing, "run it as root, in a container with the capabilities SYS_ADMIN and NET_ADMIN");
                 None
             }
         }
@@ -127,8 +129,10 @@ impl Cable {
     pub fn lay() -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         sweep();
-        // At most 15 bytes, as Linux wants the names of its cards.
-        let name = format!("kit{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed) % 10_000);
+        // At most 15 bytes, as Linux wants the names of its cards. A killed process may have left the name, and its pid to us.
+        let mut names =
+            iter::repeat_with(|| format!("kit{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed) % 10_000));
+        let name = names.find(|name| !namespace(name).exists()).unwrap_or_default();
         ip(&["netns", "add", &name], "")?;
         // From here on it is removed if something fails.
         let mut cable = Self { name, near: Ipv4Addr::UNSPECIFIED, far: Ipv4Addr::UNSPECIFIED };
@@ -187,7 +191,7 @@ impl Cable {
     ///
     /// As the function does.
     pub fn inside<T: Send>(&self, function: impl FnOnce() -> T + Send) -> io::Result<T> {
-        let namespace = File::open(Path::new("/var/run/netns").join(&self.name))?;
+        let namespace = File::open(namespace(&self.name))?;
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
@@ -251,6 +255,11 @@ impl Drop for Cable {
         let _ = ip(&["link", "del", &self.name], "");
         let _ = ip(&["netns", "del", &self.name], "");
     }
+}
+
+/// Where `ip` keeps the namespace of this name.
+fn namespace(name: &str) -> PathBuf {
+    Path::new("/var/run/netns").join(name)
 }
 
 /// Removes what processes have left that are gone. Best effort: the machine may have given a pid to somebody else.

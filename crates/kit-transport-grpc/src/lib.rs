@@ -246,6 +246,11 @@
 //! - A deadline is sent, kept, and there by default (30 s); a panic is answered and the process lives.
 //! - A business error in the reply (`err` in `pb.SumReply`) is a codec of the service's, not a convention of the transport.
 
+#![cfg_attr(
+    not(any(feature = "client", feature = "server")),
+    allow(dead_code, unused_extern_crates, reason = "the sides share it")
+)]
+
 // The derive names this crate as its users do.
 #[cfg(all(feature = "describe", feature = "server"))]
 extern crate self as kit_transport_grpc;

@@ -2,6 +2,8 @@
 
 use kit_base::Error;
 
+#[cfg(feature = "describe")]
+use crate::describe::TypeRef;
 use crate::{DecodeRequest, DecodeResponse, EncodeOutcome, EncodeRequest};
 
 impl<T, A: DecodeRequest<T>, B: Send + Sync + 'static> DecodeRequest<T> for (A, B) {
@@ -10,6 +12,11 @@ impl<T, A: DecodeRequest<T>, B: Send + Sync + 'static> DecodeRequest<T> for (A, 
     fn decode_request(&self, message: A::Message) -> Result<T, Error> {
         self.0.decode_request(message)
     }
+
+    #[cfg(feature = "describe")]
+    fn describe_request(&self) -> Option<TypeRef> {
+        self.0.describe_request()
+    }
 }
 
 impl<T, A: Send + Sync + 'static, B: EncodeOutcome<T>> EncodeOutcome<T> for (A, B) {
@@ -17,6 +24,11 @@ impl<T, A: Send + Sync + 'static, B: EncodeOutcome<T>> EncodeOutcome<T> for (A, 
 
     fn encode_outcome(&self, outcome: Result<T, Error>) -> Result<B::Message, Error> {
         self.1.encode_outcome(outcome)
+    }
+
+    #[cfg(feature = "describe")]
+    fn describe_response(&self) -> Option<TypeRef> {
+        self.1.describe_response()
     }
 }
 

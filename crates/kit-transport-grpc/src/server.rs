@@ -304,6 +304,10 @@ impl<C> GrpcServer<C> {
     /// name is `NOT_FOUND`. Whoever watches is told of a change within 250 ms, by one timer a watcher, and of another name that
     /// it is `SERVICE_UNKNOWN`. `List` tells all.
     ///
+    /// A watcher is told for as long as it likes, but let go (an end without an error) once the process was not ready for 3 s:
+    /// it would hold up a stop otherwise. gRPC's clients watch again then, there or elsewhere. So set the readiness to false
+    /// when the stop begins, or before, and give the stop more than 3 s; kit-serve's has 10 s.
+    ///
     /// ```
     /// use kit_base::Readiness;
     /// use kit_transport_grpc::GrpcServer;

@@ -344,7 +344,6 @@ mod error;
 mod exclusive;
 #[cfg(any(feature = "proxy", feature = "server"))]
 mod expiring;
-#[cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, reason = "one side alone uses it"))]
 #[cfg(any(feature = "client", feature = "server"))]
 mod gathered;
 #[cfg(feature = "openapi")]

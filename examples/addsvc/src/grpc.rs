@@ -1,15 +1,14 @@
 //! addsvc over gRPC, as Go kit's `pb.Add`: the text of a business error stands in the reply, under the status OK.
 
 use kit_base::{Error, Observer};
-use kit_transport_grpc::{BuildError, DecodeResponse, EncodeOutcome, GrpcClient, GrpcServer, Prost};
-use prost::Message;
+use kit_transport_grpc::{BuildError, DecodeResponse, Described, EncodeOutcome, GrpcClient, GrpcServer, Prost};
 
-use crate::{Add, AddEndpoints, AddError, ConcatReply, SumReply};
+use crate::{Add, AddEndpoints, own_error};
 
-/// Serves addsvc over gRPC: `pb.Add/Sum` and `pb.Add/Concat`. The observer is told of panics. What else the program serves
-/// there (health, HTTP on the same port) it adds before it builds the service.
+/// Serves addsvc over gRPC: `pb.Add/Sum` and `pb.Add/Concat`, and tells tools of them (reflection). The observer is told of
+/// panics. What else the program serves there (health, HTTP on the same port) it adds before it builds the service.
 pub fn grpc_server(service: impl Add, observer: impl Observer + 'static) -> GrpcServer<impl Send + Sync> {
-    AddEndpoints::new(service).bind(GrpcServer::with_codec((Prost, Replies)).observer(observer))
+    AddEndpoints::new(service).bind(GrpcServer::with_codec((Described, Replies)).observer(observer).reflection())
 }
 
 /// Calls the addsvc at this URL.
@@ -23,38 +22,45 @@ pub fn grpc_client(url: &str) -> Result<impl Add + use<>, BuildError> {
 /// The codec of the replies. Requests are messages of protobuf as they are.
 struct Replies;
 
-/// What the service answers under 1, and the text of an error of its own under 2.
-macro_rules! reply {
-    ($Message:ident($kind:ident: $Value:ty) of $Reply:ident) => {
-        #[derive(Message)]
-        struct $Message(#[prost($kind, tag = "1")] $Value, #[prost(string, tag = "2")] String);
+/// The messages of the replies, as in Go kit's addsvc.proto: what the service answers, or the text of an error of its own.
+macro_rules! replies {
+    ($($Reply:ident($kind:ident: $Value:ty)),*) => {$(
+        #[derive(prost::Message, kit_transport_grpc::Describe)]
+        struct $Reply {
+            #[prost($kind, tag = "1")]
+            v: $Value,
+            #[prost(string, tag = "2")]
+            err: String,
+        }
 
-        impl EncodeOutcome<$Reply> for Replies {
-            type Message = $Message;
+        impl EncodeOutcome<crate::$Reply> for Replies {
+            type Message = $Reply;
 
-            fn encode_outcome(&self, outcome: Result<$Reply, Error>) -> Result<$Message, Error> {
+            fn encode_outcome(&self, outcome: Result<crate::$Reply, Error>) -> Result<$Reply, Error> {
                 match outcome {
-                    Ok($Reply { v }) => Ok($Message(v, String::new())),
-                    Err(own) if AddError::from_text(own.message()).is_some() => {
-                        Ok($Message(Default::default(), own.message().into()))
+                    Ok(crate::$Reply { v }) => Ok($Reply { v, ..$Reply::default() }),
+                    Err(own) => {
+                        Ok($Reply { err: own_error(own.message()).ok_or(own)?.to_string(), ..$Reply::default() })
                     }
-                    Err(error) => Err(error),
                 }
+            }
+
+            fn describe_response(&self) -> Option<kit_transport_grpc::describe::TypeRef> {
+                Some(kit_transport_grpc::describe::TypeRef::of::<$Reply>())
             }
         }
 
-        impl DecodeResponse<$Reply> for Replies {
-            type Message = $Message;
+        impl DecodeResponse<crate::$Reply> for Replies {
+            type Message = $Reply;
 
-            fn decode_response(&self, $Message(v, error): $Message) -> Result<$Reply, Error> {
-                match &*error {
-                    "" => Ok($Reply { v }),
-                    text => Err(AddError::from_text(text).map_or_else(|| Error::unknown(error), Error::from)),
+            fn decode_response(&self, $Reply { v, err }: $Reply) -> Result<crate::$Reply, Error> {
+                match &*err {
+                    "" => Ok(crate::$Reply { v }),
+                    text => Err(own_error(text).map_or_else(|| Error::unknown(err), Error::from)),
                 }
             }
         }
-    };
+    )*};
 }
 
-reply!(SumMessage(int64: i64) of SumReply);
-reply!(ConcatMessage(string: String) of ConcatReply);
+replies!(SumReply(int64: i64), ConcatReply(string: String));

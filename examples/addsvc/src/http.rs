@@ -1,13 +1,10 @@
 //! addsvc over HTTP: JSON bodies, and business errors as Go kit's addsvc gives them, `400 {"error": "..."}`.
 
-use bytes::Bytes;
 use http::{Response, StatusCode, header::CONTENT_TYPE};
 use kit_base::{Error, Observer};
 use kit_transport_http::{BuildError, HttpClient, HttpServer, HttpService, Json, OpenApi, Reply};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use crate::{Add, AddEndpoints, AddError};
+use crate::{Add, AddEndpoints, own_error};
 
 /// Serves addsvc over HTTP: `POST /sum`, `POST /concat`, and `GET /openapi.json`. The observer is told of panics.
 ///
@@ -30,19 +27,19 @@ pub fn http_client(url: &str) -> Result<impl Add + use<>, BuildError> {
 }
 
 /// An error of the service's own.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 struct Failure {
     /// What Go kit's addsvc says.
     error: String,
 }
 
-fn encode_error(error: &Error) -> Option<Response<Bytes>> {
-    let body = serde_json::to_vec(&Failure { error: AddError::from_text(error.message())?.to_string() }).ok()?;
+fn encode_error(error: &Error) -> Option<Response<bytes::Bytes>> {
+    let body = serde_json::to_vec(&Failure { error: own_error(error.message())?.to_string() }).ok()?;
     let answer = Response::builder().status(StatusCode::BAD_REQUEST).header(CONTENT_TYPE, "application/json");
     answer.body(body.into()).ok()
 }
 
 fn decode_error(reply: &Reply) -> Option<Error> {
     let Failure { error } = serde_json::from_slice(&reply.body).ok()?;
-    AddError::from_text(&error).map(Error::from)
+    own_error(&error).map(Error::from)
 }

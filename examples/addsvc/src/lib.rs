@@ -25,7 +25,7 @@ pub trait Add {
 }
 
 /// Two numbers, not both zero, whose sum is within 32 bits.
-#[derive(Clone, Copy, prost::Message, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, prost::Message, kit_transport_grpc::Describe, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(extend("not" = { "properties": { "a": { "const": 0 }, "b": { "const": 0 } } }))]
 pub struct SumRequest {
@@ -47,7 +47,7 @@ pub struct SumReply {
 }
 
 /// Two texts, of ten bytes at most between them.
-#[derive(Clone, prost::Message, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, prost::Message, kit_transport_grpc::Describe, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConcatRequest {
     /// The first.
@@ -85,11 +85,10 @@ pub enum AddError {
     Other(Error),
 }
 
-impl AddError {
-    /// The error of the service's own with this text.
-    fn from_text(text: &str) -> Option<Self> {
-        [Self::TwoZeroes, Self::IntegerOverflow, Self::MaxSizeExceeded].into_iter().find(|own| own.to_string() == text)
-    }
+/// The error of the service's own with this text.
+fn own_error(text: &str) -> Option<AddError> {
+    use AddError::{IntegerOverflow, MaxSizeExceeded, TwoZeroes};
+    [TwoZeroes, IntegerOverflow, MaxSizeExceeded].into_iter().find(|own| own.to_string() == text)
 }
 
 /// The logic.
@@ -101,12 +100,11 @@ const MAX_SIZE: usize = 10;
 
 impl Add for Adder {
     async fn sum(&self, _: &Context, SumRequest { a, b }: SumRequest) -> Result<SumReply, AddError> {
-        if a == 0 && b == 0 {
-            return Err(AddError::TwoZeroes);
+        match a.saturating_add(b) {
+            _ if a == 0 && b == 0 => Err(AddError::TwoZeroes),
+            v if [a, b, v].into_iter().all(|n| i32::try_from(n).is_ok()) => Ok(SumReply { v }),
+            _ => Err(AddError::IntegerOverflow),
         }
-        let narrow = |n| i32::try_from(n).map_err(|_| AddError::IntegerOverflow);
-        let v = narrow(a)?.checked_add(narrow(b)?).ok_or(AddError::IntegerOverflow)?;
-        Ok(SumReply { v: v.into() })
     }
 
     async fn concat(&self, _: &Context, ConcatRequest { a, b }: ConcatRequest) -> Result<ConcatReply, AddError> {

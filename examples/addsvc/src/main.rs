@@ -84,6 +84,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
   curl -H 'content-type: application/json' -d '{{"a":1,"b":2}}' http://{http_addr}/sum
   cargo run -p addcli -- --http-addr {http_addr} --method concat 1 2
   cargo run -p addcli -- --grpc-addr {grpc_addr} 1 2
+  buf curl --http2-prior-knowledge --protocol grpc -d '{{"a":1,"b":2}}' http://{grpc_addr}/pb.Add/Sum
   curl http://{debug_addr}/readyz"#
     ));
     readiness.set(true);

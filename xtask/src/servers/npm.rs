@@ -25,7 +25,9 @@ pub(super) fn install(root: &Path, name: &str, npm: &Npm) -> Result {
     let tarball = part.join("package.tgz");
     make_empty(&part)?;
     let url = tarball_url(&registry(), npm);
-    Program::new("curl").args(["-fsSL", "--retry", "3", "-o"]).arg(&tarball).arg(url).run()?;
+    // A mirror that hangs is an error too.
+    let patience = ["--retry", "3", "--connect-timeout", "20", "--speed-limit", "1", "--speed-time", "30"];
+    Program::new("curl").arg("-fsSL").args(patience).arg("-o").arg(&tarball).arg(url).run()?;
     check(&tarball, npm)?;
     Program::new("tar")
         .args(["-x", "-z", "--strip-components=1", "-C"])

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use kit_base::{
     Bind, Endpoint, Error, Operation, OperationInfo, Readiness, Request, Response, ServerStream, Streaming, Unary,
 };
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::GrpcServer;
 use super::routes::Entry;
@@ -23,6 +23,10 @@ static LIST: OperationInfo = OperationInfo::new(SERVICE, "List").idempotent(true
 
 /// How often a watcher looks: readiness tells nobody when it changes. It is one atomic read.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How long a process must not be ready until watchers are let go: nothing else tells that it is about to stop, and they would
+/// hold that up as long as it may take. All of gRPC's clients watch again.
+const LET_GO: Duration = Duration::from_secs(3);
 
 #[derive(Clone, PartialEq, prost::Message)]
 #[cfg_attr(feature = "describe", derive(crate::Describe))]
@@ -144,16 +148,24 @@ impl Endpoint<Request<HealthCheckRequest, ServerStream>> for Watch {
         let known = self.0.of(&request.into_message().service).is_some();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Response::new(Streaming::new(Watching { health: Arc::clone(&self.0), known, told: None, looks })))
+        Ok(Response::new(Streaming::new(Watching {
+            health: Arc::clone(&self.0),
+            known,
+            told: None,
+            looks,
+            unready: None,
+        })))
     }
 }
 
-/// The status at once, then each change of it that lasts until a look; it never ends by itself.
+/// The status at once, then each change of it that lasts until a look. It ends when the process is not ready for long.
 struct Watching {
     health: Arc<Health>,
     known: bool,
     told: Option<HealthCheckResponse>,
     looks: Interval,
+    /// Since when it is not.
+    unready: Option<Instant>,
 }
 
 impl Stream for Watching {
@@ -162,9 +174,15 @@ impl Stream for Watching {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             ready!(self.looks.poll_tick(cx));
+            let look = Instant::now();
+            let since = (!self.health.readiness.is_ready()).then(|| self.unready.unwrap_or(look));
+            self.unready = since;
             let now = if self.known { self.health.now() } else { ServingStatus::ServiceUnknown.into() };
             if self.told.replace(now) != Some(now) {
                 return Poll::Ready(Some(Ok(now)));
+            }
+            if since.is_some_and(|since| look - since >= LET_GO) {
+                return Poll::Ready(None);
             }
         }
     }

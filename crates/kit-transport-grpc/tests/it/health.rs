@@ -99,7 +99,8 @@ async fn a_watcher_is_told_nothing_where_nothing_changes() {
     // In this process, where time can be paused.
     let readiness = Readiness::new();
     let mut client = HealthClient::new(server(&readiness).build().expect("a service"));
-    for (service, status) in [("", ServingStatus::NotServing), ("test.Other", ServingStatus::ServiceUnknown)] {
+    readiness.set(true);
+    for (service, status) in [("", ServingStatus::Serving), ("test.Other", ServingStatus::ServiceUnknown)] {
         let mut watched = client.watch(ask(service)).await.expect("a stream").into_inner();
         assert_eq!(watched.message().await.expect("a message").expect("no end").status(), status);
         let more = tokio::time::timeout(Duration::from_secs(3600), watched.message()).await;
@@ -107,8 +108,38 @@ async fn a_watcher_is_told_nothing_where_nothing_changes() {
     }
     let mut watched = client.watch(ask("")).await.expect("a stream").into_inner();
     watched.message().await.expect("a message");
-    readiness.set(true);
+    readiness.set(false);
     let before = tokio::time::Instant::now();
-    assert_eq!(watched.message().await.expect("a message").expect("no end").status(), ServingStatus::Serving);
+    assert_eq!(watched.message().await.expect("a message").expect("no end").status(), ServingStatus::NotServing);
     assert!(before.elapsed() <= Duration::from_millis(250), "{:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_is_let_go_when_the_process_is_not_ready_for_long_so_that_it_holds_up_no_stop() {
+    let readiness = Readiness::new();
+    readiness.set(true);
+    let mut client = HealthClient::new(server(&readiness).build().expect("a service"));
+    let mut watched = client.watch(ask("test.Notes")).await.expect("a stream").into_inner();
+    let mut unknown = client.watch(ask("test.Other")).await.expect("a stream").into_inner();
+    for watched in [&mut watched, &mut unknown] {
+        watched.message().await.expect("a message");
+    }
+    // A moment that passes lets nobody go.
+    for (ready, status) in [(false, ServingStatus::NotServing), (true, ServingStatus::Serving)] {
+        readiness.set(ready);
+        assert_eq!(watched.message().await.expect("a message").expect("no end").status(), status);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    readiness.set(false);
+    let since = tokio::time::Instant::now();
+    assert_eq!(watched.message().await.expect("a message").expect("no end").status(), ServingStatus::NotServing);
+    // The second was not looked at until now.
+    let mut since = since;
+    for watched in [&mut watched, &mut unknown] {
+        let end = tokio::time::timeout(Duration::from_secs(60), watched.message()).await.expect("no end");
+        assert!(end.expect("no error").is_none(), "another change");
+        let took = since.elapsed();
+        assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(4), "{took:?}");
+        since = tokio::time::Instant::now();
+    }
 }

@@ -1,7 +1,7 @@
 //! What is bound, told: as the text of `.proto` files, and by reflection to tools that no one here wrote.
 
 use kit_base::{Context, Endpoint, Error, Operation, Readiness, Request, Response, ServerStream, Streaming};
-use kit_transport_grpc::{By as Pair, Describe, GrpcServer};
+use kit_transport_grpc::{By as Pair, Describe, Described, GrpcServer};
 use serde_json::json;
 
 use crate::generated::Told;
@@ -25,7 +25,7 @@ struct Answer {
     to: Option<Question>,
 }
 
-fn answering() -> GrpcServer<kit_transport_grpc::Described> {
+fn answering() -> GrpcServer<Described> {
     let ask = by(async |request: Request<Question>| {
         Ok::<_, Error>(Response::new(Answer { to: Some(request.into_message()) }))
     });
@@ -69,6 +69,15 @@ service Answers {
 "#;
     assert!(files[0].text.contains(&text[text.find("service").unwrap()..]), "{}", files[0].text);
     assert!(files[0].text.contains("  // In any language.\n  string text = 1;\n"), "{}", files[0].text);
+}
+
+#[test]
+fn a_pair_of_codecs_describes_what_its_two_describe() {
+    let ask = by(async |request: Request<Question>| Ok::<_, Error>(Response::new(request.into_message())));
+    let operation = Operation::new("test.v1.Answers", "Ask");
+    let server = GrpcServer::new().handle(operation, ask, (Described, Described));
+    let files = server.proto_files().expect("a text");
+    assert!(files[0].text.contains("rpc Ask(Question) returns (Question)"), "{}", files[0].text);
 }
 
 #[test]

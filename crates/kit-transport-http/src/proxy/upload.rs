@@ -8,11 +8,10 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use kit_base::caught;
 use pin_project_lite::pin_project;
 
 use super::failure::{BoxError, reason_of_broken};
-use kit_base::caught;
-
 use crate::within::Moves;
 
 /// How far an upload is. In the extensions of the request to the backend, so that it is there whatever layers do.

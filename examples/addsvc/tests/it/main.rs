@@ -12,6 +12,7 @@ mod openapi;
 mod panics;
 mod program;
 mod proxied;
+mod reflection;
 mod service;
 mod size;
 mod wild;

@@ -1,6 +1,6 @@
 //! REST and gRPC: on one port, beside each other on every version of HTTP, and on two ports, each its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use addsvc::{Add as _, AddError, ConcatRequest, SumRequest, grpc_client, http_client};
 use kit_base::{Context, Endpoint as _, Kind, Operation, Request, ServerStream, Streaming};
@@ -93,8 +93,11 @@ async fn the_health_service_tells_whether_the_program_is_ready() {
         assert_eq!(states.message().await.unwrap().unwrap().status, 1);
         addsvc.child.signal(Signal::Terminate).unwrap();
         assert_eq!(states.message().await.unwrap().unwrap().status, 2);
-        drop(states);
+        // It may go on to watch: it is let go, and holds up no stop, which would be cut after 10 s.
+        let since = Instant::now();
+        assert!(states.message().await.unwrap().is_none());
         let status = tokio::task::spawn_blocking(move || addsvc.child.wait(Duration::from_secs(5)).unwrap());
         assert_eq!(status.await.unwrap().code(), Some(0));
+        assert!(since.elapsed() < Duration::from_secs(9), "{:?}", since.elapsed());
     }
 }

@@ -87,7 +87,7 @@ fn it_stops_cleanly_when_nobody_listens_to_it() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().starts_with("addsvc: http on "));
-    assert!(lines.nth(3).unwrap().unwrap().contains("/readyz"));
+    assert!(lines.nth(4).unwrap().unwrap().contains("/readyz"));
     drop(lines);
     let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(stopped.success());
