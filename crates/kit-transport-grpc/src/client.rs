@@ -125,8 +125,12 @@ impl<S> GrpcClient<S> {
         let origin: Uri = text.parse().map_err(|error| BuildError::new(wrong()).because(error))?;
         let scheme = origin.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
         let bare = origin.path_and_query().is_none_or(|path| path == "/");
-        let user = origin.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        if !scheme || !bare || user {
+        // Without one, or with one that is too large, it would be called on port 80.
+        let host = origin.authority().is_some_and(|authority| {
+            let (whole, host) = (authority.as_str(), authority.host());
+            !host.is_empty() && whole.starts_with(host) && (whole == host || authority.port_u16().is_some())
+        });
+        if !scheme || !bare || !host {
             return Err(BuildError::new(wrong()));
         }
         let settings = Settings {

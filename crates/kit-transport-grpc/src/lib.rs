@@ -62,7 +62,8 @@
 //!
 //! [`GrpcServer`] binds endpoints to methods and gives a [`GrpcService`] (a `tower_service::Service` on `http` types, for any
 //! body) or [`Routes`] (the same as an [`Endpoint`](kit_base::Endpoint), for kit's layers). A method is called by the name that
-//! its operation has for `grpc`: `grpc = "pb.Add"` on the trait makes `/pb.Add/Sum` of the method `sum`.
+//! its operation has for `grpc`: `grpc = "pb.Add"` on the trait makes `/pb.Add/Sum` of the method `sum`. Without such a name it is
+//! that of service and method as they are, `/addsvc/sum`, which only kit's own clients would guess.
 //!
 //! | step | what runs | on failure |
 //! |---|---|---|
@@ -131,9 +132,34 @@
 //!
 //! # With tonic
 //!
-//! [`GrpcServer::add_service`] serves what tonic has generated beside what is bound, also methods of the same service. The other
-//! way, a [`GrpcService`] goes into tonic's server as the fallback of an axum router. [`from_status`] and [`to_status`] translate between tonic's `Status`
-//! and [`kit_base::Error`], and [`status_of`] gives the very status behind an error of a client, with all its details.
+//! A program moves service by service, method by method, or call by call:
+//!
+//! | what is there | how it stays |
+//! |---|---|
+//! | a service that tonic has generated | [`GrpcServer::add_service`] serves it beside what is bound, also methods of the same service |
+//! | the same, and tonic goes on to serve it | [`IntoTonic`] makes an endpoint one of its methods |
+//! | a client that tonic has generated | [`FromTonic`] makes an endpoint of one of its methods |
+//! | tonic's server | a [`GrpcService`] goes into it as the fallback of an axum router |
+//! | a `Channel` | [`GrpcClient::with_service`] goes over it |
+//!
+//! [`from_status`] and [`to_status`] translate between tonic's `Status` and [`kit_base::Error`], and [`status_of`] gives the very
+//! status behind an error of a client, with all its details.
+//!
+//! # Describe and reflection
+//!
+//! prost keeps nothing of names when the program runs, so tools such as grpcurl and `buf curl` would have to be given a `.proto`
+//! file. With the feature `describe`, messages that derive `Describe` beside `prost::Message` say how they look, doc comments
+//! included. `GrpcServer::described()` binds such messages, and `GrpcServer::proto_files` gives the text of the `.proto` files
+//! that nobody has to write: for other languages, for `buf breaking`, for a test that holds the wire still. With the feature
+//! `reflection`, `GrpcServer::reflection` serves `grpc.reflection.v1` and `v1alpha`, and all calls work by name:
+//!
+//! ```text
+//! buf curl --http2-prior-knowledge --protocol grpc -d '{"a":1,"b":2}' http://127.0.0.1:8082/pb.Add/Sum
+//! ```
+//!
+//! Whoever can call may read it then. A codec of one's own says what it describes by `describe_request` and
+//! `describe_response`; services that tonic has generated bring their descriptors by `GrpcServer::descriptors`. The module
+//! `describe` has the rest.
 //!
 //! # Codecs
 //!
@@ -158,9 +184,10 @@
 //!
 //! # Frames of our own
 //!
-//! The protocol is tonic's in vocabulary only (`Status`, `MetadataMap`, the types of `google.rpc`). Its codec is not used: it takes
-//! a stream that was reset for one that has ended, panics on a malformed `grpc-status-details-bin`, answers `OUT_OF_RANGE` for
-//! a message that is too long, allocates 8 KiB for each side of each call, and has no way to send trailers of the user's own.
+//! The protocol is tonic's in vocabulary only (`Status`, `MetadataMap`, the types of `google.rpc`). Its codec (of tonic 0.14) is not
+//! used: it takes a request that the caller reset by `CANCEL` for one that has ended, even within a message; panics on a
+//! malformed `grpc-status-details-bin`; answers `OUT_OF_RANGE` for a message that is too long; allocates 8 KiB for each side of
+//! each call; and has no way to send trailers with a success.
 //!
 //! # Behaviour
 //!

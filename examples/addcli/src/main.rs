@@ -70,9 +70,11 @@ async fn run(flags: Flags) -> Result<String, Box<dyn Error>> {
 }
 
 fn url(addr: &str) -> Result<String, String> {
-    match addr.is_empty() || addr.contains('/') {
-        true => Err(format!("{addr:?} is no address: want host:port")),
-        false => Ok(format!("http://{addr}")),
+    match addr.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok() => {
+            Ok(format!("http://{addr}"))
+        }
+        _ => Err(format!("{addr:?} is no address: want host:port")),
     }
 }
 

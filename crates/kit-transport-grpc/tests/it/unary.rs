@@ -108,3 +108,16 @@ async fn a_gateway_sends_the_message_of_its_clients_response_and_none_of_its_met
     let parts = reply.parts().expect("parts");
     assert!(!parts.headers.contains_key(name("x-own")) && !parts.trailers.contains_key("x-own-tail"), "{parts:?}");
 }
+
+#[test]
+fn a_url_that_names_no_service_is_told_with_what_is_wanted() {
+    for url in ["http://127.0.0.1", "http://127.0.0.1:8082", "http://[::1]:8082/", "http://add"] {
+        GrpcClient::new(url).expect(url);
+    }
+    // A port that is too large would be that of `http` otherwise.
+    let wrong = ["", "localhost", "127.0.0.1:8082", "http://", "http://:8082", "http://x:", "http://x:99999"];
+    for url in wrong.into_iter().chain(["http://x:1/path", "http://a@x:1", "grpc://x:1"]) {
+        let error = GrpcClient::new(url).expect_err(url).to_string();
+        assert!(error.starts_with(&format!("{url:?} is not the URL of a service: want http://host:port")), "{error}");
+    }
+}

@@ -60,7 +60,14 @@ async fn nobody_there_is_told_with_its_cause() {
 
 #[tokio::test]
 async fn an_address_that_is_none_is_named() {
-    for (flag, address) in [("--http-addr", "http://127.0.0.1:8081"), ("--http-addr", ""), ("--grpc-addr", "x/y")] {
+    for (flag, address) in [
+        ("--http-addr", "http://127.0.0.1:8081"),
+        ("--http-addr", ""),
+        ("--grpc-addr", "x/y"),
+        ("--grpc-addr", "x"),
+        ("--grpc-addr", "x:y"),
+        ("--grpc-addr", ":8082"),
+    ] {
         let output =
             std::process::Command::new(env!("CARGO_BIN_EXE_addcli")).args([flag, address, "1", "2"]).output().unwrap();
         let wanted = format!("error: {address:?} is no address: want host:port\n");
