@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use h2::Reason;
 use h2::server::Builder;
@@ -10,6 +11,7 @@ use kit_testing::ports::free_port;
 use kit_transport_grpc::{Connected, Connections, Prost};
 use tokio::net::TcpSocket;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
 use super::host::Host;
 use crate::support::{HANGS, Note, note};
@@ -174,8 +176,22 @@ async fn a_server_that_comes_back_on_its_port_is_found_again() {
     let mut host = bind();
     let echo = host.echo(Connections::new());
     for _ in 0..3 {
-        let call = calling(&echo, "");
+        let started = Instant::now();
+        let call = tokio::spawn({
+            let echo = echo.clone();
+            async move {
+                loop {
+                    match echo.call(Request::new(note(""))).await {
+                        // It is not time for the next attempt.
+                        Err(error) if error.origin() == Origin::NotSent => sleep(Duration::from_millis(10)).await,
+                        outcome => return outcome.map(text_of),
+                    }
+                }
+            }
+        });
         let mut line = host.accept().await;
+        // 1 s, and time for a machine that is busy.
+        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
         line.call().await.answer("here");
         assert_eq!(soon(call).await.unwrap(), "here");
         drop((line, host));
