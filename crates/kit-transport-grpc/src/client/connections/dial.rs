@@ -93,15 +93,16 @@ impl Dial {
         if greeting.await.is_ok() {
             return Ok(line);
         }
-        if let Err(error) = ended.await? {
-            // What a server of another kind says is no frame.
-            let tls = if self.target.scheme == Scheme::HTTPS { "" } else { " without TLS" };
-            return Err(match error.is_io() {
-                true => error.into(),
-                false => format!("the server does not speak HTTP/2{tls}: {error}").into(),
-            });
+        // What a server of another kind says is no frame of HTTP/2, or it hangs up.
+        let tls = if self.target.scheme == Scheme::HTTPS { "" } else { " without TLS" };
+        Err(match ended.await? {
+            Ok(()) => format!("the server closed the connection before it spoke HTTP/2{tls}"),
+            Err(error) if error.is_io() => {
+                format!("the connection broke off before the server spoke HTTP/2{tls}: {error}")
+            }
+            Err(error) => format!("the server does not speak HTTP/2{tls}: {error}"),
         }
-        Err("the server closed the connection before it spoke HTTP/2".into())
+        .into())
     }
 
     /// Lets the connection go on until it ends. After its beginning, that is told by the calls on it.
