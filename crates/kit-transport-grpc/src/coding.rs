@@ -48,7 +48,7 @@ impl Coding {
     }
 
     /// Gzip, if the peer takes it.
-    #[cfg(feature = "gzip")]
+    #[cfg(all(feature = "gzip", feature = "server"))]
     pub(crate) fn for_peer(headers: &HeaderMap) -> Self {
         let takes =
             |value: &HeaderValue| value.as_bytes().split(|b| *b == b',').any(|name| name.trim_ascii() == b"gzip");
@@ -90,7 +90,6 @@ impl Coding {
     ///
     /// # Errors
     /// They are no compressed message, or that of one that is too long.
-    #[cfg_attr(not(feature = "gzip"), expect(unused_variables, reason = "there is nothing to unpack"))]
     pub(crate) fn expand(self, bytes: &Bytes, limit: usize) -> Result<Bytes, Error> {
         match self {
             Self::Identity if bytes.len() > limit => Err(crate::frame::too_large(bytes.len(), limit)),
