@@ -161,6 +161,7 @@ pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+pub(super) const GOAWAY: u8 = 7;
 
 /// The head of an answer: status 200, the content type.
 pub(super) const HEAD: &[u8] = b"\x88\x5f\x10application/grpc";

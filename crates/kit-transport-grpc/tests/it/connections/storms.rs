@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinSet;
 
+use super::dead::{Frames, GOAWAY};
 use super::ends::{calling, chain, soon, text_of};
 use super::host::Host;
 use super::making::tasks_are;
@@ -160,4 +161,28 @@ async fn a_connection_that_ends_while_the_next_is_made_costs_no_other() {
     while let Some(call) = calls.join_next().await {
         assert_eq!(call.unwrap().map_err(|error| chain(&error)).unwrap(), "next");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_says_goodbye_to_each_connection_gets_few_of_them() {
+    let host = Host::bind().await;
+    let echo = host.echo(Connections::new());
+    let started = Instant::now();
+    let made = async {
+        let mut made = 0;
+        while started.elapsed() < Duration::from_secs(1) {
+            let mut peer = Frames::greet(&host).await;
+            peer.send(GOAWAY, 0, 0, &[0; 8]).await;
+            made += 1;
+        }
+        made
+    };
+    let calls = async {
+        loop {
+            let error = echo.call(Request::new(note(""))).await.unwrap_err();
+            assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent), "{}", chain(&error));
+        }
+    };
+    let made = tokio::select! { made = made => made, () = calls => 0 };
+    assert!(made < 40, "{made} connections");
 }
