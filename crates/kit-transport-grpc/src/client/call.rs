@@ -48,7 +48,7 @@ impl<S> Remote<S> {
         let outcome = match self.prepare(codec, message, &call.context) {
             Err(error) => Err(error.with_origin(Origin::NotSent)),
             Ok(request) => {
-                let exchange = pin!(self.exchange(codec, request, &call.context));
+                let exchange = pin!(self.exchange(codec, request, &call));
                 let outcome = by(deadline, exchange).await.unwrap_or_else(|| Err(passed()));
                 outcome.map_err(|error| failure::settled(error, deadline))
             }
@@ -87,7 +87,7 @@ impl<S> Remote<S> {
         &self,
         codec: &C,
         request: http::Request<Body>,
-        context: &Context,
+        call: &Finalizing,
     ) -> Result<Response<Res>, Error>
     where
         S: Endpoint<http::Request<Body>, Response = HttpResponse<B>, Error = ServiceError<E>>,
@@ -97,18 +97,13 @@ impl<S> Remote<S> {
     {
         let answer = self.service.call(request).await.map_err(failure::unanswered)?;
         let (head, body) = answer.into_parts();
-        let show = |headers: &HeaderMap, trailers: &HeaderMap| {
-            for hook in &self.settings.hooks.after {
-                hook(context, headers, trailers);
-            }
-        };
-        let opening = Opening::of(&head, body.is_end_stream(), show)?;
+        let opening = Opening::of(&head, body.is_end_stream(), |headers, trailers| call.show(headers, trailers))?;
         let read = read(body, opening.frames(self.settings.max_decoding)).await;
         let (message, trailers) = read.map_err(|error| opening.unreadable(error))?;
         let status = opening.end(trailers.as_ref(), message.is_some());
         let trailers = trailers.unwrap_or_default();
         if !opening.over {
-            show(&head.headers, &trailers);
+            call.show(&head.headers, &trailers);
         }
         status?;
         let message = message.ok_or_else(|| miscounted("no message came, and the method answers one"))?;

@@ -4,6 +4,7 @@ mod body;
 mod dial;
 mod error;
 mod keep_alive;
+mod life;
 mod line;
 mod outgoing;
 mod pulse;
@@ -36,7 +37,8 @@ use slots::Slots;
 /// Connections over HTTP/2 to one service: one, or [several](Self::count). An endpoint on `http` types. Clones share them.
 ///
 /// A connection is made when a call needs it, and again when it has broken. All calls that wait for it share one attempt
-/// and its outcome; the attempt goes on when they leave. A request with one message that the server surely did not take, as
+/// and its outcome; the attempt goes on when they leave. After one that failed, calls get its error at once until it is time for
+/// the next: 20 ms after the beginning of the first, then each time twice as long, up to 1 s. So a server that comes back is found within 1 s. A request with one message that the server surely did not take, as
 /// its connection was ending, goes over the next one; if it refused the stream, it is sent once more (gRFC A6). All else that
 /// goes wrong is a [`ConnectionError`], and is for the caller to repeat. Calls beyond the streams that the server allows on a
 /// connection wait, as long as their deadline lets them. When a connection ends by `GOAWAY`, its calls finish, and the next
@@ -65,12 +67,20 @@ use slots::Slots;
 /// calls are open, and by TCP keep-alive while nothing is on its way.
 ///
 /// # Limits
-/// What arrives for one stream is buffered up to 2 MiB, and for a connection up to 5 MiB (HTTP/2's windows, which do not grow
-/// by themselves); what leaves, by one message for each call. Headers and trailers of an answer have at most 16 KiB each.
+/// What arrives is buffered up to 2 MiB for each call (HTTP/2's window of a stream, which does not grow by itself; that of the
+/// connection is 1 GiB, so that answers which nobody reads hold up no others); what leaves, by one message for each call.
+/// Headers and trailers of an answer have at most 16 KiB each.
 ///
 /// # Cancellation
 /// Dropping the future of a call, or the body of its answer, resets its stream. When the last clone is dropped, an attempt to
-/// connect ends, and each connection ends with the last call on it. Connections live on the runtime that made them.
+/// connect ends, and each connection ends with the last call on it, at most 1 s later. (The resolution of a name, which the system
+/// does on a thread of its own, cannot be ended.)
+///
+/// Connections live on the runtime that made them, and a call from another one needs that runtime to run. When it is shut down,
+/// their calls fail, and the next call makes new connections where it runs.
+///
+/// # Panics
+/// A call outside of a tokio runtime, or in one without IO or time, panics.
 #[derive(Clone)]
 pub struct Connections {
     settings: Settings,

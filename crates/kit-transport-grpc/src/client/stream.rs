@@ -148,7 +148,7 @@ where
         let (context, items) = request.into_parts();
         let call = remote.begin(context);
         let prepared = remote.prepare_stream(codec, items, &call);
-        let exchange = async |request| remote.exchange(&**codec, request, &call.context).await;
+        let exchange = async |request| remote.exchange(&**codec, request, &call).await;
         let outcome = remote.go(prepared, &call, exchange).await.map(|(answer, _over)| answer);
         call.finish(outcome.as_ref().err());
         outcome

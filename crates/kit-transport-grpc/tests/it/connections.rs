@@ -2,10 +2,12 @@
 
 mod dead;
 mod ends;
+mod flow;
 mod host;
 mod limits;
 mod making;
 mod quiet;
+mod storms;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -9,7 +9,7 @@ use http::uri::Authority;
 use http_body::{Body, Frame};
 
 use super::ConnectionError;
-use super::pulse::Open;
+use super::life::Open;
 use super::upload::Uploading;
 
 /// The body of an answer over [`Connections`](crate::Connections). Dropped before its end, it resets the stream.
@@ -29,7 +29,7 @@ impl ResponseBody {
     }
 
     fn broken(&self, error: h2::Error) -> ConnectionError {
-        ConnectionError::broken(&self.authority, error, &self.open.pulse)
+        ConnectionError::broken(&self.authority, error, &self.open.life)
     }
 }
 
@@ -45,7 +45,7 @@ impl Body for ResponseBody {
         if !this.drained {
             match ready!(this.stream.poll_data(cx)) {
                 Some(Ok(data)) => {
-                    this.open.pulse.note_answer();
+                    this.open.life.note_answer();
                     // What was taken may be followed by as much.
                     let released = this.stream.flow_control().release_capacity(data.len());
                     return Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(|error| this.broken(error))));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{Builder, Connection};
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 use hyper_util::client::legacy::connect::HttpConnector;
 use kit_base::{Endpoint, FromService, ServiceError};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::ConnectionError;
 use super::keep_alive::{KeepAlive, Pings};
+use super::life::{Closing, Life, Unused};
 use super::line::Line;
 use super::pulse::{Heard, Pulse};
 use super::settings::{Settings, Target};
@@ -86,20 +87,30 @@ impl Dial {
         let pulse = Arc::new(Pulse::new());
         let (requests, connection) = http2().handshake(Heard::new(stream, &pulse)).await?;
         let (greet, greeting) = oneshot::channel();
-        let ended = tokio::spawn(Arc::clone(self).drive(connection, Arc::clone(&pulse), greet));
-        let line = Line { requests, pulse };
+        let (life, unused) = Life::new(&pulse);
+        let ended = tokio::spawn(Arc::clone(self).drive(connection, pulse, unused, greet));
+        let line = Line { requests, life };
         if greeting.await.is_ok() {
             return Ok(line);
         }
-        ended.await??;
-        Err("the server closed the connection before it spoke HTTP/2".into())
+        // What a server of another kind says is no frame of HTTP/2, or it hangs up.
+        let tls = if self.target.scheme == Scheme::HTTPS { "" } else { " without TLS" };
+        Err(match ended.await? {
+            Ok(()) => format!("the server closed the connection before it spoke HTTP/2{tls}"),
+            Err(error) if error.is_io() => {
+                format!("the connection broke off before the server spoke HTTP/2{tls}: {error}")
+            }
+            Err(error) => format!("the server does not speak HTTP/2{tls}: {error}"),
+        }
+        .into())
     }
 
     /// Lets the connection go on until it ends. After its beginning, that is told by the calls on it.
     async fn drive<T>(
         self: Arc<Self>,
-        mut connection: Connection<T, Bytes>,
+        connection: Connection<T, Bytes>,
         pulse: Arc<Pulse>,
+        mut unused: Unused,
         greet: oneshot::Sender<()>,
     ) -> Result<(), h2::Error>
     where
@@ -111,6 +122,9 @@ impl Dial {
             interval: pings.interval.saturating_mul(times),
             ..pings
         });
+        // Told when the connection is gone, however that comes: so it is dropped first.
+        let _closing = Closing(Arc::clone(&pulse));
+        let mut connection = connection;
         let line = connection.ping_pong();
         let mut keep_alive = pings.zip(line).map(|(pings, line)| KeepAlive::new(pings, &pulse, line));
         let mut greet = Some(greet);
@@ -124,10 +138,12 @@ impl Dial {
             if end.is_pending() && greet.is_some() && connection.max_concurrent_send_streams() > 0 {
                 let _ = greet.take().map(|greet| greet.send(()));
             }
+            if end.is_pending() && unused.poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
             end
         });
         let end = end.await;
-        pulse.close();
         if let Err(error) = &end {
             self.note_end(error);
         }
@@ -148,7 +164,10 @@ fn http2() -> Builder {
     let mut http2 = Builder::new();
     // The server says how many calls it takes before any goes out: it would refuse the others.
     http2.initial_max_send_streams(0).enable_push(false);
-    http2.initial_window_size(2 * 1024 * 1024).initial_connection_window_size(5 * 1024 * 1024);
+    // Streams have limits of their own; one for all of them would let answers that nobody reads hold up the others. As grpc-go.
+    http2.initial_window_size(2 * 1024 * 1024).initial_connection_window_size(1 << 30);
+    // What a server sends before it hears of a reset is no attack of its. By default, 1024 such frames end a connection.
+    http2.max_local_error_reset_streams(None);
     http2.max_header_list_size(16 * 1024).max_send_buffer_size(1024 * 1024);
     // RFC 9113's own and smallest: a longer one holds up the other calls.
     http2.max_frame_size(16 * 1024);

@@ -4,13 +4,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h2::Reason;
 use h2::client::SendRequest;
+use h2::{Reason, SendStream};
 use http::uri::Authority;
 use http::{Request, Response};
 
+use super::life::{Life, Open};
 use super::outgoing::{Content, Outgoing};
-use super::pulse::{Open, Pulse};
 use super::upload::{Uploading, upload};
 use super::{ConnectionError, ResponseBody};
 
@@ -18,7 +18,7 @@ use super::{ConnectionError, ResponseBody};
 #[derive(Clone)]
 pub(super) struct Line {
     pub(super) requests: SendRequest<Bytes>,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) life: Arc<Life>,
 }
 
 /// What comes of a request.
@@ -29,11 +29,32 @@ pub(super) enum Sent {
 }
 
 impl Line {
-    pub(super) async fn send(mut self, mut request: Outgoing, open: Open, authority: &Authority) -> Sent {
-        if let Err(error) = poll_fn(|cx| self.requests.poll_ready(cx)).await {
-            self.pulse.close();
+    pub(super) async fn send(mut self, mut request: Outgoing, mut open: Open, authority: &Authority) -> Sent {
+        let life = Arc::clone(&self.life);
+        let mut turn = match life.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                request.waits();
+                life.turn.lock().await
+            }
+        };
+        let ready = match &mut *turn {
+            Some(left) => {
+                request.waits();
+                poll_fn(|cx| left.poll_ready(cx)).await
+            }
+            None => Ok(()),
+        };
+        let ready = match ready {
+            Ok(()) => poll_fn(|cx| self.requests.poll_ready(cx)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ready {
+            life.close();
             return Sent::Unsent(request, error);
         }
+        *turn = None;
+        request.tell_time_left();
         let whole = match &request.body {
             Content::Whole(data) => Some(data.clone()),
             Content::Streamed(..) => None,
@@ -45,14 +66,26 @@ impl Line {
         // Kept, to be sent again if the server does not take it.
         *head.headers_mut() = request.head.headers.clone();
         let sent = self.requests.send_request(head, whole.as_ref().is_some_and(Bytes::is_empty));
-        // Nobody holds a connection by waiting for its answer.
-        drop(self);
         let (answer, mut stream) = match sent {
             Ok(sent) => sent,
             // The connection has ended since the look at it; or HTTP/2 has no such request.
             Err(error) if error.is_go_away() || error.is_io() => return Sent::Unsent(request, error),
             Err(error) => return Sent::Answer(Err(ConnectionError::unsent(authority, error))),
         };
+        if open.take_stream() >= self.requests.current_max_send_streams() {
+            let requests = turn.insert(self.requests);
+            let mut waiting = Waiting { stream: &mut stream, over: false };
+            // If there will be none, the answer says why.
+            let _ = poll_fn(|cx| requests.poll_ready(cx)).await;
+            waiting.over = true;
+            drop(waiting);
+            *turn = None;
+        } else {
+            // Nobody holds a connection by waiting for its answer.
+            drop(self);
+        }
+        drop(turn);
+        drop(life);
         let mut uploading: Option<Uploading> = None;
         match whole {
             Some(data) if data.is_empty() => drop(stream),
@@ -67,15 +100,30 @@ impl Line {
         }
         Sent::Answer(match answer.await {
             Ok(answer) => {
-                open.pulse.note_answer();
+                open.life.note_answer();
                 Ok(answer.map(|body| ResponseBody::new(body, authority.clone(), open, uploading)))
             }
             Err(error) if is_untaken(&error) => match uploading {
                 None => return Sent::Unsent(request, error),
                 Some(_) => Err(ConnectionError::unsent(authority, error)),
             },
-            Err(error) => Err(ConnectionError::broken(authority, error, &open.pulse)),
+            Err(error) => Err(ConnectionError::broken(authority, error, &open.life)),
         })
+    }
+}
+
+/// A head that waits for a stream, and all calls behind it. Dropped, it is reset: HTTP/2 sends it once there is a stream, and
+/// would go on to queue any number of those that were left, which servers take for an attack.
+struct Waiting<'a> {
+    stream: &'a mut SendStream<Bytes>,
+    over: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.stream.send_reset(Reason::CANCEL);
+        }
     }
 }
 

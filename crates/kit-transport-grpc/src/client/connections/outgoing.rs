@@ -3,19 +3,25 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::Request;
 use http::request::Parts;
+use http::{HeaderValue, Request};
 use http_body::Body as _;
+use kit_base::Timeout;
+use kit_base::wire::GRPC_TIMEOUT;
 use tonic::body::Body;
 
 use super::upload::Next;
+use crate::within::now;
 
 /// A request on its way.
 pub(super) struct Outgoing {
     pub(super) head: Parts,
     pub(super) body: Content,
+    /// When it began to wait.
+    waiting: Option<Instant>,
 }
 
 pub(super) enum Content {
@@ -29,7 +35,7 @@ impl Outgoing {
     pub(super) async fn of(request: Request<Body>) -> Self {
         let (head, mut body) = request.into_parts();
         if body.is_end_stream() {
-            return Self { head, body: Content::Whole(Bytes::new()) };
+            return Self { head, body: Content::Whole(Bytes::new()), waiting: None };
         }
         let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
         let body = match &first {
@@ -39,6 +45,23 @@ impl Outgoing {
             },
             _ => Content::Streamed(first, body),
         };
-        Self { head, body }
+        Self { head, body, waiting: None }
+    }
+
+    /// It cannot leave at once.
+    pub(super) fn waits(&mut self) {
+        self.waiting.get_or_insert_with(now);
+    }
+
+    /// Tells the time that is left to it, after it has waited: the server would work for a call that is over.
+    pub(super) fn tell_time_left(&mut self) {
+        let Some(since) = self.waiting.take() else { return };
+        let Some(timeout) = self.head.headers.get_mut(GRPC_TIMEOUT) else { return };
+        let Some(Timeout(left)) = timeout.to_str().ok().and_then(|timeout| timeout.parse().ok()) else { return };
+        // Where nothing is left, the call is about to end by itself.
+        let left = left.saturating_sub(now().saturating_duration_since(since));
+        if let Ok(left) = HeaderValue::try_from(Timeout(left).to_string()) {
+            *timeout = left;
+        }
     }
 }

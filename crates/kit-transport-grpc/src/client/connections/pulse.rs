@@ -21,6 +21,8 @@ pub(super) struct Pulse {
     /// Whether the server has sent something of an answer since this was last taken.
     answered: AtomicBool,
     open: AtomicUsize,
+    /// How many of the open calls have a stream.
+    streams: AtomicUsize,
     closed: AtomicBool,
     lost: AtomicBool,
 }
@@ -32,6 +34,7 @@ impl Pulse {
             heard: AtomicU64::new(0),
             answered: AtomicBool::new(false),
             open: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             lost: AtomicBool::new(false),
         }
@@ -80,27 +83,21 @@ impl Pulse {
     pub(super) fn has_calls(&self) -> bool {
         self.open.load(Ordering::Relaxed) > 0
     }
-}
 
-/// One open call of a connection, among those of its slot.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) pulse: Arc<Pulse>,
-    slot: Arc<AtomicUsize>,
-}
-
-impl Open {
-    pub(super) fn new(pulse: &Arc<Pulse>, slot: &Arc<AtomicUsize>) -> Self {
-        pulse.open.fetch_add(1, Ordering::Relaxed);
-        slot.fetch_add(1, Ordering::Relaxed);
-        Self { pulse: Arc::clone(pulse), slot: Arc::clone(slot) }
+    pub(super) fn open(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
     }
-}
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.pulse.open.fetch_sub(1, Ordering::Relaxed);
-        self.slot.fetch_sub(1, Ordering::Relaxed);
+    /// Counts one more stream: how many there were.
+    pub(super) fn take_stream(&self) -> usize {
+        self.streams.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn end(&self, had_stream: bool) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        if had_stream {
+            self.streams.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

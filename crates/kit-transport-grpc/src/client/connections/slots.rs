@@ -16,7 +16,7 @@ use super::slot::{Outcome, Slot};
 use super::{ConnectionError, ResponseBody};
 use crate::BuildError;
 
-/// A request takes at most so many connections that end without it. Each of them is a new one, so this ends in any case.
+/// A request takes at most so many connections that end without it, beside those that were there before.
 const CONNECTIONS: usize = 10;
 
 /// A request is sent at most so often where it is refused. Source: gRFC A6, "Transparent Retries".
@@ -56,24 +56,25 @@ impl Slots {
         let mut request = Outgoing::of(request).await;
         let (mut connections, mut refusals) = (0, 0);
         loop {
-            let (slot, line) = self.take().await?;
+            let (slot, line) = self.take(&mut request).await?;
             let open = slot.open(&line);
             let error = match line.send(request, open, authority).await {
                 Sent::Answer(answer) => return answer,
                 Sent::Unsent(again, error) => {
                     request = again;
+                    request.waits();
                     error
                 }
             };
             *if error.is_reset() { &mut refusals } else { &mut connections } += 1;
-            if refusals == REFUSALS || connections == CONNECTIONS {
+            if refusals == REFUSALS || connections == CONNECTIONS + self.slots.len() {
                 return Err(ConnectionError::unsent(authority, error));
             }
         }
     }
 
     /// The connection with the fewest calls. No call waits for one while there is another.
-    async fn take(&self) -> Result<(&Slot, Line), ConnectionError> {
+    async fn take(&self, request: &mut Outgoing) -> Result<(&Slot, Line), ConnectionError> {
         let turn = match self.slots.len() {
             1 => 0,
             count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
@@ -83,7 +84,10 @@ impl Slots {
             Ok(line) => Ok((slot, line)),
             Err(outcome) => match self.by_load(turn, Slot::ready) {
                 Some(other) => Ok(other),
-                None => Ok((slot, self.wait(outcome).await?)),
+                None => {
+                    request.waits();
+                    Ok((slot, self.wait(outcome).await?))
+                }
             },
         }
     }

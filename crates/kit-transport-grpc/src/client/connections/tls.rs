@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::{InvalidDnsNameError, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig};
 
 /// How TLS is spoken to one host.
 pub(super) struct Tls {
@@ -26,7 +26,15 @@ impl Tls {
     }
 
     pub(super) async fn shake_hands(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let stream = self.connector.connect(self.name.clone(), stream).await?;
+        let stream = self.connector.connect(self.name.clone(), stream).await.map_err(|error| {
+            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+            match cause {
+                Some(rustls::Error::InvalidMessage(_)) => {
+                    io::Error::new(io::ErrorKind::InvalidData, format!("the server does not speak TLS: {error}"))
+                }
+                Some(_) | None => error,
+            }
+        })?;
         match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Ok(stream),
             // Source: gRPC over HTTP/2, "Security".

@@ -100,6 +100,9 @@ impl Upload {
                 *done = true;
                 return None;
             };
+            if room == 0 {
+                continue;
+            }
             let part = data.split_to(room.min(data.len()));
             let end = last && data.is_empty();
             stream.send_data(part, end).ok()?;

@@ -130,8 +130,7 @@ async fn a_ping_is_sent_only_with_calls_open_and_once_for_each_answer() {
         peer.expect(PING, 3 * SECOND).await;
         peer.send(PING, 1, 0, &[0x3b, 0x7c, 0xdb, 0x7a, 0x0b, 0x87, 0x16, 0xb4]).await;
         assert!(!peer.sees(PING, 3 * SECOND).await);
-        // The head of an answer: status 200, the content type.
-        peer.send(HEADERS, 4, 1, b"\x88\x5f\x10application/grpc").await;
+        peer.send(HEADERS, 4, 1, HEAD).await;
     }
     call.abort();
     peer.expect(RST_STREAM, SECOND).await;
@@ -157,16 +156,21 @@ async fn a_server_that_asks_for_calm_is_asked_half_as_often() {
     peer.expect(PING, 3 * SECOND).await;
 }
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+pub(super) const GOAWAY: u8 = 7;
+
+/// The head of an answer: status 200, the content type.
+pub(super) const HEAD: &[u8] = b"\x88\x5f\x10application/grpc";
 
 /// A peer that sends and sees single frames.
-struct Frames(TcpStream);
+pub(super) struct Frames(TcpStream);
 
 impl Frames {
-    async fn greet(host: &Host) -> Self {
+    pub(super) async fn greet(host: &Host) -> Self {
         let mut stream = host.accept_raw().await;
         stream.read_exact(&mut [0; 24]).await.unwrap();
         let mut frames = Self(stream);
@@ -174,14 +178,14 @@ impl Frames {
         frames
     }
 
-    async fn send(&mut self, kind: u8, flags: u8, stream: u8, payload: &[u8]) {
+    pub(super) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u8::try_from(payload.len()).unwrap();
-        let frame = [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat();
+        let frame = [&[0, 0, length, kind, flags], &stream.to_be_bytes()[..], payload].concat();
         self.0.write_all(&frame).await.unwrap();
     }
 
     /// Reads frames up to one of this kind.
-    async fn expect(&mut self, kind: u8, within: Duration) {
+    pub(super) async fn expect(&mut self, kind: u8, within: Duration) {
         assert!(self.sees(kind, within).await, "no frame of the kind {kind} within {within:?}");
     }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use h2::Reason;
 use h2::server::Builder;
@@ -10,7 +11,9 @@ use kit_testing::ports::free_port;
 use kit_transport_grpc::{Connected, Connections, Prost};
 use tokio::net::TcpSocket;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
+use super::dead::{Frames, GOAWAY, HEADERS};
 use super::host::Host;
 use crate::support::{HANGS, Note, note};
 
@@ -174,8 +177,22 @@ async fn a_server_that_comes_back_on_its_port_is_found_again() {
     let mut host = bind();
     let echo = host.echo(Connections::new());
     for _ in 0..3 {
-        let call = calling(&echo, "");
+        let started = Instant::now();
+        let call = tokio::spawn({
+            let echo = echo.clone();
+            async move {
+                loop {
+                    match echo.call(Request::new(note(""))).await {
+                        // It is not time for the next attempt.
+                        Err(error) if error.origin() == Origin::NotSent => sleep(Duration::from_millis(10)).await,
+                        outcome => return outcome.map(text_of),
+                    }
+                }
+            }
+        });
         let mut line = host.accept().await;
+        // 1 s, and time for a machine that is busy.
+        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
         line.call().await.answer("here");
         assert_eq!(soon(call).await.unwrap(), "here");
         drop((line, host));
@@ -184,5 +201,41 @@ async fn a_server_that_comes_back_on_its_port_is_found_again() {
         let error = soon(calling(&echo, "")).await.unwrap_err();
         assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent), "{}", chain(&error));
         host = bind();
+    }
+}
+
+/// A `GOAWAY` with this last stream, and no error.
+async fn goodbye(peer: &mut Frames, last: u32) {
+    peer.send(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat()).await;
+}
+
+#[tokio::test]
+async fn a_goodbye_gives_leave_to_repeat_only_calls_that_it_does_not_name_as_seen() {
+    let host = Host::bind().await;
+    let echo = host.echo(Connections::new());
+    // One that says first that it takes no more, and then what it has taken.
+    for goodbyes in [&[1][..], &[0x7fff_ffff, 1], &[0x7fff_ffff]] {
+        let call = calling(&echo, "");
+        let mut peer = Frames::greet(&host).await;
+        peer.expect(HEADERS, HANGS).await;
+        for last in goodbyes {
+            goodbye(&mut peer, *last).await;
+        }
+        drop(peer);
+        let error = soon(call).await.unwrap_err();
+        assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::Remote), "{}", chain(&error));
+        assert!(!host.is_asked().await);
+    }
+    for goodbyes in [&[0][..], &[0x7fff_ffff, 0]] {
+        let echo = host.echo(Connections::new());
+        let call = calling(&echo, "");
+        let mut peer = Frames::greet(&host).await;
+        peer.expect(HEADERS, HANGS).await;
+        for last in goodbyes {
+            goodbye(&mut peer, *last).await;
+        }
+        let mut line = host.accept().await;
+        line.call().await.answer("again");
+        assert_eq!(soon(call).await.unwrap(), "again");
     }
 }

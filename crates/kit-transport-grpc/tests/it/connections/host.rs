@@ -81,7 +81,7 @@ pub(super) struct Call {
 }
 
 impl Line {
-    fn over(mut connection: Connection<TcpStream, Bytes>) -> Self {
+    pub(super) fn over(mut connection: Connection<TcpStream, Bytes>) -> Self {
         let (arrived, calls) = unbounded_channel();
         let (orders, mut ordered) = unbounded_channel();
         let driver = tokio::spawn(async move {
@@ -150,6 +150,12 @@ impl Call {
         Note::decode(&frame[5..]).unwrap().text
     }
 
+    /// How long the client says that it waits.
+    pub(super) fn timeout(&self) -> Duration {
+        let timeout = self.request.headers()["grpc-timeout"].to_str().unwrap();
+        timeout.parse::<kit_base::Timeout>().unwrap().0
+    }
+
     /// The head of an answer, and its first bytes.
     pub(super) fn begin(&mut self) -> h2::SendStream<Bytes> {
         let mut head = Response::new(());
@@ -178,6 +184,12 @@ impl Call {
     pub(super) async fn left(&mut self) -> Reason {
         let reset = std::future::poll_fn(|cx| self.respond.poll_reset(cx));
         tokio::time::timeout(HANGS, reset).await.expect("a reset").unwrap()
+    }
+
+    /// Whether the client has left it, soon at the latest.
+    pub(super) async fn left_already(&mut self) -> bool {
+        let reset = std::future::poll_fn(|cx| self.respond.poll_reset(cx));
+        tokio::time::timeout(SOON, reset).await.is_ok()
     }
 
     pub(super) fn reset(mut self, reason: Reason) {

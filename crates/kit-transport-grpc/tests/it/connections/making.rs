@@ -59,12 +59,14 @@ async fn a_server_that_accepts_and_says_nothing_is_no_connection() {
     let error = soon(call).await.unwrap_err();
     assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent), "{}", chain(&error));
 
-    // One of another kind.
+    // One of another kind, when it is time for the next attempt.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let call = calling(&echo, "");
     let mut other = host.accept_raw().await;
     other.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     let error = soon(call).await.unwrap_err();
     assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent));
+    assert!(chain(&error).contains("does not speak HTTP/2 without TLS: "), "{}", chain(&error));
     assert!(chain(&error).contains("frame with invalid size"), "{}", chain(&error));
 }
 
@@ -155,7 +157,7 @@ async fn dropping_the_client_gives_up_an_attempt_to_connect() {
     tasks_are(before).await;
 }
 
-async fn tasks_are(count: usize) {
+pub(super) async fn tasks_are(count: usize) {
     let same = async {
         while Handle::current().metrics().num_alive_tasks() != count {
             tokio::task::yield_now().await;

@@ -87,6 +87,35 @@ async fn a_server_that_does_not_agree_on_http2_is_refused() {
 }
 
 #[tokio::test]
+async fn tls_and_none_tell_what_is_wrong_when_they_meet() {
+    let made = Certificates::new();
+    let builder =
+        ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
+    let server = builder.unwrap().with_no_client_auth();
+    let server = server.with_single_cert(certificates(&made, "server.pem"), key(&made, "server.key")).unwrap();
+    let host = Host::bind().await;
+    let call = calling(&host.echo(Connections::new()), "");
+    let stream = host.accept_raw().await;
+    let accepting = tokio::spawn(async move { TlsAcceptor::from(Arc::new(server)).accept(stream).await.map(drop) });
+    let error = soon(call).await.unwrap_err();
+    assert!(soon(accepting).await.is_err());
+    assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent));
+    let told = chain(&error);
+    assert!(told.contains(&host.addr().to_string()) && told.contains("HTTP/2 without TLS"), "{told}");
+
+    let url = format!("https://{}", host.addr());
+    let client = GrpcClient::with_connections(url, Connections::new().tls(config(&made, false))).unwrap();
+    let call = calling(&client.endpoint(crate::support::echo()), "");
+    let mut stream = host.accept_raw().await;
+    // The SETTINGS of a server without TLS.
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    let error = soon(call).await.unwrap_err();
+    assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent));
+    let told = chain(&error);
+    assert!(told.contains(&host.addr().to_string()) && told.contains("does not speak TLS"), "{told}");
+}
+
+#[tokio::test]
 async fn a_scheme_or_host_that_does_not_fit_tls_is_refused_when_the_client_is_built() {
     let made = Certificates::new();
     for (url, why) in [("http://localhost:1", "http is without TLS"), ("https://two..dots:1", "its host")] {
