@@ -83,17 +83,20 @@ impl Watched {
             }
             self.keeps_word(all)?;
         }
-        self.note_passed(bytes.len(), bytes);
+        self.note_passed(bytes.len(), || bytes);
         self.hear();
         self.link.activity.read(matches!(self.speaks, Speaks::Http1));
         Ok(())
     }
 
     /// So many bytes were read or written, beginning with these.
-    fn note_passed(&self, count: usize, first: &[u8]) {
-        let is_ping = || self.is_http2() && count == PING_LENGTH && first.starts_with(PING);
-        if self.link.activity.is_upgraded() && !is_ping() {
-            self.link.activity.bytes_passed();
+    fn note_passed<'a>(&self, count: usize, first: impl FnOnce() -> &'a [u8]) {
+        // Asked in this order, because most connections are no tunnels.
+        if self.link.activity.is_upgraded() {
+            let is_ping = self.is_http2() && count == PING_LENGTH && first().starts_with(PING);
+            if !is_ping {
+                self.link.activity.bytes_passed();
+            }
         }
     }
 
@@ -109,7 +112,10 @@ impl Watched {
 
     /// Notes a write, or a flush: one that goes through after it had to wait is a sign of life, because the client has
     /// taken what came before it. One that need not wait says nothing: the operating system took it.
-    fn note_sent<T>(&mut self, waits: fn(&mut Self) -> &mut bool, polled: &Poll<io::Result<T>>) {
+    fn note_sent<T>(&mut self, waits: impl FnOnce(&mut Self) -> &mut bool, polled: &Poll<io::Result<T>>) {
+        if !self.is_http2() {
+            return;
+        }
         let had_to_wait = std::mem::replace(waits(self), polled.is_pending());
         if had_to_wait && matches!(polled, Poll::Ready(Ok(_))) {
             self.hear();
@@ -166,7 +172,7 @@ impl AsyncWrite for Watched {
         let polled = self.stream().poll_write(cx, buf);
         self.note_sent(|this| &mut this.write_waits, &polled);
         let written = ready!(polled)?;
-        self.note_passed(written, buf);
+        self.note_passed(written, || buf);
         Poll::Ready(Ok(written))
     }
 
@@ -179,8 +185,7 @@ impl AsyncWrite for Watched {
         let polled = self.stream().poll_write_vectored(cx, bufs);
         self.note_sent(|this| &mut this.write_waits, &polled);
         let written = ready!(polled)?;
-        let first = bufs.iter().find(|buf| !buf.is_empty());
-        self.note_passed(written, first.map_or(&[], |buf| buf));
+        self.note_passed(written, || bufs.iter().find(|buf| !buf.is_empty()).map_or(&[], |buf| buf));
         Poll::Ready(Ok(written))
     }
 
