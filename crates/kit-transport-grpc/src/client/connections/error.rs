@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::uri::Authority;
 
 use super::pulse::Pulse;
+use crate::client::BoxError;
 
 /// Why a call over [`Connections`](crate::Connections) got no answer, or none to its end: with the address, and the cause
 /// [behind it](StdError::source).
@@ -30,15 +31,15 @@ enum What {
 }
 
 impl ConnectionError {
-    fn new(authority: &Authority, what: What, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    fn new(authority: &Authority, what: What, source: impl Into<BoxError>) -> Self {
         Self { authority: authority.clone(), what, source: Arc::from(source.into()) }
     }
 
-    pub(super) fn connect(authority: &Authority, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(super) fn connect(authority: &Authority, source: impl Into<BoxError>) -> Self {
         Self::new(authority, What::Connect, source)
     }
 
-    pub(super) fn unsent(authority: &Authority, source: h2::Error) -> Self {
+    pub(super) fn unsent(authority: &Authority, source: impl Into<BoxError>) -> Self {
         Self::new(authority, What::Unsent, source)
     }
 

@@ -54,7 +54,10 @@ impl Line {
             return Sent::Unsent(request, error);
         }
         *turn = None;
-        request.tell_time_left();
+        // One that is sent and reset at once looks like an attack.
+        if let Err(passed) = request.tell_time_left() {
+            return Sent::Answer(Err(ConnectionError::unsent(authority, passed)));
+        }
         let whole = match &request.body {
             Content::Whole(data) => Some(data.clone()),
             Content::Streamed(..) => None,

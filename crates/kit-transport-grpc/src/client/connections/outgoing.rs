@@ -9,12 +9,12 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Request};
 use http_body::Body as _;
-use kit_base::Timeout;
 use kit_base::wire::GRPC_TIMEOUT;
+use kit_base::{Error, Origin, Timeout};
 use tonic::body::Body;
 
 use super::upload::Next;
-use crate::within::now;
+use crate::within::{now, passed};
 
 /// A request on its way.
 pub(super) struct Outgoing {
@@ -54,14 +54,20 @@ impl Outgoing {
     }
 
     /// Tells the time that is left to it, after it has waited: the server would work for a call that is over.
-    pub(super) fn tell_time_left(&mut self) {
-        let Some(since) = self.waiting.take() else { return };
-        let Some(timeout) = self.head.headers.get_mut(GRPC_TIMEOUT) else { return };
-        let Some(Timeout(left)) = timeout.to_str().ok().and_then(|timeout| timeout.parse().ok()) else { return };
-        // Where nothing is left, the call is about to end by itself.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn tell_time_left(&mut self) -> Result<(), Error> {
+        let Some(since) = self.waiting.take() else { return Ok(()) };
+        let Some(timeout) = self.head.headers.get_mut(GRPC_TIMEOUT) else { return Ok(()) };
+        let Some(Timeout(left)) = timeout.to_str().ok().and_then(|timeout| timeout.parse().ok()) else { return Ok(()) };
         let left = left.saturating_sub(now().saturating_duration_since(since));
+        if left.is_zero() {
+            return Err(passed().with_origin(Origin::NotSent));
+        }
         if let Ok(left) = HeaderValue::try_from(Timeout(left).to_string()) {
             *timeout = left;
         }
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ use super::dead::{Frames, GOAWAY};
 use super::ends::{calling, chain, soon, text_of};
 use super::host::Host;
 use super::making::tasks_are;
-use crate::support::{HANGS, note};
+use crate::support::{HANGS, echoing, note, serve};
 
 #[tokio::test]
 async fn calls_to_a_server_that_hangs_up_at_once_make_few_connections() {
@@ -185,4 +185,31 @@ async fn a_server_that_says_goodbye_to_each_connection_gets_few_of_them() {
     };
     let made = tokio::select! { made = made => made, () = calls => 0 };
     assert!(made < 40, "{made} connections");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_leave_at_any_time_hold_up_no_others() {
+    let server = serve(echoing(async |request: kit_base::Request<_>| {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        Ok(kit_base::Response::new(request.into_message()))
+    }))
+    .await;
+    let echo = server.echo();
+    let mut calls = JoinSet::new();
+    for i in 0..4000 {
+        let echo = echo.clone();
+        calls.spawn(async move {
+            let limit = Duration::from_micros(fastrand::u64(10_000..200_000));
+            let deadline = Deadline::after(Instant::now(), limit);
+            let context = if i % 4 == 0 { Context::new() } else { Context::new().with_deadline(deadline) };
+            match echo.call(Request::from_parts(context, note(""))).await {
+                // Servers end a connection with 20 resets in one piece.
+                Err(error) if error.kind() == Kind::Unavailable => {}
+                Err(error) if error.kind() == Kind::DeadlineExceeded && i % 4 != 0 => {}
+                outcome => drop(outcome.map_err(|error| chain(&error)).unwrap()),
+            }
+        });
+    }
+    tokio::time::timeout(HANGS, calls.join_all()).await.expect("no hang");
+    soon(calling(&echo, "")).await.unwrap();
 }
