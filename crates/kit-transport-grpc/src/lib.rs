@@ -232,7 +232,7 @@
 //! | the connection broke | `Unavailable` | `Remote` |
 //! | the stream was reset | by HTTP/2's code: `CANCEL` is `Cancelled`, `ENHANCE_YOUR_CALM` `ResourceExhausted`, most others `Internal` | `Remote` |
 //! | the deadline passed | `DeadlineExceeded` | `Remote` |
-//! | it had passed before | `DeadlineExceeded` | `NotSent` |
+//! | it had passed before the request left | `DeadlineExceeded` | `NotSent` |
 //! | the answer is not gRPC | by its HTTP status: 401, 403, 404, 429, 502, 503, 504 and a few more; else `Unknown` | `Remote` |
 //! | the answer has no status | `Unknown` with 200, else by its HTTP status | `Remote` |
 //! | the message to be sent is too long | `ResourceExhausted` | `NotSent` |
