@@ -75,6 +75,13 @@ impl Line {
             Err(error) if error.is_go_away() || error.is_io() => return Sent::Unsent(request, error),
             Err(error) => return Sent::Answer(Err(ConnectionError::unsent(authority, error))),
         };
+        let is_whole = whole.is_some();
+        if let Some(data) = whole.filter(|data| !data.is_empty()) {
+            // It has memory already, and leaves as the server's windows let it. At once, also where there is no stream yet: behind
+            // a head that stands open, the answer of a server that closes right after it would be lost. Where the stream is reset,
+            // the answer tells.
+            let _ = stream.send_data(data, true);
+        }
         if open.take_stream() >= self.requests.current_max_send_streams() {
             let requests = turn.insert(self.requests);
             let mut waiting = Waiting { stream: &mut stream, over: false };
@@ -90,15 +97,12 @@ impl Line {
         drop(turn);
         drop(life);
         let mut uploading: Option<Uploading> = None;
-        match whole {
-            Some(data) if data.is_empty() => drop(stream),
-            // It has memory already, and leaves as the server's windows let it. Where the stream is reset, the answer tells.
-            Some(data) => drop(stream.send_data(data, true)),
-            None => {
-                let empty = Content::Whole(Bytes::new());
-                if let Content::Streamed(first, body) = std::mem::replace(&mut request.body, empty) {
-                    uploading = Some(upload(first, body, stream));
-                }
+        if is_whole {
+            drop(stream);
+        } else {
+            let empty = Content::Whole(Bytes::new());
+            if let Content::Streamed(first, body) = std::mem::replace(&mut request.body, empty) {
+                uploading = Some(upload(first, body, stream));
             }
         }
         Sent::Answer(match answer.await {
