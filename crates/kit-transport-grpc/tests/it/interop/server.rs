@@ -210,7 +210,7 @@ async fn calls_beyond_what_the_server_takes_at_once_wait() {
     }
     let peer = Peer::serve(&["--option", "grpc.max_concurrent_streams=10"]).await;
     // The core counts a call for a moment after its end, so it may refuse one that it has room for.
-    hundred_calls(&peer, 5).await;
+    hundred_calls(&peer, 50).await;
 }
 
 /// Each is sent again when it surely was not begun, up to so many times in all.
