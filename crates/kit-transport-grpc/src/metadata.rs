@@ -46,6 +46,9 @@ pub fn binary_values(metadata: &HeaderMap, key: &str) -> Result<Vec<Bytes>, Erro
     decoded.collect()
 }
 
+/// The content type of requests and answers.
+pub(crate) const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+
 /// What belongs to the transport or to one connection. A method that copies the headers of another service brings it along.
 /// Source: RFC 9113, section 8.2.2; gRPC over HTTP/2, "Requests".
 const OURS: [HeaderName; 11] = [

@@ -19,7 +19,7 @@ use super::request::One;
 use super::{BoxError, Remote, Settings, failure};
 use crate::coding::{ACCEPTED, Coding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
 use crate::frame::{Deframer, Framer, decode};
-use crate::metadata::{of_peer, put_over};
+use crate::metadata::{APPLICATION_GRPC, of_peer, put_over};
 use crate::protocol::miscounted;
 use crate::status;
 use crate::within::{by, now};
@@ -27,7 +27,6 @@ use crate::within::{by, now};
 pub(super) use crate::within::passed;
 use crate::{DecodeResponse, EncodeRequest};
 
-const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 /// Source: gRPC over HTTP/2, "User Agents".
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("grpc-rust-kit/", env!("CARGO_PKG_VERSION")));
 

@@ -18,12 +18,10 @@ use super::routes::Entry;
 use super::{Body, Routes, Settings};
 use crate::coding::{ACCEPTED, Coding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
 use crate::frame::{Deframer, Framer};
-use crate::metadata::{check, put_over};
+use crate::metadata::{APPLICATION_GRPC, check, put_over};
 use crate::within::{by, in_time, now};
 
 pub(super) use crate::within::passed;
-
-const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 impl Routes {
     /// Not an `async fn`: a future holds what it is given beside what it makes of it, and the request is large.
