@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::{Error, Instance};
+use crate::{Error, Instance, InstanceSet};
 
 /// A source of the instances of one service.
 #[doc(alias = "Discover")]
@@ -39,8 +39,8 @@ pub enum Instances {
     /// Nothing yet.
     #[default]
     Pending,
-    /// This full set, sorted by id; it may be empty.
-    Known(Arc<[Instance]>),
+    /// This full set; it may be empty.
+    Known(InstanceSet),
     /// The registry does not know the service.
     Absent,
 }
@@ -116,23 +116,28 @@ impl Publisher {
     }
 
     /// Publishes the full set that the registry gave at this time. Subscribers are woken when the set differs from the
-    /// last one, or an error is over. The set is sorted, and of several with one id the last one stays.
-    pub fn publish(&self, mut instances: Vec<Instance>, now: Instant) {
-        instances.reverse();
-        instances.sort_by(|a, b| a.id.cmp(&b.id));
-        instances.dedup_by(|later, earlier| later.id == earlier.id);
-        self.set(Instances::Known(instances.into()), now);
+    /// last one, or an error is over. Of several with one id the last one stays.
+    pub fn publish(&self, instances: Vec<Instance>, now: Instant) {
+        self.set(|known| known.renewed(instances).into(), now);
+    }
+
+    /// Publishes that the instance of this id is now this one, or is gone; the others stay. The cost hardly grows with the
+    /// set.
+    pub fn publish_change(&self, id: &str, instance: Option<Instance>, now: Instant) {
+        self.set(|known| known.with(id, instance).into(), now);
     }
 
     /// Publishes that the registry does not know the service.
     pub fn publish_absent(&self, now: Instant) {
-        self.set(Instances::Absent, now);
+        self.set(|_| Instances::Absent, now);
     }
 
-    fn set(&self, instances: Instances, now: Instant) {
+    fn set(&self, change: impl FnOnce(&InstanceSet) -> Instances, now: Instant) {
         self.shared.cell.change(|state| {
-            let news = state.snapshot.instances != instances || state.snapshot.error.is_some();
-            let instances = if news { instances } else { state.snapshot.instances.clone() };
+            let (old, none) = (&state.snapshot.instances, InstanceSet::default());
+            let instances = change(if let Instances::Known(known) = old { known } else { &none });
+            let news = *old != instances || state.snapshot.error.is_some();
+            let instances = if news { instances } else { old.clone() };
             state.snapshot = Arc::new(Snapshot { instances, since: Some(now), error: None });
             state.version += u64::from(news);
             news
@@ -141,8 +146,17 @@ impl Publisher {
 
     /// Publishes that the registry cannot be asked. The last known good set stays.
     pub fn fail(&self, error: Error) {
+        self.amend(|snapshot| snapshot.error = Some(Arc::new(error)));
+    }
+
+    /// Forgets a set that is too old to be trusted: nothing is known any more. The error stays, and the time.
+    pub fn expire(&self) {
+        self.amend(|snapshot| snapshot.instances = Instances::Pending);
+    }
+
+    fn amend(&self, change: impl FnOnce(&mut Snapshot)) {
         self.shared.cell.change(|state| {
-            Arc::make_mut(&mut state.snapshot).error = Some(Arc::new(error));
+            change(Arc::make_mut(&mut state.snapshot));
             state.version += 1;
             true
         });

@@ -1,9 +1,11 @@
 //! The error that the pieces agree on, and what kit asks of a user's own error type.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::Kind;
@@ -98,13 +100,15 @@ struct Inner {
     message: Cow<'static, str>,
     reason: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Not read but taken, so it need not be `Sync`.
+    unsent: Option<Mutex<Box<dyn Any + Send>>>,
 }
 
 impl Error {
     /// An error of this kind. The message is for the peer: lower case, no full stop, with the offending value.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         let (message, origin, retry_hint) = (message.into(), Origin::Remote, RetryHint::None);
-        Self(Box::new(Inner { kind, origin, retry_hint, message, reason: None, source: None }))
+        Self(Box::new(Inner { kind, origin, retry_hint, message, reason: None, source: None, unsent: None }))
     }
 
     /// Adds a machine-readable reason, stable over versions, in the form `UPPER_SNAKE_CASE`.
@@ -135,6 +139,19 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Gives the request back that was not sent: a client transport does so, and a balancer takes it to another instance.
+    /// Says that it was [not sent](Origin::NotSent).
+    pub fn with_unsent<R: Send + 'static>(mut self, request: R) -> Self {
+        self.0.unsent = Some(Mutex::new(Box::new(request)));
+        self.with_origin(Origin::NotSent)
+    }
+
+    /// Takes the request that was not sent, if there is one of this type.
+    pub fn take_unsent<R: 'static>(&mut self) -> Option<R> {
+        let request = self.0.unsent.take()?.into_inner().unwrap_or_else(PoisonError::into_inner);
+        request.downcast().map(|request| *request).ok()
     }
 
     /// The kind of failure.

@@ -95,8 +95,6 @@ pub struct Guarded<E, G, C = Standard, K = Monotonic> {
     shared: Arc<Shared<G, C, K>>,
 }
 
-impl<E, G, C, K> Guarded<E, G, C, K> {}
-
 impl<E: Clone, G, C, K> Clone for Guarded<E, G, C, K> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }

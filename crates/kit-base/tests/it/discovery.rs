@@ -1,5 +1,6 @@
 //! The publisher cell: the current set at once, then each change; the last known good stays.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
@@ -85,7 +86,7 @@ fn a_change_of_anything_in_an_instance_is_a_change() {
     let mut heavier = instance("a");
     heavier.weight = 2;
     publisher.publish(vec![heavier.clone()], Instant::now());
-    assert_eq!(now(subscription.changed()).unwrap().instances, Instances::Known([heavier].into()));
+    assert_eq!(now(subscription.changed()).unwrap().instances, Instances::Known([heavier].into_iter().collect()));
 }
 
 /// Go kit called the factory twice for one, and leaked the first connection.
@@ -289,4 +290,81 @@ fn publishing_and_subscribing_from_many_threads_ends_in_one_state() {
     });
     publisher.publish(vec![instance("last")], Instant::now());
     assert_eq!(ids(&publisher.subscribe().current()), ["last"]);
+}
+
+#[test]
+fn one_change_leaves_the_other_instances_where_they_are() {
+    let publisher = Publisher::new();
+    let t = Instant::now();
+    publisher.publish((0..1_000).map(|n| instance(&format!("{n:04}"))).collect(), t);
+    let known = |publisher: &Publisher| match &publisher.subscribe().current().instances {
+        Instances::Known(known) => known.clone(),
+        other => panic!("{other:?}"),
+    };
+    let before = known(&publisher);
+    publisher.publish_change("0500", Some(Instance::new("0500", "elsewhere:80")), t);
+    let after = known(&publisher);
+    assert_eq!((before.len(), after.len()), (1_000, 1_000));
+    let shared = before.chunks().iter().zip(after.chunks()).filter(|(a, b)| Arc::ptr_eq(a, b)).count();
+    assert_eq!(shared + 1, before.chunks().len());
+    assert_eq!(after.iter().find(|instance| instance.id == "0500").unwrap().address, "elsewhere:80");
+
+    publisher.publish_change("0500", None, t);
+    publisher.publish_change("no such", None, t);
+    assert_eq!(known(&publisher).len(), 999);
+    assert!(known(&publisher).iter().all(|instance| instance.id != "0500"));
+}
+
+/// Against a plain map, over thousands of random changes: chunks split and vanish, and nothing else.
+#[test]
+fn changes_one_by_one_give_the_same_set_as_the_full_one() {
+    let (publisher, mut model, mut state) = (Publisher::new(), BTreeMap::new(), 7u64);
+    let t = Instant::now();
+    for round in 0..5_000u64 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let id = format!("{}", (state >> 33) % 400);
+        let change = ((state >> 20) % 5 < 3).then(|| Instance::new(&*id, format!("{id}:{round}")));
+        match &change {
+            Some(instance) => drop(model.insert(id.clone(), instance.clone())),
+            None => drop(model.remove(&id)),
+        }
+        publisher.publish_change(&id, change, t);
+        let snapshot = publisher.subscribe().current();
+        let Instances::Known(known) = &snapshot.instances else { panic!("{snapshot:?}") };
+        assert_eq!((known.len(), known.is_empty()), (model.len(), model.is_empty()));
+        if round % 100 == 0 {
+            assert!(known.iter().map(|held| &**held).eq(model.values()), "{round}");
+            assert!(known.chunks().iter().all(|chunk| (1..=64).contains(&chunk.len())));
+            assert_eq!(*known, model.values().cloned().collect());
+        }
+    }
+}
+
+#[test]
+fn what_is_published_again_is_shared_with_the_last_set() {
+    let publisher = Publisher::new();
+    publisher.publish(vec![instance("a"), instance("b")], Instant::now());
+    let before = publisher.subscribe().current();
+    publisher.publish(vec![instance("a"), Instance::new("b", "elsewhere:80"), instance("c")], Instant::now());
+    let after = publisher.subscribe().current();
+    let (Instances::Known(before), Instances::Known(after)) = (&before.instances, &after.instances) else { panic!() };
+    let same: Vec<_> = before.iter().zip(after.iter()).map(|(a, b)| Arc::ptr_eq(a, b)).collect();
+    assert_eq!(same, [true, false]);
+}
+
+#[test]
+fn a_set_that_is_too_old_is_forgotten_and_its_error_and_time_stay() {
+    let publisher = Publisher::new();
+    let mut subscription = publisher.subscribe();
+    let t = Instant::now();
+    publisher.publish(vec![instance("a")], t);
+    publisher.fail(Error::unavailable("the agent is down"));
+    now(subscription.changed()).unwrap();
+    publisher.expire();
+    let snapshot = now(subscription.changed()).unwrap();
+    assert_eq!((&snapshot.instances, snapshot.since), (&Instances::Pending, Some(t)));
+    assert_eq!(snapshot.error.as_ref().unwrap().message(), "the agent is down");
+    publisher.publish(vec![instance("a")], t);
+    let snapshot = now(subscription.changed()).unwrap();
+    assert_eq!((ids(&snapshot), snapshot.error.is_none()), (vec!["a"], true));
 }

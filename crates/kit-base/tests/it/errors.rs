@@ -132,3 +132,14 @@ fn a_refusal_before_a_service_counts_as_itself() {
     assert_eq!(error.to_string(), "RESOURCE_EXHAUSTED: full");
     assert_eq!(error.source().unwrap().to_string(), "bucket");
 }
+
+#[test]
+fn a_request_that_was_not_sent_comes_back_in_its_own_type() {
+    struct Stream(std::cell::Cell<u8>); // not `Sync`
+    let mut error = Error::unavailable("refused").with_unsent(Stream(7.into()));
+    assert_eq!(error.origin(), Origin::NotSent);
+    assert_eq!(error.take_unsent::<Stream>().unwrap().0.get(), 7);
+    assert!(error.take_unsent::<Stream>().is_none(), "taken once");
+    assert!(Error::unavailable("refused").with_unsent(1u8).take_unsent::<u16>().is_none());
+    assert!(Error::unavailable("refused").take_unsent::<u8>().is_none());
+}
