@@ -1,0 +1,3 @@
+//! Tests of kit-sd-consul, through its public interface.
+
+mod settings;
