@@ -5,6 +5,7 @@ mod call;
 mod consul;
 mod env;
 mod error;
+mod meta;
 mod token;
 
 pub use consul::Consul;
