@@ -2,14 +2,23 @@
 
 mod address;
 mod call;
+mod check;
 mod consul;
 mod env;
 mod error;
+mod keeper;
 mod meta;
+mod passing;
+mod registrar;
+mod registration;
+mod service;
 mod token;
 
+pub use check::Check;
 pub use consul::Consul;
 pub use error::InvalidSetting;
+pub use registrar::ConsulRegistrar;
+pub use registration::{ConsulRegistration, RegistrationState};
 pub use token::Token;
 
 #[cfg(doctest)]
