@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic_health::ServingStatus;
 
-use super::{check, instance, is, quick, until};
+use super::{instance, is, output, quick, until};
 use crate::agent::{Agent, client};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ async fn a_check_by_http_passes_while_the_page_answers_and_is_critical_when_it_d
     let check_by_http = Check::http(page.url(), SECOND).timeout(SECOND);
     let _registration = quick(&agent.consul()).check(check_by_http).register(instance()).await.unwrap();
     until("it passes", || is(&agent, "passing")).await;
-    assert!(check(&agent).await.unwrap().1.contains("200 OK Output: well"));
+    assert!(output(&agent).await.contains("200 OK Output: well"));
     page.stop().await;
     let page = Backend::start_at(addr, Reply::status(503)).await.unwrap();
     until("it is critical", || is(&agent, "critical")).await;
@@ -77,12 +77,13 @@ async fn the_heartbeat_outlives_its_time_and_says_whether_the_process_is_ready()
     let registrar = quick(&agent.consul()).check(Check::ttl(SECOND)).readiness(readiness.clone());
     let _registration = registrar.register(instance()).await.unwrap();
     until("it is critical", || is(&agent, "critical")).await;
-    assert_eq!(check(&agent).await.unwrap().1, "the process is not ready");
+    assert_eq!(output(&agent).await, "the process is not ready");
     readiness.set(true);
     until("it passes", || is(&agent, "passing")).await;
     let begun = Instant::now();
     while begun.elapsed() < 2 * SECOND {
-        assert_eq!(check(&agent).await.unwrap(), ("passing".into(), "the process is ready".into()));
+        assert!(is(&agent, "passing").await);
+        assert_eq!(output(&agent).await, "the process is ready");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     readiness.set(false);

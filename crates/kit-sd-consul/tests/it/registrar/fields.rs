@@ -8,7 +8,7 @@ use kit_testing::process::Child;
 use kit_testing::tools::skip_unless_or;
 use serde_json::json;
 
-use super::{SOON, entries, instance, is, quick, until};
+use super::{SOON, entries, instance, is, output, quick, until};
 use crate::agent::{Agent, client};
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/servers/venv/bin/python");
@@ -39,7 +39,8 @@ async fn an_instance_is_registered_with_all_that_is_known_of_it_and_passes_at_on
     let meta = json!({"rack": "12", "zone": "eu-1a", "scheme": "https", "server_name": "add.example"});
     assert_eq!(service["Meta"], meta);
     let check = entry["Checks"].as_array().unwrap().iter().find(|check| check["ServiceID"] == "addsvc-1").unwrap();
-    assert_eq!((&check["Type"], &check["Output"]), (&json!("ttl"), &json!("the process is ready")));
+    assert_eq!(check["Type"], "ttl");
+    assert_eq!(output(&agent).await, "the process is ready");
     registration.deregister().await.unwrap();
     until("it is gone", || async { entries(&agent).await.is_empty() }).await;
 }

@@ -39,16 +39,19 @@ pub(crate) async fn entries(agent: &Agent) -> Vec<Value> {
     agent.get("/v1/health/service/addsvc").await.as_array().cloned().unwrap_or_default()
 }
 
-/// The state of the only instance's own check, and what it says.
-pub(crate) async fn check(agent: &Agent) -> Option<(String, String)> {
+/// Whether the catalog has the check of the only instance in this state.
+pub(crate) async fn is(agent: &Agent, status: &str) -> bool {
     let entries = entries(agent).await;
-    let checks = entries.first()?["Checks"].as_array()?.clone();
-    let check = checks.iter().find(|check| check["CheckID"] == "service:addsvc-1")?;
-    Some((check["Status"].as_str()?.to_owned(), check["Output"].as_str()?.to_owned()))
+    let checks = entries.first().and_then(|entry| entry["Checks"].as_array());
+    checks.is_some_and(|checks| {
+        checks.iter().any(|check| check["CheckID"] == "service:addsvc-1" && check["Status"] == status)
+    })
 }
 
-pub(crate) async fn is(agent: &Agent, status: &str) -> bool {
-    check(agent).await.is_some_and(|(is, _)| is == status)
+/// What the check says, at the agent: the catalog learns of a mere change of words minutes later.
+pub(crate) async fn output(agent: &Agent) -> String {
+    let checks = agent.get("/v1/agent/checks").await;
+    checks["service:addsvc-1"]["Output"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Waits until it is so, and says how long that took.
