@@ -3,13 +3,22 @@
 mod address;
 mod call;
 mod consul;
+mod entry;
 mod env;
 mod error;
+mod expiry;
+mod floor;
+mod health;
+mod instancer;
 mod meta;
+mod query;
 mod token;
+mod watch;
 
 pub use consul::Consul;
 pub use error::InvalidSetting;
+pub use instancer::ConsulInstancer;
+pub use query::ServiceQuery;
 pub use token::Token;
 
 #[cfg(doctest)]
