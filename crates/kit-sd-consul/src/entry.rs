@@ -75,8 +75,8 @@ impl Entry {
 
     pub(crate) fn is_wanted(&self, query: &ServiceQuery) -> bool {
         let tags = self.service.tags.as_deref().unwrap_or_default();
-        // Without regard to case, as Consul does it.
-        let tagged = |wanted: &String| tags.iter().any(|tag| tag.to_lowercase() == wanted.to_lowercase());
+        // Without regard to case, as Consul does it; what is wanted is in lower case already.
+        let tagged = |wanted: &String| tags.iter().any(|tag| tag.to_lowercase() == *wanted);
         (!query.passing_only || self.status() == Status::Passing) && query.tags.iter().all(tagged)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Source: Consul's HTTP API, "Health: List Nodes for Service", and "Blocking Queries".
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
@@ -22,7 +23,7 @@ pub(crate) struct Health {
     /// The instances that are wanted, or nothing for a service that does not exist.
     pub(crate) instances: Option<Vec<Instance>>,
     /// What could not be taken over, by id.
-    pub(crate) left_out: Vec<String>,
+    pub(crate) left_out: BTreeSet<String>,
     /// How old it is: of a server that follows the leader, the time since it heard from it.
     pub(crate) age: Duration,
     /// No server leads, so it may be older than it says.
@@ -66,7 +67,7 @@ async fn read(query: &ServiceQuery, answer: &Answer) -> Result<Health, Error> {
     // An index of zero is a bug of some versions, which comes with sets that are wrongly empty.
     let index = number(headers, "x-consul-index").filter(|index| *index > 0);
     let index = index.ok_or_else(|| answer.garbled("it has no X-Consul-Index"))?;
-    let (mut instances, mut left_out, mut unread) = (Vec::new(), Vec::new(), None);
+    let (mut instances, mut left_out, mut unread) = (Vec::new(), BTreeSet::new(), None);
     let mut known = 0;
     for (number, entry) in entries.iter().enumerate() {
         if number % TURN == TURN - 1 {
@@ -75,7 +76,7 @@ async fn read(query: &ServiceQuery, answer: &Answer) -> Result<Health, Error> {
         let entry: Entry = match serde_json::from_str(entry.get()) {
             Ok(entry) => entry,
             Err(error) => {
-                left_out.push(format!("{}[{number}]", query.service));
+                left_out.insert(format!("{}[{number}]", query.service));
                 unread = Some(error);
                 continue;
             }
@@ -87,7 +88,7 @@ async fn read(query: &ServiceQuery, answer: &Answer) -> Result<Health, Error> {
         let id = entry.id();
         match entry.into_instance() {
             Some(instance) => instances.push(instance),
-            None => left_out.push(id),
+            None => drop(left_out.insert(id)),
         }
     }
     if let Some(error) = unread.filter(|_| known == 0) {

@@ -55,7 +55,7 @@ impl ServiceQuery {
     /// Only instances with this tag; of several, all must be there. Case does not matter, as in Consul. Tags are looked at
     /// on this side, so that a service without such an instance is known and empty, not absent.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.tags.push(tag.into());
+        self.tags.push(tag.into().to_lowercase());
         self
     }
 
@@ -116,7 +116,8 @@ impl ServiceQuery {
     }
 
     /// The pauses between failed queries; unless set, from 200 ms to 15 s, growing by 2, up to half of each left to
-    /// chance. A success begins anew. The longest one bounds how late a return of the agent is noticed.
+    /// chance. A success begins anew. The longest one bounds how late a return of the agent is noticed, unless the agent
+    /// asks for more by `Retry-After`, which is kept up to a minute. A new token ends a pause.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = Ok(backoff);
         self

@@ -2,6 +2,7 @@
 //!
 //! Source: Consul's HTTP API, "Blocking Queries", implementation details.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::health::{self, Health};
 pub(crate) async fn run(query: &ServiceQuery, mut pauses: Pauses, publisher: &Publisher) {
     let mut token = query.consul.token().replaced();
     let mut floor = Floor::new(query.min_interval);
-    let mut view = View { query, publisher, shown: publisher.subscribe(), doubt: None, left_out: Vec::new() };
+    let mut view = View { query, publisher, shown: publisher.subscribe(), doubt: None, left_out: BTreeSet::new() };
     // Without one, the answer comes at once.
     let mut index = None;
     loop {
@@ -66,7 +67,7 @@ struct View<'a> {
     /// Since when answers have been empty that are not believed yet.
     doubt: Option<Instant>,
     /// What the last answer held that could not be taken over.
-    left_out: Vec<String>,
+    left_out: BTreeSet<String>,
 }
 
 impl View<'_> {
@@ -78,7 +79,7 @@ impl View<'_> {
 
     fn show(&mut self, health: Health) {
         let Health { index: _, instances, left_out, age, leaderless } = health;
-        for id in left_out.iter().filter(|id| !self.left_out.contains(id)) {
+        for id in left_out.difference(&self.left_out) {
             tell(self.query, "left_out", id, 1.0);
         }
         self.left_out = left_out;

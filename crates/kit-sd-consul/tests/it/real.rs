@@ -134,7 +134,9 @@ async fn a_thousand_instances_arrive_with_few_requests_and_nothing_is_left_after
     shows(&mut changes, &["absent"]).await;
     for number in 0..1000 {
         let mut service = service(&format!("addsvc-{number}"));
-        service["Service"] = service["Name"].take();
+        // The catalog's name for the name.
+        let name = service.as_object_mut().and_then(|service| service.remove("Name"));
+        service["Service"] = name.unwrap();
         let node = json!({"Node": "elsewhere", "Address": "10.0.0.7", "Service": service});
         agent.put("/v1/catalog/register", Some(node)).await;
     }
