@@ -143,6 +143,7 @@
 
 mod address;
 mod call;
+mod check;
 mod consul;
 mod entry;
 mod env;
@@ -151,15 +152,23 @@ mod expiry;
 mod floor;
 mod health;
 mod instancer;
+mod keeper;
 mod meta;
+mod passing;
 mod query;
+mod registrar;
+mod registration;
+mod service;
 mod token;
 mod watch;
 
+pub use check::Check;
 pub use consul::Consul;
 pub use error::InvalidSetting;
 pub use instancer::ConsulInstancer;
 pub use query::ServiceQuery;
+pub use registrar::ConsulRegistrar;
+pub use registration::{ConsulRegistration, RegistrationState};
 pub use token::Token;
 
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit_base::{Failure, Instancer, Instances, Kind};
+use kit_base::{Instancer, Instances, Kind};
 use kit_sd_consul::Consul;
 use kit_testing::backend::{Backend, Reply};
 use kit_testing::ports::free_port;
