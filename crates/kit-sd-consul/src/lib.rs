@@ -97,6 +97,8 @@
 //! - **Runtime.** tokio with I/O and time. A watch that is made elsewhere is refused by an [`InvalidSetting`].
 //! - **Requests.** However the agent answers, a watch sends at most 60 a minute, and 5 more in the first one; while all fail, at
 //!   most 9. An agent that is back is noticed within 15 s, a silent one after 74 s (`wait`, a sixteenth of it, `head_timeout`).
+//! - **A new past.** An agent that was replaced between two queries by one with lower indexes lets the second query wait for an
+//!   index of its predecessor: it answers when `wait` is over, and then all is asked again.
 //! - **Memory.** A watch holds its set, and one answer while it reads it. Answers are read with pauses for other tasks.
 //! - **Redirects** are not Consul's; where your client follows one, each hop is a request more, and carries the token.
 //!
