@@ -127,6 +127,8 @@
 //!   most 9. An agent that is back is noticed within 15 s, a silent one after 74 s (`wait`, a sixteenth of it, `head_timeout`).
 //!   A registration sends 12 a minute (the heartbeat; 6 where the agent is only asked), and at most 30 while all fail. Each is
 //!   given up after 5 s.
+//! - **A new past.** An agent that was replaced between two queries by one with lower indexes lets the second query wait for an
+//!   index of its predecessor: it answers when `wait` is over, and then all is asked again.
 //! - **Memory.** A watch holds its set, and one answer while it reads it. Answers are read with pauses for other tasks.
 //! - **Redirects** are not Consul's; where your client follows one, each hop is a request more, and carries the token.
 //!
