@@ -1,0 +1,4 @@
+//! Tests of kit-lb, through its public interface.
+
+mod balanced;
+mod support;
