@@ -328,7 +328,7 @@ impl<C, Req, Res> fmt::Debug for Connected<C, Req, Res> {
 impl<C, Req, Res> Endpoint<Request<Req>> for Connected<C, Req, Res>
 where
     C: EncodeRequest<Req> + DecodeResponse<Res>,
-    Req: Send,
+    Req: Send + 'static,
     Res: Send,
 {
     type Response = Response<Res>;
