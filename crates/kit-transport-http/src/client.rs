@@ -5,6 +5,7 @@ mod connections;
 mod hooks;
 mod reply;
 mod stream;
+mod unsent;
 mod upload;
 
 use std::borrow::Cow;

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 use kit_base::wire::GRPC_TIMEOUT;
-use kit_base::{Context, Deadline, Error, Kind, Origin, Request, Response, ResponseParts, Timeout};
+use kit_base::{Context, Deadline, Error, Origin, Request, Response, ResponseParts, Timeout};
 use reqwest::Url;
 
 use super::hooks::Finalizing;
 use super::reply;
+use super::unsent::giving_back;
 use super::upload::Uploading;
 use super::{Remote, Settings};
 use crate::gathered::{Gathered, TooLong};
@@ -178,7 +179,7 @@ impl Remote {
             left = moved.and_then(|idle| settings.head_timeout.checked_sub(idle)).filter(|left| !left.is_zero());
         };
         let head = head.ok_or_else(|| late("no answer", settings.head_timeout))?;
-        let response = head.map_err(|error| reply::unsent(error, &self.base))?;
+        let response = head.map_err(|error| reply::unanswered(error, &self.base))?;
         let status = response.status();
         finalizing.status = Some(status);
         for hook in &settings.hooks.after {
@@ -216,14 +217,6 @@ pub(super) async fn until<T>(
     match deadline {
         None => call.await,
         Some(deadline) => by(deadline, call).await.unwrap_or_else(|| Err(passed())),
-    }
-}
-
-/// The error with the request, where another instance may take it: nobody has seen it, and it is not at fault itself.
-pub(super) fn giving_back<R: Send + 'static>(error: Error, request: R) -> Error {
-    match (error.origin(), error.kind()) {
-        (Origin::NotSent, Kind::Unavailable) => error.with_unsent(request),
-        _ => error,
     }
 }
 

@@ -13,8 +13,9 @@ use kit_base::{
 };
 use tokio::time::Sleep;
 
-use super::call::{Turn, giving_back, late, passed, received, until};
+use super::call::{Turn, late, passed, received, until};
 use super::hooks::Finalizing;
+use super::unsent::giving_back;
 use super::upload::{Uploading, upload};
 use super::{Connected, HttpClient, Remote, reply};
 use crate::pieces::{Reading, Timely};
