@@ -9,8 +9,8 @@ use kit_testing::process::{Child, Signal};
 use kit_transport_grpc::GrpcClient;
 use tokio::task::JoinSet;
 
-use crate::support::{HANGS, Note, echo, echoing, note, serve};
 use crate::connections::ends::chain;
+use crate::support::{HANGS, Note, echo, echoing, note, serve};
 
 /// Says where a server is to tell its address: then it runs until it is killed.
 const SERVE: &str = "KIT_TEST_SERVE";
@@ -70,7 +70,13 @@ async fn measure() {
         for (o, failed) in calls.join_all().await {
             ok += o;
             for (started, b, text) in failed {
-                if b { back += 1 } else if started < killed { flight += 1 } else { neither.push(text) }
+                if b {
+                    back += 1
+                } else if started < killed {
+                    flight += 1
+                } else {
+                    neither.push(text)
+                }
             }
         }
         println!("ok {ok} flight {flight} back {back} neither {neither:?}");
