@@ -148,6 +148,43 @@ async fn a_request_comes_back_however_the_connection_fails_to_come() {
     closer.abort();
 }
 
+/// A server of HTTP/2 that does this to each stream, and ends with the test.
+#[cfg(feature = "http2")]
+async fn turning_away(
+    turn_away: fn(&mut h2::server::Connection<TcpStream, bytes::Bytes>, h2::server::SendResponse<bytes::Bytes>),
+) -> HttpClient {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_, respond))) = connection.accept().await {
+                    turn_away(&mut connection, respond);
+                }
+            });
+        }
+    });
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    HttpClient::with_client(url, client).unwrap()
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn a_request_comes_back_whose_stream_was_refused_and_not_one_whose_stream_was_reset() {
+    let refusing = turning_away(|_, mut respond| respond.send_reset(h2::Reason::REFUSED_STREAM)).await;
+    let (error, back) = ends(refusing).await;
+    assert_eq!((error.kind(), error.origin(), back), (Kind::Unavailable, Origin::NotSent, true), "{}", chain(&error));
+    let resetting = turning_away(|_, mut respond| respond.send_reset(h2::Reason::INTERNAL_ERROR)).await;
+    let (error, back) = ends(resetting).await;
+    assert_eq!((error.origin(), back), (Origin::Remote, false), "{}", chain(&error));
+    // Its goodbye names the stream as seen.
+    let leaving = turning_away(|connection, _| connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM)).await;
+    let (error, back) = ends(leaving).await;
+    assert_eq!((error.origin(), back), (Origin::Remote, false), "{}", chain(&error));
+}
+
 #[tokio::test]
 async fn a_request_that_may_have_begun_stays_away() {
     for reply in [Reply::close(), Reply::reset(), Reply::status(503), Reply::raw("HTTP/1.1 200 O")] {
