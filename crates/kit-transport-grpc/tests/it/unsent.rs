@@ -188,7 +188,7 @@ async fn a_request_comes_back_over_a_channel_of_tonics_too() {
 }
 
 #[tokio::test]
-async fn the_future_of_a_call_has_no_more_places_for_the_message_than_for_arguments() {
+async fn the_future_of_a_call_keeps_the_message_in_one_place_more() {
     #[derive(PartialEq, prost::Message)]
     struct Large {
         #[prost(message, required, tag = "1")]
@@ -201,9 +201,8 @@ async fn the_future_of_a_call_has_no_more_places_for_the_message_than_for_argume
     let small = size_of_val(&call.call(Request::new(note(""))));
     let call: Connected<_, Prost, Large, Note> = client.endpoint(echo());
     let large = size_of_val(&call.call(Request::new(Large { a: note(""), b: note("") })));
-    println!("{small} {large}");
-    // One as it comes, and one where it stays: the compiler has no single place for both.
-    assert!(large - small <= 2 * size_of::<Note>(), "{small} {large}");
+    // As it comes, while it is encoded, and where it stays: the compiler has no single place for them.
+    assert!(large - small <= 3 * size_of::<Note>(), "{small} {large}");
 }
 
 /// Says that a server is wanted, which runs until it is killed.
