@@ -5,6 +5,7 @@ mod connections;
 mod hooks;
 mod reply;
 mod stream;
+mod unsent;
 mod upload;
 
 use std::borrow::Cow;
@@ -32,6 +33,9 @@ use hooks::Hooks;
 ///
 /// An answer that is no 2xx becomes the error that a kit service sent, or one made from its status. Redirects are not
 /// followed. An https URL needs a TLS feature of reqwest, or a [client](Self::with_client) that brings its TLS.
+///
+/// An error says whether the call surely did not begin ([`Origin::NotSent`](kit_base::Origin::NotSent)). Where that is for the
+/// want of a connection, it [gives the request back](crate#requests-that-come-back).
 ///
 /// Clones share connections.
 pub struct HttpClient<C = Json> {
@@ -328,14 +332,15 @@ impl<C, Req, Res> fmt::Debug for Connected<C, Req, Res> {
 impl<C, Req, Res> Endpoint<Request<Req>> for Connected<C, Req, Res>
 where
     C: EncodeRequest<Req> + DecodeResponse<Res>,
-    Req: Send,
+    Req: Send + 'static,
     Res: Send,
 {
     type Response = Response<Res>;
     type Error = Error;
 
-    async fn call(&self, request: Request<Req>) -> Result<Response<Res>, Error> {
-        self.remote.call(&*self.codec, request).await
+    // As it is: an async block around it would hold the request twice.
+    fn call(&self, request: Request<Req>) -> impl Future<Output = Result<Response<Res>, Error>> + Send {
+        self.remote.call(&*self.codec, request)
     }
 }
 

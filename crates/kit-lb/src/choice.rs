@@ -1,0 +1,89 @@
+//! How one of several instances is chosen.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::{Place, Set};
+
+/// Chooses the instance of a call. Called for each call and from any thread: it must not wait, and should not allocate.
+///
+/// ```
+/// use kit_lb::{Choice, Place, Set};
+///
+/// /// Always the first in the order of the ids.
+/// struct First;
+///
+/// impl Choice for First {
+///     fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+///         set.nth(0)
+///     }
+/// }
+/// ```
+#[doc(alias = "Balancer")]
+pub trait Choice: Send + Sync + 'static {
+    /// One of the set, which is not empty. It is asked up to four times for a call, while what it chooses is to be passed
+    /// over.
+    fn choose<C, K>(&self, set: &Set<C, K>) -> Place;
+}
+
+/// One after the other, in the order of their ids, from the first on; weights are not regarded, except that a weight of 0
+/// means no calls. Go kit: `lb.NewRoundRobin`.
+#[doc(alias = "NewRoundRobin")]
+#[derive(Debug, Default)]
+pub struct RoundRobin {
+    calls: AtomicUsize,
+}
+
+impl RoundRobin {
+    /// From the first instance on.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Choice for RoundRobin {
+    #[inline]
+    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+        set.nth(self.calls.fetch_add(1, Relaxed))
+    }
+}
+
+/// By chance, each as likely as any other; weights are not regarded, except that a weight of 0 means no calls. Go kit:
+/// `lb.NewRandom`, without a seed.
+#[doc(alias = "NewRandom")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Random;
+
+impl Choice for Random {
+    #[inline]
+    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+        set.draw()
+    }
+}
+
+/// By chance, each as likely as its share of the weights.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weighted;
+
+impl Choice for Weighted {
+    #[inline]
+    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+        set.draw_by_weight()
+    }
+}
+
+/// Of two by chance, as likely as their shares of the weights, the one with fewer calls in flight for its weight; of two
+/// that are alike the first.
+///
+/// So an idle fleet gets calls by its weights, and an instance that has become slow gets fewer. Source: Mitzenmacher, "The
+/// power of two choices in randomized load balancing", 2001.
+#[doc(alias = "P2c")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeastLoaded;
+
+impl Choice for LeastLoaded {
+    #[inline]
+    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+        let (one, other) = set.draw_two();
+        if set.is_less_loaded(other, one) { other } else { one }
+    }
+}

@@ -1,0 +1,167 @@
+//! What is kept of an instance while it lives: its connection, and how its calls went.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use kit_base::{End, Error, Gate, Guard, Now, Origin, RetryHint, Verdict};
+
+use crate::methods::Methods;
+
+/// tokio's clock, so that paused time counts too.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// A clock as a type that can be named.
+pub(crate) type TokioClock = fn() -> Instant;
+
+/// A connection with its record, behind the gate that keeps the record. Clones share it.
+pub(crate) type Live<C, K> = Guard<Record<C>, K, TokioClock>;
+
+/// The longest time for which an instance is passed over; what a peer asks for beyond is cut.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+/// After the first call that could not be sent; twice as long after each further one.
+const FIRST_REST: Duration = Duration::from_millis(100);
+
+/// The connection to an instance and the record of its calls.
+#[derive(Debug)]
+pub struct Record<C> {
+    pub(crate) connection: C,
+    pub(crate) methods: Methods,
+    pub(crate) stats: Stats,
+}
+
+impl<C> Record<C> {
+    pub(crate) fn new(connection: C) -> Self {
+        Self { connection, methods: Methods::default(), stats: Stats::new(now()) }
+    }
+}
+
+/// How the calls to an instance went.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    started: AtomicU64,
+    ended: AtomicU64,
+    failed: AtomicU64,
+    /// Milliseconds from `epoch` until which it is passed over; 0 for never.
+    rests_until: AtomicU64,
+    unreached: AtomicU32,
+    epoch: Instant,
+}
+
+impl Stats {
+    fn new(epoch: Instant) -> Self {
+        let zero = || AtomicU64::new(0);
+        let (started, ended, failed, rests_until) = (zero(), zero(), zero(), zero());
+        Self { started, ended, failed, rests_until, unreached: AtomicU32::new(0), epoch }
+    }
+
+    pub(crate) fn begin(&self) {
+        self.started.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn end(&self) {
+        self.ended.fetch_add(1, Relaxed);
+    }
+
+    /// Calls that run, streams that are read included.
+    #[inline]
+    pub(crate) fn in_flight(&self) -> u64 {
+        // In this order, so that what ends in between makes it less, and never negative.
+        let ended = self.ended.load(Relaxed);
+        self.started.load(Relaxed).saturating_sub(ended)
+    }
+
+    pub(crate) fn started(&self) -> u64 {
+        self.started.load(Relaxed)
+    }
+
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
+    }
+
+    /// Whether it is to be passed over now. Reads the clock only if it was asked to rest.
+    #[inline]
+    pub(crate) fn rests(&self) -> bool {
+        let until = self.rests_until.load(Relaxed);
+        until != 0 && self.rests_still(until)
+    }
+
+    #[cold]
+    fn rests_still(&self, until: u64) -> bool {
+        let rests = self.since_epoch(now()) < until;
+        if !rests {
+            // Unless somebody has prolonged it meanwhile.
+            let _ = self.rests_until.compare_exchange(until, 0, Relaxed, Relaxed);
+        }
+        rests
+    }
+
+    #[cold]
+    fn rest(&self, length: Duration, now: Instant) {
+        let until = self.since_epoch(now).saturating_add(length.min(LONGEST_REST).as_millis() as u64);
+        self.rests_until.fetch_max(until, Relaxed);
+    }
+
+    fn since_epoch(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.epoch).as_millis() as u64
+    }
+
+    /// Another call could not be sent.
+    #[cold]
+    fn could_not_reach(&self, now: Instant) {
+        let before = self.unreached.fetch_add(1, Relaxed).min(16);
+        let longest = FIRST_REST.saturating_mul(1 << before).min(LONGEST_REST);
+        // From half of it, so that not everybody comes back at once.
+        self.rest(longest.mul_f64(0.5 + 0.5 * fastrand::f64()), now);
+    }
+
+    fn reached(&self) {
+        if self.unreached.load(Relaxed) != 0 {
+            self.unreached.store(0, Relaxed);
+        }
+    }
+}
+
+impl<Req, Res, Err, C: Send + Sync + 'static> Gate<Req, Res, Err> for Record<C> {
+    const REFUSES: bool = false;
+    type Permit = ();
+
+    #[inline]
+    fn admit(&self, _: &mut Req, _: &Now<'_>) -> Result<(), Error> {
+        self.stats.begin();
+        Ok(())
+    }
+
+    #[inline]
+    fn finish(&self, (): (), end: &End<'_>) {
+        let judgement = end.judgement;
+        if judgement.verdict == Verdict::Success {
+            self.stats.reached();
+        } else {
+            self.stats.went_wrong(end);
+        }
+        self.stats.end();
+    }
+}
+
+impl Stats {
+    #[cold]
+    fn went_wrong(&self, end: &End<'_>) {
+        let judgement = end.judgement;
+        if judgement.is_failure() {
+            self.failed.fetch_add(1, Relaxed);
+        }
+        match (judgement.verdict, judgement.origin) {
+            (Verdict::Transient, Origin::NotSent) => self.could_not_reach(end.now.get()),
+            (Verdict::Overloaded, Origin::Remote) => {
+                if let RetryHint::After(after) = judgement.retry_hint {
+                    self.rest(after, end.now.get());
+                }
+                self.reached();
+            }
+            (_, Origin::Remote) => self.reached(),
+            _ => {}
+        }
+    }
+}
