@@ -4,6 +4,7 @@ mod alias;
 mod answering;
 mod balancer;
 mod cell;
+mod changes;
 mod choice;
 mod connect;
 mod endpointer;
@@ -19,6 +20,7 @@ mod snapshot;
 
 pub use answering::Answering;
 pub use balancer::{Balancer, Picked};
+pub use changes::{Change, Changes};
 pub use choice::{Choice, LeastLoaded, Random, RoundRobin, Weighted};
 pub use connect::Method;
 pub use endpointer::Endpointer;
