@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use kit_base::{Event, Instance, InstanceSet, Instancer, Instances, Pauses, Snapshot, Subscription};
 use tokio::time::{Sleep, sleep};
@@ -72,7 +73,7 @@ impl<C> Changes<C> {
         Self::with(Settings::default(), instancer, factory)
     }
 
-    /// The same with these settings, of which [`first_wait`](Settings::first_wait) has no meaning here.
+    /// The same with these settings.
     pub fn with<I, F, E>(settings: Settings, instancer: I, factory: F) -> Self
     where
         I: Instancer + 'static,
@@ -90,6 +91,11 @@ impl<C> Changes<C> {
             done: HashMap::new(),
             due: VecDeque::new(),
         }
+    }
+
+    /// How long calls should wait for the first instance, by the settings; nothing here waits for it.
+    pub fn first_wait(&self) -> Duration {
+        self.settings.first_wait
     }
 
     /// What discovery says.

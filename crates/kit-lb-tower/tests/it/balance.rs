@@ -45,7 +45,7 @@ fn both(instancer: impl Fn() -> Publisher) -> [Balanced; 2] {
 }
 
 async fn call(balanced: &Balanced) -> String {
-    balanced.clone().oneshot(()).await.unwrap()
+    balanced.clone().oneshot(()).await.expect("an answer")
 }
 
 async fn served(balanced: &Balanced, calls: usize) -> BTreeMap<String, usize> {
@@ -65,17 +65,21 @@ fn publish(publisher: &Publisher, instances: &[(&str, &str)]) {
 async fn p2c_calls_all_instances_and_follows_their_changes_by_either_load() {
     let publisher = Publisher::new();
     publish(&publisher, &[("a", "x:1"), ("b", "x:2"), ("c", "x:3")]);
-    for balanced in both(|| publisher.clone()) {
+    for (balanced, all) in both(|| publisher.clone()).into_iter().zip([true, false]) {
         publish(&publisher, &[("a", "x:1"), ("b", "x:2"), ("c", "x:3")]);
-        let by = served(&balanced, 300).await;
-        assert_eq!(by.keys().collect::<Vec<_>>(), ["a@x:1", "b@x:2", "c@x:3"], "{by:?}");
+        of(&served(&balanced, 300).await, &["a@x:1", "b@x:2", "c@x:3"], all);
         // One goes, one comes, one moves.
         publish(&publisher, &[("b", "y:2"), ("c", "x:3"), ("d", "x:4")]);
-        let by = served(&balanced, 300).await;
-        assert_eq!(by.keys().collect::<Vec<_>>(), ["b@y:2", "c@x:3", "d@x:4"], "{by:?}");
+        of(&served(&balanced, 300).await, &["b@y:2", "c@x:3", "d@x:4"], all);
         publisher.fail(Error::unavailable("no leader"));
-        assert_eq!(served(&balanced, 100).await.len(), 3);
+        of(&served(&balanced, 300).await, &["b@y:2", "c@x:3", "d@x:4"], all);
     }
+}
+
+/// Whether these were served; by latencies the slowest of three loses against either other one.
+fn of(served: &BTreeMap<String, usize>, names: &[&str], all: bool) {
+    assert!(served.keys().all(|name| names.contains(&&**name)), "{served:?}");
+    assert!(served.len() >= if all { 3 } else { 2 }, "{served:?}");
 }
 
 #[tokio::test]
