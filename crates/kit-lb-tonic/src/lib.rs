@@ -67,8 +67,8 @@
 //!   connection that goes silent later on is found by
 //!   [keep-alive](tonic::transport::Endpoint::http2_keep_alive_interval) only, which is off by default, since many servers punish
 //!   it.
-//! - A deadline (`Request::set_timeout`) is sent, but bounds nothing on this side: put a `timeout` of the endpoint, or one of
-//!   tokio's, around calls.
+//! - A deadline (`Request::set_timeout`) counts from when an instance has been chosen, and its end arrives as `Cancelled`. For one
+//!   that also bounds the wait for the first set, put tokio's `timeout` around the call.
 //!
 //! # Errors
 //!

@@ -35,6 +35,19 @@ pub enum Change<C> {
 /// - Only the newest set is kept, so who asks seldom gets the sum of the changes, and nothing piles up.
 /// - Where the registry fails, the last good set stays, and when the instancer ends, the last one does.
 ///
+/// ```
+/// use std::convert::Infallible;
+/// use kit_base::Instance;
+/// use kit_lb::{Change, Changes, Fixed};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let connect = |instance: &Instance| Ok::<_, Infallible>(format!("to {}", instance.address));
+/// let mut changes = Changes::new(Fixed::at(["10.0.0.7:8081"]), connect);
+/// assert_eq!(changes.next().await, Change::Insert("10.0.0.7:8081".into(), "to 10.0.0.7:8081".to_owned()));
+/// # }
+/// ```
+///
 /// *Dropping* it ends the instancer that was given. It has no task of its own.
 pub struct Changes<C> {
     subscription: Subscription,

@@ -2,6 +2,7 @@
 
 mod alias;
 mod answering;
+mod at;
 mod balancer;
 mod cell;
 mod changes;
@@ -14,11 +15,13 @@ mod merge;
 mod methods;
 mod record;
 mod registry;
+mod services;
 mod set;
 mod settings;
 mod snapshot;
 
 pub use answering::Answering;
+pub use at::At;
 pub use balancer::{Balancer, Picked};
 pub use changes::{Change, Changes};
 pub use choice::{Choice, LeastLoaded, Random, RoundRobin, Weighted};
@@ -27,6 +30,7 @@ pub use endpointer::Endpointer;
 pub use fixed::Fixed;
 pub use record::Record;
 pub use registry::{Registered, Registry};
+pub use services::ByCause;
 pub use set::{Place, Set};
 pub use settings::Settings;
 pub use snapshot::{Member, SetSnapshot};

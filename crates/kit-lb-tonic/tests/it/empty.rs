@@ -14,7 +14,7 @@ use crate::backend::{Backend, check, until_served};
 
 async fn fails_at_once(channel: &Channel) {
     let begun = Instant::now();
-    let status = check(channel).await.unwrap_err();
+    let status = check(channel).await.expect_err("nobody is there");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }

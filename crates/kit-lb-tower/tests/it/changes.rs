@@ -104,7 +104,7 @@ struct Ending(Mutex<Option<Publisher>>);
 
 impl Instancer for Ending {
     fn subscribe(&self) -> Subscription {
-        self.0.lock().unwrap().take().unwrap().subscribe()
+        self.0.lock().expect("no panic").take().expect("one subscription").subscribe()
     }
 }
 

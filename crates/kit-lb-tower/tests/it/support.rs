@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
@@ -27,15 +26,11 @@ pub(crate) fn changes(discovered: &mut Discovered<String>) -> Vec<String> {
 
 /// The next change, if it is there now.
 pub(crate) fn next(discovered: &mut Discovered<String>) -> Option<String> {
-    match poll(discovered) {
+    match Pin::new(discovered).poll_next(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Some(Ok(Change::Insert(id, service)))) => Some(format!("+{id}={service}")),
         Poll::Ready(Some(Ok(Change::Remove(id)))) => Some(format!("-{id}")),
         Poll::Pending => None,
         Poll::Ready(Some(Err(never))) => match never {},
         Poll::Ready(None) => panic!("the stream has ended"),
     }
-}
-
-fn poll(discovered: &mut Discovered<String>) -> Poll<Option<Result<Change<Arc<str>, String>, Infallible>>> {
-    Pin::new(discovered).poll_next(&mut Context::from_waker(Waker::noop()))
 }
