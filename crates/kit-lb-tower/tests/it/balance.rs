@@ -176,3 +176,28 @@ async fn a_service_that_is_never_ready_is_left_aside() {
     let balanced = BoxCloneService::new(Buffer::new(Balance::new(by_load), 64));
     assert_eq!(served(&balanced, 50).await, BTreeMap::from([("b".to_owned(), 50)]));
 }
+
+/// What the documentation says of tower: tower-rs/tower#824.
+#[tokio::test]
+async fn an_idle_balancer_keeps_the_service_of_an_instance_that_is_gone_until_the_next_call() {
+    let registry = Registry::new();
+    registry.insert(instance("a", "x:1"));
+    registry.insert(instance("b", "x:2"));
+    let alive = Arc::new(());
+    let lives = Arc::clone(&alive);
+    let factory = move |_: &Instance| {
+        let lives = Arc::clone(&lives);
+        Ok::<_, Infallible>(service_fn(move |()| ready(Ok::<_, BoxError>(Arc::strong_count(&lives).to_string()))))
+    };
+    let by_load =
+        PendingRequestsDiscover::new(Discovered::new(registry.clone(), factory), CompleteOnResponse::default());
+    let balanced = BoxCloneService::new(Buffer::new(Balance::new(by_load), 64));
+    // Ours, the factory's, and one for each service.
+    assert_eq!(call(&balanced).await, "4");
+    registry.remove("a");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(Arc::strong_count(&alive), 4);
+    call(&balanced).await;
+    call(&balanced).await;
+    assert_eq!(Arc::strong_count(&alive), 3);
+}
