@@ -103,10 +103,7 @@ impl<C, K: Clone> Keeper<C, K> {
 
     /// A connection to this instance, with an empty record.
     fn connect(&self, instance: &Instance) -> Result<Live<C, K>, Error> {
-        let made = caught(|| (self.factory)(instance)).and_then(|made| {
-            made.map_err(|error| Error::unavailable("the connection could not be made").with_source(error))
-        });
-        match made {
+        match make(&self.factory, instance) {
             Ok(connection) => {
                 self.tell("added", &instance.id);
                 Ok(Guard::with(Record::new(connection), self.classify.clone(), now as TokioClock))
@@ -121,6 +118,13 @@ impl<C, K: Clone> Keeper<C, K> {
     fn tell(&self, what: &'static str, key: &str) {
         self.settings.observer.observe(&Event::new("lb", what, key));
     }
+}
+
+/// A connection to this instance.
+pub(crate) fn make<C>(factory: &Factory<C>, instance: &Instance) -> Result<C, Error> {
+    caught(|| factory(instance)).and_then(|made| {
+        made.map_err(|error| Error::unavailable("the connection could not be made").with_source(error))
+    })
 }
 
 /// Drops a set that was replaced. A call that is just choosing from it must not be the one that frees ten thousand entries,

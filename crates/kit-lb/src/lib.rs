@@ -54,7 +54,14 @@
 //! let reply = add.sum(&cx, SumRequest { a: 1, b: 2 }).await?;
 //! ```
 //!
-//! [`Balancer::into_http_service`] gives the same to clients that know nothing of kit.
+//! # Services that know nothing of kit
+//!
+//! [`Endpointer::services`] takes tower services on `http` types as connections, tonic's channels say, and
+//! [`Balancer::into_http_service`] makes one of the balancer, for clients that tonic has generated. [`At`] makes a client of many
+//! hosts (`reqwest::Client`) the connection to one instance.
+//!
+//! Such services do not give back requests that were not sent, so nothing is taken to another instance; but what
+//! refuses connections rests, by [`ByCause`].
 //!
 //! # Choices
 //!
@@ -128,8 +135,10 @@
 
 mod alias;
 mod answering;
+mod at;
 mod balancer;
 mod cell;
+mod changes;
 mod choice;
 mod connect;
 mod endpointer;
@@ -139,18 +148,22 @@ mod merge;
 mod methods;
 mod record;
 mod registry;
+mod services;
 mod set;
 mod settings;
 mod snapshot;
 
 pub use answering::Answering;
+pub use at::At;
 pub use balancer::{Balancer, Picked};
+pub use changes::{Change, Changes};
 pub use choice::{Choice, LeastLoaded, Random, RoundRobin, Weighted};
 pub use connect::Method;
 pub use endpointer::Endpointer;
 pub use fixed::Fixed;
 pub use record::Record;
 pub use registry::{Registered, Registry};
+pub use services::ByCause;
 pub use set::{Place, Set};
 pub use settings::Settings;
 pub use snapshot::{Member, SetSnapshot};

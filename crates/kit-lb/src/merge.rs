@@ -48,7 +48,7 @@ pub(crate) fn merge<C, K>(
 }
 
 /// Whether both are reached in the same way, so that a connection to one is one to the other.
-fn is_same(old: &Arc<Instance>, new: &Arc<Instance>) -> bool {
+pub(crate) fn is_same(old: &Arc<Instance>, new: &Arc<Instance>) -> bool {
     fn way(instance: &Instance) -> (&str, Option<&str>, Option<&str>) {
         let Instance { address, scheme, server_name, .. } = instance;
         (address, scheme.as_deref(), server_name.as_deref())

@@ -2,10 +2,12 @@
 
 mod balanced;
 mod connections;
+mod http;
 mod laws;
 mod random;
 mod registry;
 mod support;
+mod tonic;
 mod unsent;
 mod waiting;
 mod whole;
