@@ -30,6 +30,9 @@ pub(crate) type Held<Req, Res, Err, G, C, K> = <Req as Call<Res>>::Held<OwnedTic
 
 impl<'a, Req, Res, Err, G, C, K> Ticket<'a, Req, Res, Err, G, C, K>
 where
+    Req: Call<Res> + 'static,
+    Res: 'static,
+    Err: 'static,
     G: Gate<Req, Res, Err>,
     C: Classify<Req, Res, Err> + 'static,
     K: Clock + 'static,
@@ -50,12 +53,7 @@ where
     /// Inlined at any price, and the failure apart: so the polls of a stack become one straight run, and an answer
     /// passes through it in registers.
     #[inline(always)]
-    pub(crate) fn answered(&mut self, outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err>
-    where
-        Req: Call<Res> + 'static,
-        Res: 'static,
-        Err: 'static,
-    {
+    pub(crate) fn answered(&mut self, outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err> {
         match outcome {
             Ok(answer) => self.settle(Ok(answer)),
             Err(error) => self.failed(error),
@@ -64,22 +62,12 @@ where
 
     #[cold]
     #[inline(never)]
-    fn failed(&mut self, error: Err) -> Result<Held<Req, Res, Err, G, C, K>, Err>
-    where
-        Req: Call<Res> + 'static,
-        Res: 'static,
-        Err: 'static,
-    {
+    fn failed(&mut self, error: Err) -> Result<Held<Req, Res, Err, G, C, K>, Err> {
         self.settle(Err(error))
     }
 
     #[inline(always)]
-    fn settle(&mut self, mut outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err>
-    where
-        Req: Call<Res> + 'static,
-        Res: 'static,
-        Err: 'static,
-    {
+    fn settle(&mut self, mut outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err> {
         let Shared { gate, classify, clock } = &**self.shared;
         let mut judgement = classify.judge(&outcome);
         if let Some(permit) = &mut self.permit {
