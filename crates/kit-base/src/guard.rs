@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 
-use crate::panic::OnPanic;
+use crate::panic::OnDrop;
 use crate::ticket::{Held, Ticket};
 use crate::{Call, Classify, Clock, Endpoint, Error, Gate, Monotonic, Now, Standard};
 
@@ -122,7 +122,7 @@ where
         match self.shared.gate.enter(&mut req, &now) {
             Ok(permit) => {
                 let mut ticket = Ticket::new(&self.shared, permit);
-                let watch = OnPanic(&mut ticket, |ticket| ticket.panicked());
+                let watch = OnDrop(&mut ticket, |ticket| ticket.panicked());
                 let inner = self.inner.call(req);
                 mem::forget(watch);
                 Flat::Admitted { inner, ticket, _answer: PhantomData }
@@ -162,7 +162,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             FlatProjection::Admitted { ticket, inner, .. } => {
-                let watch = OnPanic(ticket, |ticket| ticket.panicked());
+                let watch = OnDrop(ticket, |ticket| ticket.panicked());
                 let poll = inner.poll(cx).map(|outcome| watch.0.answered(outcome));
                 mem::forget(watch);
                 poll

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::Error;
 use crate::wire::is_grpc;
+use crate::{Error, ServiceError};
 
 /// What becomes of a refusal when the layers stand over a tower service, whose error type is not kit's to choose.
 pub trait Refusal<Req, Res, Err>: Send + Sync + 'static {
@@ -28,6 +28,18 @@ pub trait Refusal<Req, Res, Err>: Send + Sync + 'static {
     /// # Errors
     /// The refusal as an error of the service's type.
     fn refuse(&self, grpc: bool, refusal: Error) -> Result<Self::Response, Err>;
+
+    /// The outcome for the caller: errors of the service itself go through as they are.
+    ///
+    /// # Errors
+    /// The error of the service, or what becomes of the refusal.
+    fn settle(&self, grpc: bool, outcome: Result<Res, ServiceError<Err>>) -> Result<Self::Response, Err> {
+        match outcome {
+            Ok(answer) => Ok(self.pass(answer)),
+            Err(ServiceError::Inner(error)) => Err(error),
+            Err(ServiceError::Refused(refusal)) => self.refuse(grpc, refusal),
+        }
+    }
 }
 
 /// The refusal becomes the service's error, by its `From<kit_base::Error>`. The default.

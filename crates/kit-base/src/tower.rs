@@ -19,10 +19,13 @@ use crate::{BoxFuture, Endpoint, Error, FromService, ServiceError};
 /// *Readiness:* a stack of gates that never refuse passes the readiness of the service through. Any other stack is
 /// ready at once, so that it can refuse even when the service hangs: load shedding and balancing belong inside of it.
 /// A call is admitted at the first poll of its future, which then waits for the readiness of the service.
-///
-/// A clone clones the layers, and so shares their state.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Tower<L, R = Absorbed> {
+    layers: Arc<Layers<L, R>>,
+}
+
+#[derive(Debug)]
+struct Layers<L, R> {
     layers: L,
     refusal: R,
 }
@@ -30,12 +33,14 @@ pub struct Tower<L, R = Absorbed> {
 impl<L> Tower<L> {
     /// A tower layer from a kit layer, or from a stack of them.
     pub fn new(layers: L) -> Self {
-        Self { layers, refusal: Absorbed }
+        Self { layers: Arc::new(Layers { layers, refusal: Absorbed }) }
     }
+}
 
+impl<L: Clone> Tower<L> {
     /// Answers refusals over HTTP: with status, `Retry-After` and problem details, or with a `grpc-status`.
     pub fn answered(self) -> Tower<L, Answered> {
-        Tower { layers: self.layers, refusal: Answered }
+        Tower { layers: Arc::new(Layers { layers: self.layers.layers.clone(), refusal: Answered }) }
     }
 
     /// Makes an outcome of each refusal: `|error: kit_base::Error| -> Result<Response, ServiceError>`.
@@ -43,23 +48,28 @@ impl<L> Tower<L> {
     where
         F: Fn(Error) -> Result<Res, Err>,
     {
-        Tower { layers: self.layers, refusal: Mapped(refuse) }
+        Tower { layers: Arc::new(Layers { layers: self.layers.layers.clone(), refusal: Mapped(refuse) }) }
+    }
+}
+
+impl<L, R> Clone for Tower<L, R> {
+    fn clone(&self) -> Self {
+        Self { layers: Arc::clone(&self.layers) }
     }
 }
 
 impl<S, L, R> Layer<S> for Tower<L, R>
 where
     S: Clone,
-    L: Layer<FromService<S>> + Clone,
-    R: Clone,
+    L: Layer<FromService<S>>,
 {
     type Service = TowerService<S, L, L::Service, R>;
 
     fn layer(&self, service: S) -> Self::Service {
         TowerService {
-            endpoint: Arc::new(self.layers.layer(FromService::new(service.clone()))),
+            endpoint: Arc::new(self.layers.layers.layer(FromService::new(service.clone()))),
             service,
-            tower: Arc::new(self.clone()),
+            layers: Arc::clone(&self.layers),
         }
     }
 }
@@ -70,12 +80,12 @@ pub struct TowerService<S, L, E, R> {
     /// Asked for its readiness, where the stack lets that through.
     service: S,
     endpoint: Arc<E>,
-    tower: Arc<Tower<L, R>>,
+    layers: Arc<Layers<L, R>>,
 }
 
 impl<S: Clone, L, E, R> Clone for TowerService<S, L, E, R> {
     fn clone(&self) -> Self {
-        Self { service: self.service.clone(), endpoint: Arc::clone(&self.endpoint), tower: Arc::clone(&self.tower) }
+        Self { service: self.service.clone(), endpoint: Arc::clone(&self.endpoint), layers: Arc::clone(&self.layers) }
     }
 }
 
@@ -96,36 +106,23 @@ where
     }
 
     fn call(&mut self, req: Req) -> Self::Future {
-        let tower = Arc::clone(&self.tower);
-        let grpc = tower.refusal.is_grpc(&req);
+        let layers = Arc::clone(&self.layers);
+        let grpc = layers.refusal.is_grpc(&req);
         if E::PASSES_READINESS {
             // The instance that said it was ready must be the one that is called: the layers are put over it, which
             // shares their state, and a clone takes its place.
             let clone = self.service.clone();
             let ready = mem::replace(&mut self.service, clone);
             return Box::pin(async move {
-                let endpoint = tower.layers.layer(FromService::ready(ready));
+                let endpoint = layers.layers.layer(FromService::ready(ready));
                 let outcome = endpoint.call(req).await;
-                tower.settle(grpc, outcome)
+                layers.refusal.settle(grpc, outcome)
             });
         }
         let endpoint = Arc::clone(&self.endpoint);
         Box::pin(async move {
             let outcome = endpoint.call(req).await;
-            tower.settle(grpc, outcome)
+            layers.refusal.settle(grpc, outcome)
         })
-    }
-}
-
-impl<L, R> Tower<L, R> {
-    fn settle<Req, Res, Err>(&self, grpc: bool, outcome: Result<Res, ServiceError<Err>>) -> Result<R::Response, Err>
-    where
-        R: Refusal<Req, Res, Err>,
-    {
-        match outcome {
-            Ok(answer) => Ok(self.refusal.pass(answer)),
-            Err(ServiceError::Inner(error)) => Err(error),
-            Err(ServiceError::Refused(refusal)) => self.refusal.refuse(grpc, refusal),
-        }
     }
 }
