@@ -68,19 +68,15 @@ impl Snapshot {
 ///
 /// When the last publisher is gone, subscribers see the end after the last snapshot.
 #[derive(Clone, Debug, Default)]
-pub struct Publisher {
-    shared: Arc<Shared>,
-}
+pub struct Publisher(Arc<Publishers>);
 
 /// What the clones of a publisher share; dropped with the last of them.
 #[derive(Debug, Default)]
-struct Shared {
-    cell: Arc<Cell>,
-}
+struct Publishers(Arc<Cell>);
 
-impl Drop for Shared {
+impl Drop for Publishers {
     fn drop(&mut self) {
-        self.cell.change(|state| {
+        self.0.change(|state| {
             state.ended = true;
             true
         });
@@ -88,9 +84,7 @@ impl Drop for Shared {
 }
 
 #[derive(Debug, Default)]
-struct Cell {
-    state: Mutex<State>,
-}
+struct Cell(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -104,7 +98,7 @@ struct State {
 
 impl Cell {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the state, and wakes the subscribers where that is news to them. Wakers, and errors that are over, hold what
@@ -128,7 +122,7 @@ impl Publisher {
     /// last one, or an error is over. Of several with one id the last one stays.
     pub fn publish(&self, instances: Vec<Instance>, now: Instant) {
         // Not under the lock: ten thousand instances take milliseconds.
-        let known = self.shared.cell.lock().snapshot.known().renewed(instances);
+        let known = self.0.0.lock().snapshot.known().renewed(instances);
         self.set(|_| Instances::Known(known), now);
     }
 
@@ -174,7 +168,7 @@ impl Publisher {
     }
 
     fn amend(&self, change: impl FnOnce(&mut Snapshot) -> bool) {
-        self.shared.cell.change(|state| {
+        self.0.0.change(|state| {
             let news = change(Arc::make_mut(&mut state.snapshot));
             state.version += u64::from(news);
             news
@@ -184,7 +178,7 @@ impl Publisher {
 
 impl Instancer for Publisher {
     fn subscribe(&self) -> Subscription {
-        let cell = Arc::clone(&self.shared.cell);
+        let cell = Arc::clone(&self.0.0);
         let mut state = cell.lock();
         state.subscriptions += 1;
         let id = state.subscriptions;

@@ -112,7 +112,8 @@
 //! An endpoint's error is its own type, and passes through every layer unboxed; it needs `From<kit_base::Error>` to be
 //! refused with, and [`Failure`] to be judged. [`Error`] itself is one word. Its message is for the peer, except for
 //! `Internal` and `Unknown`, which show the peer a neutral text; its source never leaves the process.
-//! Settings that make no sense are refused by typed errors that show the value: [`InvalidBackoff`], [`InvalidTimeout`].
+//! A text that is no [`Timeout`], and a name that [`PassOn`] refuses, are `InvalidArgument`; settings of a [`Backoff`] that
+//! make no sense are an [`InvalidBackoff`]. Each shows the value.
 //!
 //! # Events and log fields
 //!
@@ -162,13 +163,12 @@ mod tuple;
 mod verdict;
 pub mod wire;
 
-pub use answer::PROBLEM_JSON;
 pub use backoff::{Backoff, InvalidBackoff, Pauses};
 pub use bind::{Bind, Connect};
 pub use classify::{Classify, Standard, StreamEnd};
 pub use clock::{Clock, Monotonic, Now};
 pub use context::{Context, PassOn};
-pub use deadline::{Deadline, InvalidTimeout, Timeout};
+pub use deadline::{Deadline, Timeout};
 pub use discovery::{Instancer, Instances, Publisher, Registrar, Registration, Snapshot, Subscription};
 pub use endpoint::Endpoint;
 pub use error::{Error, Failure, Origin, RetryHint};

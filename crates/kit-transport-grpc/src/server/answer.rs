@@ -229,7 +229,8 @@ pub(super) fn deadline(headers: &HeaderMap, extensions: &Extensions) -> Result<O
     }
     let timeout: Timeout = text
         .parse()
-        .map_err(|error| Error::invalid_argument(format!("{GRPC_TIMEOUT}: {error}")).with_reason("MALFORMED"))?;
+        .map_err(|error: Error| Error::invalid_argument(format!("{GRPC_TIMEOUT}: {}", error.message())))
+        .map_err(|error| error.with_reason("MALFORMED"))?;
     let asked = Deadline::after(now(), timeout.0);
     Ok(Some(given.map_or(asked, |given| given.min(asked))))
 }

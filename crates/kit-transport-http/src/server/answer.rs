@@ -263,7 +263,8 @@ fn deadline(context: &Context) -> Result<Option<Deadline>, Error> {
     let text = String::from_utf8_lossy(&headers);
     let timeout: Timeout = text
         .parse()
-        .map_err(|error| Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {error}")).with_reason(MALFORMED))?;
+        .map_err(|error: Error| Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {}", error.message())))
+        .map_err(|error| error.with_reason(MALFORMED))?;
     let asked = Deadline::after(now(), timeout.0);
     Ok(Some(given.map_or(asked, |given| given.min(asked))))
 }
