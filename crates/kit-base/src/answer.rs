@@ -57,8 +57,7 @@ impl Error {
     /// and `grpc-retry-pushback-ms` into a head or into trailers.
     pub fn write_grpc_status(&self, headers: &mut HeaderMap) {
         headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(self.kind().grpc_code())));
-        let message = per_cent(self.short_message());
-        if let Ok(message) = HeaderValue::try_from(message) {
+        if let Ok(message) = HeaderValue::try_from(per_cent(self.short_message())) {
             headers.insert(GRPC_MESSAGE, message);
         }
         match self.retry_hint() {

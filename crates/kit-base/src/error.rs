@@ -67,12 +67,6 @@ pub trait Failure {
     }
 }
 
-impl Failure for Infallible {
-    fn kind(&self) -> Kind {
-        match *self {}
-    }
-}
-
 /// The error that all pieces agree on: 8 bytes, boxed, made of a [`Kind`], a message for the peer and what is known
 /// beside it.
 ///

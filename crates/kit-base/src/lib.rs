@@ -80,7 +80,7 @@
 //! | outcomes | [`Error`], [`Kind`], [`Origin`], [`Failure`], [`Classify`], [`Judgement`], [`Verdict`] |
 //! | tower and `http` | [`Tower`], [`FromService`], [`FromHttpService`], [`IntoService`], [`ServiceError`], [`wire`] |
 //! | transports | [`Bind`], [`Connect`], [`PassOn`], [`RequestParts`], [`Peer`], [`Deadline`], [`Timeout`] |
-//! | discovery | [`Instance`], [`Instancer`], [`Publisher`], [`Registrar`], [`Backoff`] |
+//! | discovery | [`Instance`], [`InstanceSet`], [`Instancer`], [`Publisher`], [`Registrar`], [`Backoff`] |
 //! | operation | [`Clock`], [`Event`], [`Observer`], [`Readiness`], [`catch_panic`], [`caught`] |
 //!
 //! A middleware that waits or calls more than once is a type whose `call` is an `async fn`, around an inner endpoint.
@@ -104,8 +104,12 @@
 //!
 //! *Cost.* A gate allocates nothing on an endpoint; a whole stack costs one box on a tower service.
 //!
+//! *Discovery.* A [`Publisher`] keeps the last known good set while the registry fails, until it is told that the set is too
+//! old. Sets share the chunks that are the same, so that who follows ten thousand instances looks at those that changed.
+//!
 //! *Limits.* Tuples hold eight gates, and may be nested. What is kept is bounded by what the user gives: an instancer's
-//! cell keeps one set and one waker for each subscription. There are no queues.
+//! cell keeps one set and one waker for each subscription, an error at most the one request that it gives back. There are
+//! no queues.
 //!
 //! # Errors
 //!

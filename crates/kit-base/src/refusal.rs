@@ -63,10 +63,7 @@ impl<Req, Res: Send, Err: From<Error>> Refusal<Req, Res, Err> for Absorbed {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answered;
 
-impl<B, B2, Err> Refusal<http::Request<B>, http::Response<B2>, Err> for Answered
-where
-    B2: Body<Data = Bytes> + Send,
-{
+impl<B, B2: Body<Data = Bytes> + Send, Err> Refusal<http::Request<B>, http::Response<B2>, Err> for Answered {
     type Response = http::Response<AnsweredBody<B2>>;
 
     fn is_grpc(&self, request: &http::Request<B>) -> bool {
