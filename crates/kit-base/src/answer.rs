@@ -10,9 +10,6 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use crate::wire::{GRPC_MESSAGE, GRPC_RETRY_PUSHBACK, GRPC_STATUS, GRPC_STATUS_DETAILS};
 use crate::{Error, RetryHint};
 
-/// The content type of problem details.
-pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-
 /// The longest time to wait that is told over gRPC: ten years, which every reader's types can hold.
 const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -39,9 +36,11 @@ impl Error {
         body.push('}');
         let mut answer = Response::new(Bytes::from(body));
         *answer.status_mut() = status;
-        answer.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(after) = self.retry_after() {
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds_up(after)));
+            // It knows whole seconds only; too early would be refused again, so round up.
+            let seconds = after.saturating_add(Duration::from_nanos(999_999_999)).as_secs();
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         answer
     }
@@ -58,8 +57,7 @@ impl Error {
     /// and `grpc-retry-pushback-ms` into a head or into trailers.
     pub fn write_grpc_status(&self, headers: &mut HeaderMap) {
         headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(self.kind().grpc_code())));
-        let message = per_cent(self.short_message());
-        if let Ok(message) = HeaderValue::try_from(message) {
+        if let Ok(message) = HeaderValue::try_from(per_cent(self.short_message())) {
             headers.insert(GRPC_MESSAGE, message);
         }
         match self.retry_hint() {
@@ -87,29 +85,17 @@ impl Error {
 
     /// A serialised `google.rpc.Status`: code (1), message (2), details (3).
     fn to_grpc_details(&self) -> Vec<u8> {
-        let mut status = Vec::new();
-        put_varint_field(&mut status, 1, u64::from(self.kind().grpc_code()));
-        put_bytes_field(&mut status, 2, self.short_message().as_bytes());
+        let mut status =
+            [number(1, self.kind().grpc_code().into()), bytes(2, self.short_message().as_bytes())].concat();
         if let Some(reason) = self.reason() {
-            let mut info = Vec::new();
-            put_bytes_field(&mut info, 1, reason.as_bytes());
-            put_any(&mut status, "type.googleapis.com/google.rpc.ErrorInfo", &info);
+            status.extend(detail("type.googleapis.com/google.rpc.ErrorInfo", &bytes(1, reason.as_bytes())));
         }
         if let Some(after) = self.retry_after().map(|after| after.min(LONG)) {
-            let mut duration = Vec::new();
-            put_varint_field(&mut duration, 1, after.as_secs());
-            put_varint_field(&mut duration, 2, u64::from(after.subsec_nanos()));
-            let mut info = Vec::new();
-            put_bytes_field(&mut info, 1, &duration);
-            put_any(&mut status, "type.googleapis.com/google.rpc.RetryInfo", &info);
+            let duration = [number(1, after.as_secs()), number(2, after.subsec_nanos().into())].concat();
+            status.extend(detail("type.googleapis.com/google.rpc.RetryInfo", &bytes(1, &duration)));
         }
         status
     }
-}
-
-/// `Retry-After` knows whole seconds only; too early would be refused again, so round up.
-fn seconds_up(after: Duration) -> u64 {
-    after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0))
 }
 
 /// A string in JSON, quotes and all.
@@ -157,31 +143,27 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
     out.push(value as u8);
+    out
 }
 
-fn put_varint_field(out: &mut Vec<u8>, field: u64, value: u64) {
-    if value != 0 {
-        put_varint(out, field << 3);
-        put_varint(out, value);
-    }
+/// A field that is a number; zero is not written.
+fn number(field: u64, value: u64) -> Vec<u8> {
+    if value == 0 { Vec::new() } else { [varint(field << 3), varint(value)].concat() }
 }
 
-fn put_bytes_field(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
-    put_varint(out, field << 3 | 2);
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+/// A field that is a text, bytes, or a message.
+fn bytes(field: u64, bytes: &[u8]) -> Vec<u8> {
+    [&varint(field << 3 | 2), &varint(bytes.len() as u64), bytes].concat()
 }
 
 /// A `google.protobuf.Any` among the details of a status.
-fn put_any(status: &mut Vec<u8>, type_url: &str, message: &[u8]) {
-    let mut any = Vec::new();
-    put_bytes_field(&mut any, 1, type_url.as_bytes());
-    put_bytes_field(&mut any, 2, message);
-    put_bytes_field(status, 3, &any);
+fn detail(type_url: &str, message: &[u8]) -> Vec<u8> {
+    bytes(3, &[bytes(1, type_url.as_bytes()), bytes(2, message)].concat())
 }

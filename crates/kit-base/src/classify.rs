@@ -74,10 +74,7 @@ impl<B, B2, Err: Failure> Classify<http::Request<B>, http::Response<B2>, Err> fo
     }
 }
 
-impl<F, Req, Res, Err> Classify<Req, Res, Err> for F
-where
-    F: Fn(&Result<Res, Err>) -> Judgement + Send + Sync,
-{
+impl<F: Fn(&Result<Res, Err>) -> Judgement + Send + Sync, Req, Res, Err> Classify<Req, Res, Err> for F {
     fn judge(&self, outcome: &Result<Res, Err>) -> Judgement {
         self(outcome)
     }

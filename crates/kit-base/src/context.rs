@@ -172,20 +172,17 @@ impl PassOn {
     /// [`Kind::InvalidArgument`](crate::Kind::InvalidArgument) for a text that is no name of metadata, for one that holds
     /// credentials (`authorization`, `proxy-authorization`, `cookie`, `x-api-key`), and for one that belongs to a single
     /// message or connection (`host`, `content-length`, `connection`, ...).
-    pub fn new<I>(names: I) -> Result<Self, Error>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let name = |text: I::Item| {
+    pub fn new(names: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
+        let mut passed = Self::default();
+        for text in names {
             let text = text.as_ref();
             let name: HeaderName =
                 text.parse().map_err(|_| Error::invalid_argument(format!("{text:?} is not a name of metadata")))?;
-            match Self::REFUSED.split(' ').any(|refused| name == refused) {
-                true => Err(Error::invalid_argument(format!("{text:?} is not passed on: it is the caller's own"))),
-                false => Ok(name),
+            if Self::REFUSED.split(' ').any(|refused| name == refused) {
+                return Err(Error::invalid_argument(format!("{text:?} is not passed on: it is the caller's own")));
             }
-        };
-        Ok(Self { names: names.into_iter().map(name).collect::<Result<_, _>>()? })
+            passed.names.push(name);
+        }
+        Ok(passed)
     }
 }

@@ -1,9 +1,10 @@
 //! The deadline: a point in time, on the wire as `grpc-timeout`.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
+
+use crate::Error;
 
 /// When the caller stops waiting. A point in time of this process, never of a wall clock.
 ///
@@ -50,7 +51,7 @@ impl Deadline {
 /// assert_eq!(timeout, Timeout(Duration::from_millis(300)));
 /// assert_eq!(timeout.to_string(), "300000u");
 /// assert!("123456789n".parse::<Timeout>().is_err());
-/// # Ok::<(), kit_base::InvalidTimeout>(())
+/// # Ok::<(), kit_base::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timeout(pub Duration);
@@ -58,55 +59,41 @@ pub struct Timeout(pub Duration);
 /// The most that fits the eight digits of the wire format.
 const DIGITS: u128 = 99_999_999;
 
+const UNITS: [(char, Duration); 6] = [
+    ('n', Duration::from_nanos(1)),
+    ('u', Duration::from_micros(1)),
+    ('m', Duration::from_millis(1)),
+    ('S', Duration::from_secs(1)),
+    ('M', Duration::from_secs(60)),
+    ('H', Duration::from_secs(3600)),
+];
+
 /// Writes the finest unit that fits eight digits, cut off, so that a deadline never grows on its way.
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(left) = self;
-        let seconds = u128::from(left.as_secs());
-        let units = [
-            (left.as_nanos(), 'n'),
-            (left.as_micros(), 'u'),
-            (left.as_millis(), 'm'),
-            (seconds, 'S'),
-            (seconds / 60, 'M'),
-        ];
-        let (amount, unit) =
-            units.into_iter().find(|(amount, _)| *amount <= DIGITS).unwrap_or(((seconds / 3600).min(DIGITS), 'H'));
+        let mut amounts = UNITS.iter().map(|(unit, size)| (self.0.as_nanos() / size.as_nanos(), *unit));
+        let (amount, unit) = amounts.find(|(amount, _)| *amount <= DIGITS).unwrap_or((DIGITS, 'H'));
         write!(f, "{amount}{unit}")
     }
 }
 
+/// Any other text is [`InvalidArgument`](crate::Kind::InvalidArgument).
 impl FromStr for Timeout {
-    type Err = InvalidTimeout;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, InvalidTimeout> {
-        let invalid = || InvalidTimeout(text.chars().take(32).collect());
-        let unit = text.chars().last().filter(char::is_ascii).ok_or_else(invalid)?;
-        let digits = &text[..text.len() - 1];
-        if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(invalid());
-        }
-        let amount: u64 = digits.parse().map_err(|_| invalid())?;
-        Ok(Self(match unit {
-            'H' => Duration::from_secs(amount * 3600),
-            'M' => Duration::from_secs(amount * 60),
-            'S' => Duration::from_secs(amount),
-            'm' => Duration::from_millis(amount),
-            'u' => Duration::from_micros(amount),
-            'n' => Duration::from_nanos(amount),
-            _ => return Err(invalid()),
-        }))
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parse = || {
+            let unit = text.chars().last().filter(char::is_ascii)?;
+            let digits = &text[..text.len() - 1];
+            let right = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let amount: u32 = right.then(|| digits.parse().ok())??;
+            let (_, size) = UNITS.iter().find(|(known, _)| *known == unit)?;
+            Some(Self(*size * amount))
+        };
+        parse().ok_or_else(|| {
+            let shown: String = text.chars().take(32).collect();
+            let want = "want one to eight digits and a unit, one of H M S m u n";
+            Error::invalid_argument(format!("invalid timeout {shown:?}: {want}"))
+        })
     }
 }
-
-/// A text that is no timeout in the gRPC wire format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidTimeout(String);
-
-impl fmt::Display for InvalidTimeout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid timeout {:?}: want one to eight digits and a unit, one of H M S m u n", self.0)
-    }
-}
-
-impl StdError for InvalidTimeout {}

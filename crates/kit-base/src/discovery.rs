@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -57,23 +58,25 @@ pub struct Snapshot {
     pub error: Option<Arc<Error>>,
 }
 
+impl Snapshot {
+    fn known(&self) -> InstanceSet {
+        if let Instances::Known(known) = &self.instances { known.clone() } else { InstanceSet::default() }
+    }
+}
+
 /// The cell through which an [`Instancer`] publishes. Needs no runtime; clones publish into the same cell.
 ///
 /// When the last publisher is gone, subscribers see the end after the last snapshot.
 #[derive(Clone, Debug, Default)]
-pub struct Publisher {
-    shared: Arc<Shared>,
-}
+pub struct Publisher(Arc<Publishers>);
 
 /// What the clones of a publisher share; dropped with the last of them.
 #[derive(Debug, Default)]
-struct Shared {
-    cell: Arc<Cell>,
-}
+struct Publishers(Arc<Cell>);
 
-impl Drop for Shared {
+impl Drop for Publishers {
     fn drop(&mut self) {
-        self.cell.change(|state| {
+        self.0.change(|state| {
             state.ended = true;
             true
         });
@@ -81,9 +84,7 @@ impl Drop for Shared {
 }
 
 #[derive(Debug, Default)]
-struct Cell {
-    state: Mutex<State>,
-}
+struct Cell(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -97,13 +98,15 @@ struct State {
 
 impl Cell {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces the snapshot, and wakes the subscribers after the lock is released.
+    /// Changes the state, and wakes the subscribers where that is news to them. Wakers, and errors that are over, hold what
+    /// is not ours, so nothing of them is called under the lock.
     fn change(&self, change: impl FnOnce(&mut State) -> bool) {
         let mut state = self.lock();
-        let wakers = if change(&mut state) { std::mem::take(&mut state.wakers) } else { BTreeMap::new() };
+        let _before = Arc::clone(&state.snapshot);
+        let wakers = if change(&mut state) { mem::take(&mut state.wakers) } else { BTreeMap::new() };
         drop(state);
         wakers.into_values().for_each(Waker::wake);
     }
@@ -118,13 +121,23 @@ impl Publisher {
     /// Publishes the full set that the registry gave at this time. Subscribers are woken when the set differs from the
     /// last one, or an error is over. Of several with one id the last one stays.
     pub fn publish(&self, instances: Vec<Instance>, now: Instant) {
-        self.set(|known| known.renewed(instances).into(), now);
+        // Not under the lock: ten thousand instances take milliseconds.
+        let known = self.0.0.lock().snapshot.known().renewed(instances);
+        self.set(|_| Instances::Known(known), now);
     }
 
-    /// Publishes that the instance of this id is now this one, or is gone; the others stay. The cost hardly grows with the
-    /// set.
-    pub fn publish_change(&self, id: &str, instance: Option<Instance>, now: Instant) {
-        self.set(|known| known.with(id, instance).into(), now);
+    /// Publishes that this instance is new, or is now this; the others stay. Where no set is known it is the only one, so a
+    /// registry that tells of changes alone is asked for the full set first.
+    ///
+    /// The cost hardly grows with the set, as that of [`publish_gone`](Self::publish_gone).
+    pub fn publish_one(&self, instance: Instance, now: Instant) {
+        let id = instance.id.clone();
+        self.set(|known| Instances::Known(known.with(&id, Some(instance))), now);
+    }
+
+    /// Publishes that the instance of this id is gone; the others stay.
+    pub fn publish_gone(&self, id: &str, now: Instant) {
+        self.set(|known| Instances::Known(known.with(id, None)), now);
     }
 
     /// Publishes that the registry does not know the service.
@@ -133,39 +146,39 @@ impl Publisher {
     }
 
     fn set(&self, change: impl FnOnce(&InstanceSet) -> Instances, now: Instant) {
-        self.shared.cell.change(|state| {
-            let (old, none) = (&state.snapshot.instances, InstanceSet::default());
-            let instances = change(if let Instances::Known(known) = old { known } else { &none });
-            let news = *old != instances || state.snapshot.error.is_some();
-            let instances = if news { instances } else { old.clone() };
-            state.snapshot = Arc::new(Snapshot { instances, since: Some(now), error: None });
-            state.version += u64::from(news);
+        self.amend(|snapshot| {
+            let instances = change(&snapshot.known());
+            let news = snapshot.instances != instances || snapshot.error.is_some();
+            *snapshot = Snapshot { instances, since: Some(now), error: None };
             news
         });
     }
 
     /// Publishes that the registry cannot be asked. The last known good set stays.
     pub fn fail(&self, error: Error) {
-        self.amend(|snapshot| snapshot.error = Some(Arc::new(error)));
+        self.amend(|snapshot| {
+            snapshot.error = Some(Arc::new(error));
+            true
+        });
     }
 
     /// Forgets a set that is too old to be trusted: nothing is known any more. The error stays, and the time.
     pub fn expire(&self) {
-        self.amend(|snapshot| snapshot.instances = Instances::Pending);
+        self.amend(|snapshot| mem::take(&mut snapshot.instances) != Instances::Pending);
     }
 
-    fn amend(&self, change: impl FnOnce(&mut Snapshot)) {
-        self.shared.cell.change(|state| {
-            change(Arc::make_mut(&mut state.snapshot));
-            state.version += 1;
-            true
+    fn amend(&self, change: impl FnOnce(&mut Snapshot) -> bool) {
+        self.0.0.change(|state| {
+            let news = change(Arc::make_mut(&mut state.snapshot));
+            state.version += u64::from(news);
+            news
         });
     }
 }
 
 impl Instancer for Publisher {
     fn subscribe(&self) -> Subscription {
-        let cell = Arc::clone(&self.shared.cell);
+        let cell = Arc::clone(&self.0.0);
         let mut state = cell.lock();
         state.subscriptions += 1;
         let id = state.subscriptions;

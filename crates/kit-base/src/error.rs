@@ -67,12 +67,6 @@ pub trait Failure {
     }
 }
 
-impl Failure for Infallible {
-    fn kind(&self) -> Kind {
-        match *self {}
-    }
-}
-
 /// The error that all pieces agree on: 8 bytes, boxed, made of a [`Kind`], a message for the peer and what is known
 /// beside it.
 ///
@@ -100,7 +94,7 @@ struct Inner {
     message: Cow<'static, str>,
     reason: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    /// Not read but taken, so it need not be `Sync`.
+    /// An `Option` of its type. Not read but taken, so it need not be `Sync`.
     unsent: Option<Mutex<Box<dyn Any + Send>>>,
 }
 
@@ -142,16 +136,17 @@ impl Error {
     }
 
     /// Gives the request back that was not sent: a client transport does so, and a balancer takes it to another instance.
-    /// Says that it was [not sent](Origin::NotSent).
+    /// Says that it was [not sent](Origin::NotSent). Costs a box; it stays in this process, until it is taken or the error
+    /// is dropped or [becomes an answer](Failure::into_answer).
     pub fn with_unsent<R: Send + 'static>(mut self, request: R) -> Self {
-        self.0.unsent = Some(Mutex::new(Box::new(request)));
+        self.0.unsent = Some(Mutex::new(Box::new(Some(request))));
         self.with_origin(Origin::NotSent)
     }
 
-    /// Takes the request that was not sent, if there is one of this type.
+    /// Takes the request that was not sent, if there is one of this type. One of another type stays.
     pub fn take_unsent<R: 'static>(&mut self) -> Option<R> {
-        let request = self.0.unsent.take()?.into_inner().unwrap_or_else(PoisonError::into_inner);
-        request.downcast().map(|request| *request).ok()
+        let unsent = self.0.unsent.as_mut()?.get_mut().unwrap_or_else(PoisonError::into_inner);
+        unsent.downcast_mut::<Option<R>>()?.take()
     }
 
     /// The kind of failure.
@@ -227,7 +222,8 @@ impl Failure for Error {
         self.0.retry_hint
     }
 
-    fn into_answer(self) -> Self {
+    fn into_answer(mut self) -> Self {
+        self.0.unsent = None;
         self.with_origin(Origin::Remote)
     }
 }

@@ -46,10 +46,7 @@ impl<S: Clone> Clone for FromService<S> {
 impl<Req, S> Endpoint<Req> for FromService<S>
 where
     Req: Send,
-    S: Service<Req> + Clone + Send + Sync,
-    S::Future: Send,
-    S::Response: Send,
-    S::Error: Send,
+    S: Service<Req, Response: Send, Error: Send, Future: Send> + Clone + Send + Sync,
 {
     type Response = S::Response;
     type Error = ServiceError<S::Error>;
@@ -75,11 +72,7 @@ pub struct FromHttpService<S, R, B> {
     _types: PhantomData<fn(R) -> B>,
 }
 
-impl<S, R, B> FromHttpService<S, R, B>
-where
-    S: Service<R>,
-    S::Response: Into<http::Response<B>>,
-{
+impl<S: Service<R, Response: Into<http::Response<B>>>, R, B> FromHttpService<S, R, B> {
     /// An endpoint on `http` types from this client.
     pub fn new(service: S) -> Self {
         Self { inner: FromService::new(service), _types: PhantomData }
@@ -92,10 +85,8 @@ impl<S: Clone, R, B> Clone for FromHttpService<S, R, B> {
     }
 }
 
-impl<S, R, B, B2> Endpoint<http::Request<B2>> for FromHttpService<S, R, B>
+impl<S, R, B: Send, B2: Send> Endpoint<http::Request<B2>> for FromHttpService<S, R, B>
 where
-    B2: Send,
-    B: Send,
     R: TryFrom<http::Request<B2>, Error: Into<S::Error>> + Send,
     S: Service<R, Response: Into<http::Response<B>> + Send, Error: Send, Future: Send> + Clone + Send + Sync,
 {

@@ -1,7 +1,6 @@
 //! The layer that puts gates over an endpoint, and the one flat future that runs them.
 
 use std::future::Future;
-use std::marker::PhantomData;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 
-use crate::panic::OnPanic;
+use crate::panic::OnDrop;
 use crate::ticket::{Held, Ticket};
 use crate::{Call, Classify, Clock, Endpoint, Error, Gate, Monotonic, Now, Standard};
 
@@ -103,9 +102,7 @@ impl<E: Clone, G, C, K> Clone for Guarded<E, G, C, K> {
 
 impl<Req, E, G, C, K> Endpoint<Req> for Guarded<E, G, C, K>
 where
-    E: Endpoint<Req>,
-    E::Error: From<Error> + 'static,
-    E::Response: 'static,
+    E: Endpoint<Req, Response: 'static, Error: From<Error> + 'static>,
     Req: Call<E::Response> + 'static,
     G: Gate<Req, E::Response, E::Error>,
     C: Classify<Req, E::Response, E::Error> + 'static,
@@ -122,10 +119,10 @@ where
         match self.shared.gate.enter(&mut req, &now) {
             Ok(permit) => {
                 let mut ticket = Ticket::new(&self.shared, permit);
-                let watch = OnPanic(&mut ticket, |ticket| ticket.panicked());
+                let watch = OnDrop(&mut ticket, |ticket| ticket.panicked());
                 let inner = self.inner.call(req);
                 mem::forget(watch);
-                Flat::Admitted { inner, ticket, _answer: PhantomData }
+                Flat::Admitted { inner, ticket }
             }
             Err(refused) => {
                 Flat::Refused { outcome: refused.outcome.map(|outcome| outcome.map(|answer| Req::hold(answer, None))) }
@@ -139,18 +136,16 @@ pin_project! {
     /// below has ended, so that no limit is ever passed, and inner gates finish before outer ones as they always do.
     #[project = FlatProjection]
     enum Flat<T, F, H, Err> {
-        Admitted { #[pin] inner: F, ticket: T, _answer: PhantomData<fn() -> H> },
+        Admitted { #[pin] inner: F, ticket: T },
         Refused { outcome: Option<Result<H, Err>> },
     }
 }
 
-impl<Req, Res, Err, F, G, C, K> Future
+impl<Req, Res: 'static, Err: 'static, F, G, C, K> Future
     for Flat<Ticket<'_, Req, Res, Err, G, C, K>, F, Held<Req, Res, Err, G, C, K>, Err>
 where
     F: Future<Output = Result<Res, Err>>,
     Req: Call<Res> + 'static,
-    Res: 'static,
-    Err: 'static,
     G: Gate<Req, Res, Err>,
     C: Classify<Req, Res, Err> + 'static,
     K: Clock + 'static,
@@ -161,8 +156,8 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            FlatProjection::Admitted { ticket, inner, .. } => {
-                let watch = OnPanic(ticket, |ticket| ticket.panicked());
+            FlatProjection::Admitted { inner, ticket } => {
+                let watch = OnDrop(ticket, |ticket| ticket.panicked());
                 let poll = inner.poll(cx).map(|outcome| watch.0.answered(outcome));
                 mem::forget(watch);
                 poll

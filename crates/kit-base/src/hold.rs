@@ -26,6 +26,13 @@ pub(crate) fn on_drop<H: Hold>(hold: &mut Option<H>, cause: Cause) {
     }
 }
 
+/// Ends what is held, if it still is.
+pub(crate) fn end<H: Hold>(hold: &mut Option<H>, end: &StreamEnd<'_>) {
+    if let Some(hold) = hold.take() {
+        hold.end(end);
+    }
+}
+
 pin_project! {
     /// A body that holds permits until its last frame, its failure, or its drop.
     ///
@@ -67,18 +74,15 @@ impl<D: Buf, B: Body<Data = D>, H: Hold> Body for HeldBody<B, H> {
         if let (Some(left), Some(Ok(frame))) = (&mut *this.left, &frame) {
             *left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.remaining() as u64));
         }
-        let end = match &frame {
-            None => Some(StreamEnd::Complete(None)),
-            Some(Err(_)) => Some(StreamEnd::Failed(Judgement::of_kind(Kind::Unavailable))),
-            Some(Ok(frame)) => match frame.trailers_ref() {
-                Some(trailers) => Some(StreamEnd::Complete(Some(trailers))),
+        match &frame {
+            None => end(this.hold, &StreamEnd::Complete(None)),
+            Some(Err(_)) => end(this.hold, &StreamEnd::Failed(Judgement::of_kind(Kind::Unavailable))),
+            Some(Ok(frame)) => {
+                let trailers = frame.trailers_ref();
                 // A body of known length ends with its last frame; nobody is bound to ask once more.
-                None => (this.body.is_end_stream() || *this.left == Some(0)).then_some(StreamEnd::Complete(None)),
-            },
-        };
-        if let Some(end) = end {
-            if let Some(hold) = this.hold.take() {
-                hold.end(&end);
+                if trailers.is_some() || this.body.is_end_stream() || *this.left == Some(0) {
+                    end(this.hold, &StreamEnd::Complete(trailers));
+                }
             }
         }
         Poll::Ready(frame)

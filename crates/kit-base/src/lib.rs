@@ -80,7 +80,7 @@
 //! | outcomes | [`Error`], [`Kind`], [`Origin`], [`Failure`], [`Classify`], [`Judgement`], [`Verdict`] |
 //! | tower and `http` | [`Tower`], [`FromService`], [`FromHttpService`], [`IntoService`], [`ServiceError`], [`wire`] |
 //! | transports | [`Bind`], [`Connect`], [`PassOn`], [`RequestParts`], [`Peer`], [`Deadline`], [`Timeout`] |
-//! | discovery | [`Instance`], [`Instancer`], [`Publisher`], [`Registrar`], [`Backoff`] |
+//! | discovery | [`Instance`], [`InstanceSet`], [`Instancer`], [`Publisher`], [`Registrar`], [`Backoff`] |
 //! | operation | [`Clock`], [`Event`], [`Observer`], [`Readiness`], [`catch_panic`], [`caught`] |
 //!
 //! A middleware that waits or calls more than once is a type whose `call` is an `async fn`, around an inner endpoint.
@@ -104,15 +104,20 @@
 //!
 //! *Cost.* A gate allocates nothing on an endpoint; a whole stack costs one box on a tower service.
 //!
+//! *Discovery.* A [`Publisher`] keeps the last known good set while the registry fails, until it is told that the set is too
+//! old. Sets share the chunks that are the same, so that who follows ten thousand instances looks at those that changed.
+//!
 //! *Limits.* Tuples hold eight gates, and may be nested. What is kept is bounded by what the user gives: an instancer's
-//! cell keeps one set and one waker for each subscription. There are no queues.
+//! cell keeps one set and one waker for each subscription, an error at most the one request that it gives back. There are
+//! no queues.
 //!
 //! # Errors
 //!
 //! An endpoint's error is its own type, and passes through every layer unboxed; it needs `From<kit_base::Error>` to be
 //! refused with, and [`Failure`] to be judged. [`Error`] itself is one word. Its message is for the peer, except for
 //! `Internal` and `Unknown`, which show the peer a neutral text; its source never leaves the process.
-//! Settings that make no sense are refused by typed errors that show the value: [`InvalidBackoff`], [`InvalidTimeout`].
+//! A text that is no [`Timeout`], and a name that [`PassOn`] refuses, are `InvalidArgument`; settings of a [`Backoff`] that
+//! make no sense are an [`InvalidBackoff`]. Each shows the value.
 //!
 //! # Events and log fields
 //!
@@ -162,13 +167,12 @@ mod tuple;
 mod verdict;
 pub mod wire;
 
-pub use answer::PROBLEM_JSON;
 pub use backoff::{Backoff, InvalidBackoff, Pauses};
 pub use bind::{Bind, Connect};
 pub use classify::{Classify, Standard, StreamEnd};
 pub use clock::{Clock, Monotonic, Now};
 pub use context::{Context, PassOn};
-pub use deadline::{Deadline, InvalidTimeout, Timeout};
+pub use deadline::{Deadline, Timeout};
 pub use discovery::{Instancer, Instances, Publisher, Registrar, Registration, Snapshot, Subscription};
 pub use endpoint::Endpoint;
 pub use error::{Error, Failure, Origin, RetryHint};

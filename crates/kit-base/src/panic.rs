@@ -33,11 +33,11 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| error_of(&*panic))
 }
 
-/// Holds what must learn of a panic that passes through, and tells it; else it is forgotten. Whoever catches the panic
-/// may drop the future that it came from at leisure, when the thread is no longer panicking.
-pub(crate) struct OnPanic<T, F: FnMut(&mut T)>(pub(crate) T, pub(crate) F);
+/// Holds what must learn of a panic that passes through, and tells it when it is dropped; else it is forgotten. Whoever
+/// catches the panic may drop the future that it came from at leisure, when the thread is no longer panicking.
+pub(crate) struct OnDrop<T, F: FnMut(&mut T)>(pub(crate) T, pub(crate) F);
 
-impl<T, F: FnMut(&mut T)> Drop for OnPanic<T, F> {
+impl<T, F: FnMut(&mut T)> Drop for OnDrop<T, F> {
     fn drop(&mut self) {
         (self.1)(&mut self.0);
     }

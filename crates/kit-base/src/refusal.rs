@@ -14,34 +14,47 @@ use crate::{Error, ServiceError};
 pub trait Refusal<Req, Res, Err>: Send + Sync + 'static {
     /// The response of the whole stack.
     type Response: Send;
-    /// The error of the whole stack.
-    type Error: Send;
 
     /// Whether a request wants to be refused in the manner of gRPC.
     fn is_grpc(&self, _: &Req) -> bool {
         false
     }
 
-    /// The outcome for the caller.
+    /// The answer of the service as that of the whole stack.
+    fn pass(&self, answer: Res) -> Self::Response;
+
+    /// What the caller gets of a refusal.
     ///
     /// # Errors
-    /// The error of the service, or the refusal as an error of that type.
-    fn settle(&self, grpc: bool, outcome: Result<Res, ServiceError<Err>>) -> Result<Self::Response, Self::Error>;
+    /// The refusal as an error of the service's type.
+    fn refuse(&self, grpc: bool, refusal: Error) -> Result<Self::Response, Err>;
+
+    /// The outcome for the caller: errors of the service itself go through as they are.
+    ///
+    /// # Errors
+    /// The error of the service, or what becomes of the refusal.
+    fn settle(&self, grpc: bool, outcome: Result<Res, ServiceError<Err>>) -> Result<Self::Response, Err> {
+        match outcome {
+            Ok(answer) => Ok(self.pass(answer)),
+            Err(ServiceError::Inner(error)) => Err(error),
+            Err(ServiceError::Refused(refusal)) => self.refuse(grpc, refusal),
+        }
+    }
 }
 
 /// The refusal becomes the service's error, by its `From<kit_base::Error>`. The default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Absorbed;
 
-impl<Req, Res: Send, Err: From<Error> + Send> Refusal<Req, Res, Err> for Absorbed {
+impl<Req, Res: Send, Err: From<Error>> Refusal<Req, Res, Err> for Absorbed {
     type Response = Res;
-    type Error = Err;
 
-    fn settle(&self, _: bool, outcome: Result<Res, ServiceError<Err>>) -> Result<Res, Err> {
-        outcome.map_err(|error| match error {
-            ServiceError::Inner(error) => error,
-            ServiceError::Refused(error) => error.into(),
-        })
+    fn pass(&self, answer: Res) -> Res {
+        answer
+    }
+
+    fn refuse(&self, _: bool, refusal: Error) -> Result<Res, Err> {
+        Err(refusal.into())
     }
 }
 
@@ -50,31 +63,20 @@ impl<Req, Res: Send, Err: From<Error> + Send> Refusal<Req, Res, Err> for Absorbe
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answered;
 
-impl<B, B2, Err> Refusal<http::Request<B>, http::Response<B2>, Err> for Answered
-where
-    B2: Body<Data = Bytes> + Send,
-    Err: Send,
-{
+impl<B, B2: Body<Data = Bytes> + Send, Err> Refusal<http::Request<B>, http::Response<B2>, Err> for Answered {
     type Response = http::Response<AnsweredBody<B2>>;
-    type Error = Err;
 
     fn is_grpc(&self, request: &http::Request<B>) -> bool {
         is_grpc(request.headers())
     }
 
-    fn settle(
-        &self,
-        grpc: bool,
-        outcome: Result<http::Response<B2>, ServiceError<Err>>,
-    ) -> Result<Self::Response, Err> {
-        match outcome {
-            Ok(answer) => Ok(answer.map(|body| AnsweredBody { service: Some(body), refusal: Bytes::new() })),
-            Err(ServiceError::Inner(error)) => Err(error),
-            Err(ServiceError::Refused(error)) => {
-                let answer = if grpc { error.to_grpc_answer() } else { error.to_http_answer() };
-                Ok(answer.map(|refusal| AnsweredBody { service: None, refusal }))
-            }
-        }
+    fn pass(&self, answer: http::Response<B2>) -> Self::Response {
+        answer.map(|body| AnsweredBody { service: Some(body), refusal: Bytes::new() })
+    }
+
+    fn refuse(&self, grpc: bool, refusal: Error) -> Result<Self::Response, Err> {
+        let answer = if grpc { refusal.to_grpc_answer() } else { refusal.to_http_answer() };
+        Ok(answer.map(|refusal| AnsweredBody { service: None, refusal }))
     }
 }
 
@@ -85,17 +87,16 @@ pub struct Mapped<F>(pub(crate) F);
 impl<Req, Res, Err, F> Refusal<Req, Res, Err> for Mapped<F>
 where
     Res: Send,
-    Err: Send,
     F: Fn(Error) -> Result<Res, Err> + Send + Sync + 'static,
 {
     type Response = Res;
-    type Error = Err;
 
-    fn settle(&self, _: bool, outcome: Result<Res, ServiceError<Err>>) -> Result<Res, Err> {
-        outcome.or_else(|error| match error {
-            ServiceError::Inner(error) => Err(error),
-            ServiceError::Refused(error) => (self.0)(error),
-        })
+    fn pass(&self, answer: Res) -> Res {
+        answer
+    }
+
+    fn refuse(&self, _: bool, refusal: Error) -> Result<Res, Err> {
+        (self.0)(refusal)
     }
 }
 

@@ -1,15 +1,15 @@
 //! A set of instances that shares what it does not change.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, iter};
 
-use crate::{Instance, Instances};
+use crate::Instance;
 
 /// How many instances a chunk holds at most.
 const CHUNK: usize = 64;
 
-/// The instances of a service, sorted by id, each id once. Cheap to clone; a set made from another by one change shares
-/// with it all chunks but one, so that who follows the changes of ten thousand instances need not look at each.
+/// The instances of a service, sorted by id, each id once. Cheap to clone. A set that is published after another shares
+/// with it every chunk that is the same, so that who follows the changes of ten thousand instances need not look at each.
 #[derive(Clone, Default)]
 pub struct InstanceSet {
     chunks: Arc<[Arc<[Arc<Instance>]>]>,
@@ -18,7 +18,11 @@ pub struct InstanceSet {
 impl InstanceSet {
     /// The instances in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Instance>> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.iter_from(0)
+    }
+
+    fn iter_from(&self, chunk: usize) -> impl Iterator<Item = &Arc<Instance>> {
+        self.chunks[chunk..].iter().flat_map(|chunk| chunk.iter())
     }
 
     /// How many there are.
@@ -37,18 +41,16 @@ impl InstanceSet {
     }
 
     /// The same set with this in the place of the instance of this id, or without it.
-    #[must_use = "the set itself stays as it is"]
-    pub fn with(&self, id: &str, instance: Option<Instance>) -> Self {
-        let after = self.chunks.partition_point(|chunk| chunk.last().is_some_and(|last| *last.id < *id));
-        let place = after.min(self.chunks.len().saturating_sub(1));
-        let mut chunk = self.chunks.get(place).map_or_else(Vec::new, |chunk| chunk.to_vec());
-        let found = chunk.binary_search_by(|held| (*held.id).cmp(id));
+    pub(crate) fn with(&self, id: &str, instance: Option<Instance>) -> Self {
+        let after = self.chunks.partition_point(|chunk| *chunk[0].id <= *id);
+        let place = after.saturating_sub(1);
+        let held = self.chunks.get(place).cloned().unwrap_or_default();
+        let mut run = held.to_vec();
+        let found = run.binary_search_by(|held| (*held.id).cmp(id));
         let range = found.map_or_else(|at| at..at, |at| at..at + 1);
-        chunk.splice(range, instance.map(Arc::new));
+        run.splice(range, instance.map(Arc::new));
         let mut chunks = self.chunks.to_vec();
-        // Halves leave room for more.
-        let size = if chunk.len() > CHUNK { CHUNK / 2 } else { CHUNK };
-        chunks.splice(place..(place + 1).min(chunks.len()), chunk.chunks(size).map(Arc::from));
+        chunks.splice(place..(place + 1).min(chunks.len()), cut(&held, &run));
         Self { chunks: chunks.into() }
     }
 
@@ -60,27 +62,38 @@ impl InstanceSet {
             instances.dedup_by(|later, earlier| later.id == earlier.id);
         }
         let mut held = self.iter().peekable();
-        let instances = instances.into_iter().map(|instance| {
+        let share = |instance: Instance| {
             while held.next_if(|held| held.id < instance.id).is_some() {}
             held.next_if(|held| ***held == instance).map_or_else(|| Arc::new(instance), Arc::clone)
+        };
+        let mut rest = instances.into_iter().map(share).peekable();
+        // Each chunk takes what comes before the next one, the last one all that is left.
+        let ends = self.chunks.iter().skip(1).map(|next| Some(&*next[0].id)).chain([None]);
+        let held = self.chunks.iter().cloned().chain(iter::once_with(Arc::default));
+        let chunks = held.zip(ends).flat_map(|(held, end)| {
+            let before = |instance: &Arc<Instance>| end.is_none_or(|end| *instance.id < *end);
+            cut(&held, &iter::from_fn(|| rest.next_if(before)).collect::<Vec<_>>())
         });
-        Self { chunks: instances.collect::<Vec<_>>().chunks(CHUNK).map(Arc::from).collect() }
+        Self { chunks: chunks.collect() }
     }
 }
 
+/// A run of instances in the place of a chunk: the chunk itself where it is the same, else one or more, of even sizes.
+fn cut(held: &Arc<[Arc<Instance>]>, run: &[Arc<Instance>]) -> Vec<Arc<[Arc<Instance>]>> {
+    let pieces = run.len().div_ceil(CHUNK).max(1);
+    let size = run.len().div_ceil(pieces).max(1);
+    run.chunks(size).map(|run| if *run == **held { Arc::clone(held) } else { Arc::from(run) }).collect()
+}
+
+/// Looks into no chunk that both share from the beginning on.
 impl PartialEq for InstanceSet {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.chunks, &other.chunks) || self.iter().eq(other.iter())
+        let shared = iter::zip(&*self.chunks, &*other.chunks).take_while(|(a, b)| Arc::ptr_eq(a, b)).count();
+        self.iter_from(shared).eq(other.iter_from(shared))
     }
 }
 
 impl Eq for InstanceSet {}
-
-impl From<InstanceSet> for Instances {
-    fn from(set: InstanceSet) -> Self {
-        Self::Known(set)
-    }
-}
 
 impl FromIterator<Instance> for InstanceSet {
     fn from_iter<I: IntoIterator<Item = Instance>>(instances: I) -> Self {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use crate::hold::on_drop;
+use crate::hold::{end, on_drop};
 use crate::{Cause, Error, Hold, Judgement, StreamEnd};
 
 /// A stream of messages, boxed; each item may be the error that ends it.
@@ -73,15 +73,10 @@ impl<T, H: Hold> Stream for Held<T, H> {
         let item = Pin::new(stream).poll_next(cx);
         on_drop(hold, Cause::Left);
         let item = ready!(item);
-        let end = match &item {
-            None => Some(StreamEnd::Complete(None)),
-            Some(Err(error)) => Some(StreamEnd::Failed(Judgement::of(error))),
-            Some(Ok(_)) => None,
-        };
-        if let Some(end) = end {
-            if let Some(hold) = hold.take() {
-                hold.end(&end);
-            }
+        match &item {
+            None => end(hold, &StreamEnd::Complete(None)),
+            Some(Err(error)) => end(hold, &StreamEnd::Failed(Judgement::of(error))),
+            Some(Ok(_)) => {}
         }
         Poll::Ready(item)
     }

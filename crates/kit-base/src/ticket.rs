@@ -28,8 +28,9 @@ pub struct OwnedTicket<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock> {
 /// An answer of type `Res`, with the permits of its call in it where it streams.
 pub(crate) type Held<Req, Res, Err, G, C, K> = <Req as Call<Res>>::Held<OwnedTicket<Req, Res, Err, G, C, K>>;
 
-impl<'a, Req, Res, Err, G, C, K> Ticket<'a, Req, Res, Err, G, C, K>
+impl<'a, Req, Res: 'static, Err: 'static, G, C, K> Ticket<'a, Req, Res, Err, G, C, K>
 where
+    Req: Call<Res> + 'static,
     G: Gate<Req, Res, Err>,
     C: Classify<Req, Res, Err> + 'static,
     K: Clock + 'static,
@@ -50,12 +51,7 @@ where
     /// Inlined at any price, and the failure apart: so the polls of a stack become one straight run, and an answer
     /// passes through it in registers.
     #[inline(always)]
-    pub(crate) fn answered(&mut self, outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err>
-    where
-        Req: Call<Res> + 'static,
-        Res: 'static,
-        Err: 'static,
-    {
+    pub(crate) fn answered(&mut self, outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err> {
         match outcome {
             Ok(answer) => self.settle(Ok(answer)),
             Err(error) => self.failed(error),
@@ -64,22 +60,12 @@ where
 
     #[cold]
     #[inline(never)]
-    fn failed(&mut self, error: Err) -> Result<Held<Req, Res, Err, G, C, K>, Err>
-    where
-        Req: Call<Res> + 'static,
-        Res: 'static,
-        Err: 'static,
-    {
+    fn failed(&mut self, error: Err) -> Result<Held<Req, Res, Err, G, C, K>, Err> {
         self.settle(Err(error))
     }
 
     #[inline(always)]
-    fn settle(&mut self, mut outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err>
-    where
-        Req: Call<Res> + 'static,
-        Res: 'static,
-        Err: 'static,
-    {
+    fn settle(&mut self, mut outcome: Result<Res, Err>) -> Result<Held<Req, Res, Err, G, C, K>, Err> {
         let Shared { gate, classify, clock } = &**self.shared;
         let mut judgement = classify.judge(&outcome);
         if let Some(permit) = &mut self.permit {
@@ -105,11 +91,8 @@ where
     }
 }
 
-impl<Req, Res, Err, G, C, K> Hold for OwnedTicket<Req, Res, Err, G, C, K>
+impl<Req: 'static, Res: 'static, Err: 'static, G, C, K> Hold for OwnedTicket<Req, Res, Err, G, C, K>
 where
-    Req: 'static,
-    Res: 'static,
-    Err: 'static,
     G: Gate<Req, Res, Err>,
     C: Classify<Req, Res, Err> + 'static,
     K: Clock + 'static,
@@ -122,10 +105,7 @@ where
         if let Some(permit) = self.permit.take() {
             let Shared { gate, classify, clock } = &*self.shared;
             let judgement = classify.judge_end(&self.head, end);
-            let trailers = match end {
-                StreamEnd::Complete(trailers) => *trailers,
-                StreamEnd::Failed(_) => None,
-            };
+            let trailers = if let StreamEnd::Complete(trailers) = end { *trailers } else { None };
             gate.finish(permit, &End { trailers, ..End::answered(&judgement, &Now::new(clock)) });
         }
     }
@@ -158,15 +138,12 @@ const FAULT: Judgement = Judgement::of_kind(Kind::Internal);
 /// drop it could abort the process.
 #[cold]
 #[inline(never)]
-fn abandon<Req, Res, Err, G, C, K>(
+fn abandon<Req, Res, Err, G: Gate<Req, Res, Err>, C, K: Clock>(
     shared: &Shared<G, C, K>,
     permit: &mut Option<G::Permit>,
     judgement: &Judgement,
     cause: Cause,
-) where
-    G: Gate<Req, Res, Err>,
-    K: Clock,
-{
+) {
     let finish = AssertUnwindSafe(|| {
         if let Some(permit) = permit.take() {
             shared.gate.finish(permit, &End { cause, ..End::answered(judgement, &Now::new(&shared.clock)) });

@@ -44,10 +44,7 @@ impl<L: Clone> Tower<L> {
     }
 
     /// Makes an outcome of each refusal: `|error: kit_base::Error| -> Result<Response, ServiceError>`.
-    pub fn mapped<F, Res, Err>(self, refuse: F) -> Tower<L, Mapped<F>>
-    where
-        F: Fn(Error) -> Result<Res, Err>,
-    {
+    pub fn mapped<F: Fn(Error) -> Result<Res, Err>, Res, Err>(self, refuse: F) -> Tower<L, Mapped<F>> {
         Tower { layers: Arc::new(Layers { layers: self.layers.layers.clone(), refusal: Mapped(refuse) }) }
     }
 }
@@ -58,11 +55,7 @@ impl<L, R> Clone for Tower<L, R> {
     }
 }
 
-impl<S, L, R> Layer<S> for Tower<L, R>
-where
-    S: Clone,
-    L: Layer<FromService<S>>,
-{
+impl<S: Clone, L: Layer<FromService<S>>, R> Layer<S> for Tower<L, R> {
     type Service = TowerService<S, L, L::Service, R>;
 
     fn layer(&self, service: S) -> Self::Service {
@@ -95,7 +88,7 @@ where
     S: Service<Req> + Clone + Send + 'static,
     L: Layer<FromService<S>, Service = E> + Send + Sync + 'static,
     E: Endpoint<Req, Error = ServiceError<S::Error>> + 'static,
-    R: Refusal<Req, E::Response, S::Error, Error = S::Error>,
+    R: Refusal<Req, E::Response, S::Error>,
 {
     type Response = R::Response;
     type Error = S::Error;

@@ -3,31 +3,17 @@
 use std::cell::RefCell;
 
 use crate::gate::Refused;
+use crate::panic::OnDrop;
 use crate::{Cause, End, Error, Gate, Judgement, Kind, Now};
 
 /// A permit that is finished when this is dropped, whatever panics meanwhile; unless it is taken.
-struct Owed<'a, G, P, F: FnMut(&G, P)> {
-    gate: &'a G,
-    permit: Option<P>,
-    finish: F,
-}
-
-impl<'a, G, P, F: FnMut(&G, P)> Owed<'a, G, P, F> {
-    fn new(gate: &'a G, permit: P, finish: F) -> Self {
-        Self { gate, permit: Some(permit), finish }
-    }
-
-    fn taken(mut self) -> P {
-        self.permit.take().expect("a permit is taken once")
-    }
-}
-
-impl<G, P, F: FnMut(&G, P)> Drop for Owed<'_, G, P, F> {
-    fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            (self.finish)(self.gate, permit);
+#[inline(always)]
+fn owed<P>(permit: P, mut finish: impl FnMut(P)) -> OnDrop<Option<P>, impl FnMut(&mut Option<P>)> {
+    OnDrop(Some(permit), move |permit| {
+        if let Some(permit) = permit.take() {
+            finish(permit);
         }
-    }
+    })
 }
 
 /// Finishes a permit of a tuple that is not entered. Apart, and by value, so that permits stay in registers on the way in.
@@ -65,12 +51,11 @@ macro_rules! tuple {
                 let note = |error: &Error| {
                     *refused.borrow_mut() = Some(Refused { outcome: None, judgement: Judgement::of(error) });
                 };
-                $(let $permit = Owed::new(
-                    &self.$index,
+                $(let mut $permit = owed(
                     self.$index.admit(request, now).inspect_err(note)?,
-                    |gate, permit| finish_early::<Req, Res, Err, _>(gate, permit, &refused, now),
+                    |permit| finish_early::<Req, Res, Err, _>(&self.$index, permit, &refused, now),
                 );)+
-                Ok(($($permit.taken(),)+))
+                Ok(($($permit.0.take().expect("a permit is taken once"),)+))
             }
 
             #[inline]
@@ -82,7 +67,7 @@ macro_rules! tuple {
             fn finish(&self, permit: Self::Permit, end: &End<'_>) {
                 let ($($permit,)+) = permit;
                 // Dropped from the last to the first.
-                $(let $permit = Owed::new(&self.$index, $permit, |gate: &$gate, permit| gate.finish(permit, end));)+
+                $(let $permit = owed($permit, |permit| self.$index.finish(permit, end));)+
                 let _ = ($(&$permit,)+);
             }
 
@@ -94,16 +79,11 @@ macro_rules! tuple {
                 let refused = RefCell::new(None);
                 // Within the closure, permits of earlier gates are dropped, innermost first, after the refusal is noted.
                 let mut enter = || {
-                    $(let $permit = match self.$index.enter(request, now) {
-                        Ok(permit) => Owed::new(&self.$index, permit, |gate, permit| {
-                            finish_early::<Req, Res, Err, _>(gate, permit, &refused, now);
-                        }),
-                        Err(refusal) => {
-                            *refused.borrow_mut() = Some(refusal);
-                            return None;
-                        }
-                    };)+
-                    Some(($($permit.taken(),)+))
+                    $(let mut $permit = owed(
+                        self.$index.enter(request, now).map_err(|refusal| *refused.borrow_mut() = Some(refusal)).ok()?,
+                        |permit| finish_early::<Req, Res, Err, _>(&self.$index, permit, &refused, now),
+                    );)+
+                    Some(($($permit.0.take().expect("a permit is taken once"),)+))
                 };
                 match enter() {
                     Some(permits) => Ok(permits),

@@ -57,9 +57,6 @@ pub fn grpc_push_back(headers: &HeaderMap) -> RetryHint {
 
 /// The hint in `Retry-After`, where it is a number of seconds; dates are left to the transports.
 pub fn retry_after(headers: &HeaderMap) -> RetryHint {
-    headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.trim().parse().ok())
-        .map_or(RetryHint::None, |seconds| RetryHint::After(Duration::from_secs(seconds)))
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    seconds.map_or(RetryHint::None, |seconds| RetryHint::After(Duration::from_secs(seconds)))
 }

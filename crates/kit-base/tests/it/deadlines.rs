@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kit_base::{Deadline, Timeout};
+use kit_base::{Deadline, Kind, Timeout};
 
 fn parse(text: &str) -> Option<Duration> {
     text.parse::<Timeout>().ok().map(|Timeout(duration)| duration)
@@ -42,7 +42,7 @@ fn garbage_is_refused_and_shown() {
     {
         let error = text.parse::<Timeout>().unwrap_err();
         let want = format!("invalid timeout {text:?}: want one to eight digits and a unit, one of H M S m u n");
-        assert_eq!(error.to_string(), want);
+        assert_eq!((error.kind(), error.message()), (Kind::InvalidArgument, &*want));
     }
     let long = "9".repeat(100_000);
     let error = long.parse::<Timeout>().unwrap_err().to_string();

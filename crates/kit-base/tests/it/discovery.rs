@@ -302,20 +302,21 @@ fn one_change_leaves_the_other_instances_where_they_are() {
         other => panic!("{other:?}"),
     };
     let before = known(&publisher);
-    publisher.publish_change("0500", Some(Instance::new("0500", "elsewhere:80")), t);
+    publisher.publish_one(Instance::new("0500", "elsewhere:80"), t);
     let after = known(&publisher);
     assert_eq!((before.len(), after.len()), (1_000, 1_000));
     let shared = before.chunks().iter().zip(after.chunks()).filter(|(a, b)| Arc::ptr_eq(a, b)).count();
     assert_eq!(shared + 1, before.chunks().len());
     assert_eq!(after.iter().find(|instance| instance.id == "0500").unwrap().address, "elsewhere:80");
 
-    publisher.publish_change("0500", None, t);
-    publisher.publish_change("no such", None, t);
+    publisher.publish_gone("0500", t);
+    publisher.publish_gone("no such", t);
     assert_eq!(known(&publisher).len(), 999);
     assert!(known(&publisher).iter().all(|instance| instance.id != "0500"));
 }
 
-/// Against a plain map, over thousands of random changes: chunks split and vanish, and nothing else.
+/// Against a plain map, over thousands of random changes, a full set among them now and then: chunks split and vanish, and
+/// nothing else.
 #[test]
 fn changes_one_by_one_give_the_same_set_as_the_full_one() {
     let (publisher, mut model, mut state) = (Publisher::new(), BTreeMap::new(), 7u64);
@@ -328,7 +329,11 @@ fn changes_one_by_one_give_the_same_set_as_the_full_one() {
             Some(instance) => drop(model.insert(id.clone(), instance.clone())),
             None => drop(model.remove(&id)),
         }
-        publisher.publish_change(&id, change, t);
+        match change {
+            _ if round % 64 == 0 => publisher.publish(model.values().cloned().collect(), t),
+            Some(instance) => publisher.publish_one(instance, t),
+            None => publisher.publish_gone(&id, t),
+        }
         let snapshot = publisher.subscribe().current();
         let Instances::Known(known) = &snapshot.instances else { panic!("{snapshot:?}") };
         assert_eq!((known.len(), known.is_empty()), (model.len(), model.is_empty()));
@@ -353,6 +358,64 @@ fn what_is_published_again_is_shared_with_the_last_set() {
 }
 
 #[test]
+fn a_full_set_shares_every_chunk_that_is_the_same_with_the_last_one() {
+    let publisher = Publisher::new();
+    let mut all: Vec<_> = (0..1_000).map(|n| instance(&format!("{n:04}"))).collect();
+    publisher.publish(all.clone(), Instant::now());
+    let known = |publisher: &Publisher| match &publisher.subscribe().current().instances {
+        Instances::Known(known) => known.clone(),
+        other => panic!("{other:?}"),
+    };
+    let mut before = known(&publisher);
+    let chunks = before.chunks().len();
+    all[0].weight = 2; // changed
+    let last = all.pop(); // gone
+    all.insert(500, instance("0499-a")); // new
+    all.push(instance("9999")); // new, after all others
+    for same in [chunks - 3, chunks] {
+        publisher.publish(all.clone(), Instant::now());
+        let after = known(&publisher);
+        let shared = before.chunks().iter().filter(|a| after.chunks().iter().any(|b| Arc::ptr_eq(a, b))).count();
+        assert_eq!((shared, after.len()), (same, 1_001), "{last:?}");
+        before = after;
+    }
+}
+
+#[test]
+fn one_that_is_published_again_as_it_is_is_no_news() {
+    let publisher = Publisher::new();
+    publisher.publish(vec![instance("a"), instance("b")], Instant::now());
+    let mut subscription = publisher.subscribe();
+    now(subscription.changed()).unwrap();
+    publisher.publish_one(instance("b"), Instant::now());
+    publisher.publish_gone("c", Instant::now());
+    assert!(is_quiet(&mut subscription));
+}
+
+/// One that asks the publisher itself, for one.
+#[test]
+fn an_error_that_is_over_is_dropped_when_the_cell_is_free() {
+    #[derive(Debug)]
+    struct Asks(Publisher);
+    impl std::fmt::Display for Asks {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("asks")
+        }
+    }
+    impl std::error::Error for Asks {}
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            drop(self.0.subscribe().current());
+        }
+    }
+    let publisher = Publisher::new();
+    for _ in 0..2 {
+        publisher.fail(Error::unavailable("no registry").with_source(Asks(publisher.clone())));
+    }
+    publisher.publish(vec![], Instant::now());
+}
+
+#[test]
 fn a_set_that_is_too_old_is_forgotten_and_its_error_and_time_stay() {
     let publisher = Publisher::new();
     let mut subscription = publisher.subscribe();
@@ -364,6 +427,8 @@ fn a_set_that_is_too_old_is_forgotten_and_its_error_and_time_stay() {
     let snapshot = now(subscription.changed()).unwrap();
     assert_eq!((&snapshot.instances, snapshot.since), (&Instances::Pending, Some(t)));
     assert_eq!(snapshot.error.as_ref().unwrap().message(), "the agent is down");
+    publisher.expire();
+    assert!(is_quiet(&mut subscription), "there is nothing more to forget");
     publisher.publish(vec![instance("a")], t);
     let snapshot = now(subscription.changed()).unwrap();
     assert_eq!((ids(&snapshot), snapshot.error.is_none()), (vec!["a"], true));

@@ -140,6 +140,18 @@ fn a_request_that_was_not_sent_comes_back_in_its_own_type() {
     assert_eq!(error.origin(), Origin::NotSent);
     assert_eq!(error.take_unsent::<Stream>().unwrap().0.get(), 7);
     assert!(error.take_unsent::<Stream>().is_none(), "taken once");
-    assert!(Error::unavailable("refused").with_unsent(1u8).take_unsent::<u16>().is_none());
     assert!(Error::unavailable("refused").take_unsent::<u8>().is_none());
+}
+
+#[test]
+fn a_request_that_is_asked_for_in_another_type_stays_where_it_is() {
+    let mut error = Error::unavailable("refused").with_unsent(1u8);
+    assert_eq!((error.take_unsent::<u16>(), error.take_unsent::<u8>()), (None, Some(1)));
+}
+
+/// Or a balancer over this service would take the request of a call that the service made for one of its own.
+#[test]
+fn the_answer_of_a_service_gives_no_request_back() {
+    let mut error = Error::unavailable("refused").with_unsent(1u8).into_answer();
+    assert_eq!((error.origin(), error.take_unsent::<u8>()), (Origin::Remote, None));
 }

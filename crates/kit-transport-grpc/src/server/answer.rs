@@ -227,9 +227,9 @@ pub(super) fn deadline(headers: &HeaderMap, extensions: &Extensions) -> Result<O
         // Several are as malformed as one that is garbage: nobody could say which one counts.
         text = format!("{text}, {}", String::from_utf8_lossy(more)).into();
     }
-    let timeout: Timeout = text
-        .parse()
-        .map_err(|error| Error::invalid_argument(format!("{GRPC_TIMEOUT}: {error}")).with_reason("MALFORMED"))?;
+    let timeout: Timeout = text.parse().map_err(|error: Error| {
+        Error::invalid_argument(format!("{GRPC_TIMEOUT}: {}", error.message())).with_reason("MALFORMED")
+    })?;
     let asked = Deadline::after(now(), timeout.0);
     Ok(Some(given.map_or(asked, |given| given.min(asked))))
 }

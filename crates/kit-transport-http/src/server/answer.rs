@@ -261,9 +261,9 @@ fn deadline(context: &Context) -> Result<Option<Deadline>, Error> {
     let headers: Vec<_> = context.inbound().get_all(&GRPC_TIMEOUT).iter().map(HeaderValue::as_bytes).collect();
     let headers = headers.join(&b", "[..]);
     let text = String::from_utf8_lossy(&headers);
-    let timeout: Timeout = text
-        .parse()
-        .map_err(|error| Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {error}")).with_reason(MALFORMED))?;
+    let timeout: Timeout = text.parse().map_err(|error: Error| {
+        Error::invalid_argument(format!("header {GRPC_TIMEOUT}: {}", error.message())).with_reason(MALFORMED)
+    })?;
     let asked = Deadline::after(now(), timeout.0);
     Ok(Some(given.map_or(asked, |given| given.min(asked))))
 }
