@@ -66,7 +66,7 @@ impl Registry {
         let mut owners = self.owners();
         let known = owners.by_id.remove(id).is_some();
         if known {
-            self.shared.publisher.publish_change(id, None, now());
+            self.shared.publisher.publish_gone(id, now());
         }
         known
     }
@@ -77,7 +77,7 @@ impl Registry {
         let number = owners.last;
         let id = instance.id.clone();
         // Under the lock, so that the changes come in the order of the owners.
-        self.shared.publisher.publish_change(&id, Some(instance), now());
+        self.shared.publisher.publish_one(instance, now());
         owners.by_id.insert(id, number);
         number
     }
@@ -117,7 +117,7 @@ impl Registered {
         let mut owners = self.registry.owners();
         if owners.by_id.get(&self.id) == Some(&self.number) {
             owners.by_id.remove(&self.id);
-            self.registry.shared.publisher.publish_change(&self.id, None, now());
+            self.registry.shared.publisher.publish_gone(&self.id, now());
         }
     }
 }

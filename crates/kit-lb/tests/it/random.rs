@@ -35,10 +35,15 @@ async fn history(seed: u64) {
             _ => {
                 let (id, new) = instance(&mut random, ids);
                 let new = random.bool().then_some(new);
-                publisher.publish_change(&id, new.clone(), Instant::now());
                 match new {
-                    Some(new) => drop(model.insert(id, new)),
-                    None => drop(model.remove(&id)),
+                    Some(new) => {
+                        publisher.publish_one(new.clone(), Instant::now());
+                        model.insert(id, new);
+                    }
+                    None => {
+                        publisher.publish_gone(&id, Instant::now());
+                        model.remove(&id);
+                    }
                 }
             }
         }
