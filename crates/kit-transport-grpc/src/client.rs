@@ -321,7 +321,7 @@ where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     E: Into<BoxError> + Send,
     C: EncodeRequest<Req> + DecodeResponse<Res>,
-    Req: Send,
+    Req: Send + 'static,
     Res: Send,
 {
     type Response = Response<Res>;

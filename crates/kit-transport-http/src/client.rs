@@ -5,6 +5,7 @@ mod connections;
 mod hooks;
 mod reply;
 mod stream;
+mod unsent;
 mod upload;
 
 use std::borrow::Cow;
@@ -328,7 +329,7 @@ impl<C, Req, Res> fmt::Debug for Connected<C, Req, Res> {
 impl<C, Req, Res> Endpoint<Request<Req>> for Connected<C, Req, Res>
 where
     C: EncodeRequest<Req> + DecodeResponse<Res>,
-    Req: Send,
+    Req: Send + 'static,
     Res: Send,
 {
     type Response = Response<Res>;

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use super::call::{Turn, late, passed, received, until};
 use super::hooks::Finalizing;
+use super::unsent::giving_back;
 use super::upload::{Uploading, upload};
 use super::{Connected, HttpClient, Remote, reply};
 use crate::pieces::{Reading, Timely};
@@ -161,24 +162,26 @@ impl<T> Stream for Answer<T> {
 impl<C, Req, Res> Endpoint<Request<Req, ServerStream>> for Connected<C, Req, Streaming<Res>>
 where
     C: EncodeRequest<Req> + DecodeResponseStream<Res>,
-    Req: Send,
+    Req: Send + 'static,
     Res: Send + 'static,
 {
     type Response = Response<Streaming<Res>>;
     type Error = Error;
 
     async fn call(&self, request: Request<Req, ServerStream>) -> Result<Response<Streaming<Res>>, Error> {
-        let (mut call, message) = self.remote.begin(request);
+        let mut call = self.remote.begin(request.context().clone());
         let turn = self.remote.enter(&mut call).await;
         let prepared = turn.and_then(|turn| {
-            let request = self.remote.prepare(&call, turn, |route, verb| {
-                let outgoing = self.codec.encode_request(route, verb, &message)?;
+            let message = request.message();
+            let prepared = self.remote.prepare(&call, turn, |route, verb| {
+                let outgoing = self.codec.encode_request(route, verb, message)?;
                 Ok((accepting(outgoing, self.codec.accept()), None))
             });
-            request.map(|request| (request, turn, None))
+            prepared.map(|prepared| (prepared, turn, None))
         });
-        drop(message);
-        self.remote.open(&*self.codec, prepared, call).await
+        let is_prepared = prepared.is_ok();
+        let answer = self.remote.open(&*self.codec, prepared, call).await;
+        answer.map_err(|error| if is_prepared { giving_back(error, request) } else { error })
     }
 }
 
@@ -193,7 +196,8 @@ where
 
     async fn call(&self, request: Request<Streaming<Req>, ClientStream>) -> Result<Response<Res>, Error> {
         let Self { remote, codec, .. } = self;
-        let (mut call, items) = remote.begin(request);
+        let (context, items) = request.into_parts();
+        let mut call = remote.begin(context);
         let outcome = match remote.prepare_stream(&**codec, &mut call, items, None).await {
             Err(error) => Err(error),
             Ok((request, turn, mut uploading)) => {
@@ -219,7 +223,8 @@ where
 
     async fn call(&self, request: Request<Streaming<Req>, Bidi>) -> Result<Response<Streaming<Res>>, Error> {
         let Self { remote, codec, .. } = self;
-        let (mut call, items) = remote.begin(request);
+        let (context, items) = request.into_parts();
+        let mut call = remote.begin(context);
         let prepared = remote.prepare_stream(&**codec, &mut call, items, codec.accept()).await;
         remote.open(&**codec, prepared, call).await
     }
