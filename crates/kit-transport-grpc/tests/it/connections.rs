@@ -1,7 +1,7 @@
 //! The connections of a client: how they are made, end, and are found dead.
 
 mod dead;
-mod ends;
+pub(crate) mod ends;
 mod flow;
 mod host;
 mod limits;
