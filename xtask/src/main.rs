@@ -75,7 +75,8 @@ enum Command {
     /// Install the real servers and clients that tests and benches need, on a Debian machine
     ///
     /// Says what it does, and does nothing the second time. Debian packages need root; without root it prints the
-    /// line to run and fails. Packages of Python and of npm go into target/servers.
+    /// line to run and fails. Packages of Python, of npm and of other suites of
+    /// Debian go into target/servers.
     #[command(
         after_help = "Examples:\n  cargo xtask servers            everything that is known\n  cargo xtask servers curl wrk   only these\n  cargo xtask servers --check    what is here and what is not; installs nothing"
     )]

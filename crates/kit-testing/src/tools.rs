@@ -1,14 +1,18 @@
 //! Programs that a test needs and a machine may lack.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Whether a test that needs `program` may go on.
 ///
 /// Where the program is missing and the environment variable `CI` is set to something other than `false`, `0` or
 /// nothing, it panics: what CI leaves out, nobody tests. Elsewhere it writes one line to stderr that says how to get
 /// the program, and returns false.
+///
+/// In CI it does so too for the programs whose names stand in the variable `KIT_TESTING_MAY_LACK`, separated by commas:
+/// those that whoever runs CI has tried to get, and that are no longer to be had.
 ///
 /// ```
 /// use kit_testing::tools::skip_unless;
@@ -40,8 +44,19 @@ pub fn skip_unless_or(program: &str, how_to_get_it: &str) -> bool {
     if find(program).is_some() {
         return true;
     }
-    skip(&format!("`{program}` is missing"), how_to_get_it);
+    let why = format!("`{program}` is missing");
+    if ci_may_lack(program) {
+        say_skipped(&why, how_to_get_it);
+    } else {
+        skip(&why, how_to_get_it);
+    }
     false
+}
+
+/// Whether whoever runs CI says that it may go on without this program, by its name or the last part of its path.
+fn ci_may_lack(program: &str) -> bool {
+    let name = Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or(program);
+    env::var("KIT_TESTING_MAY_LACK").is_ok_and(|names| names.split(',').any(|lacked| lacked.trim() == name))
 }
 
 /// Says why a test is skipped, or panics in CI.

@@ -48,12 +48,11 @@ macro_rules! replies {
             type Message = $Reply;
 
             fn encode_outcome(&self, outcome: Result<crate::$Reply, Error>) -> Result<$Reply, Error> {
-                match outcome {
-                    Ok(crate::$Reply { v }) => Ok($Reply { v, ..$Reply::default() }),
-                    Err(own) => {
-                        Ok($Reply { err: own_error(own.message()).ok_or(own)?.to_string(), ..$Reply::default() })
-                    }
-                }
+                let (v, err) = match outcome {
+                    Ok(reply) => (reply.v, String::new()),
+                    Err(own) => (<$Value>::default(), own_error(own.message()).ok_or(own)?.to_string()),
+                };
+                Ok($Reply { v, err })
             }
 
             fn describe_response(&self) -> Option<kit_transport_grpc::describe::TypeRef> {

@@ -35,13 +35,14 @@ pub fn http_connection(url: &str) -> Result<HttpClient, BuildError> {
 }
 
 /// An error of the service's own.
-#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-struct Failure {
+#[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Failure {
     /// What Go kit's addsvc says.
     error: String,
 }
 
-fn encode_error(error: &Error) -> Option<Response<bytes::Bytes>> {
+/// The answer to an error of the service's own; nothing for other errors.
+pub fn encode_error(error: &Error) -> Option<Response<bytes::Bytes>> {
     let body = serde_json::to_vec(&Failure { error: own_error(error.message())?.to_string() }).ok()?;
     let answer = Response::builder().status(StatusCode::BAD_REQUEST).header(CONTENT_TYPE, "application/json");
     answer.body(body.into()).ok()

@@ -1,6 +1,6 @@
 //! The steps that only `cargo xtask ci --deep` takes.
 
-use super::steps::{check_bench, stream_tests};
+use super::steps::{as_ci, check_bench, stream_tests};
 use super::{Run, soak};
 use crate::run::{Program, Result};
 use crate::workspace::{Package, Workspace};
@@ -46,9 +46,8 @@ pub(super) fn ignored(run: &mut Run) -> Result {
     let program = Program::cargo(&run.root)
         .args(["test", "--workspace", "--all-features", "--locked", "--profile", "bench", "--no-fail-fast"])
         .args(["--tests", "--", "--ignored"])
-        .args(soak::names().flat_map(|name| ["--skip", name]))
-        .env("CI", "true");
-    let result = stream_tests(program, &mut run.totals);
+        .args(soak::names().flat_map(|name| ["--skip", name]));
+    let result = stream_tests(as_ci(program, &run.root), &mut run.totals);
     // They have run now: what the test step left out is no longer left out.
     if result.is_ok() {
         run.totals.ignored = 0;

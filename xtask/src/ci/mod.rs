@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::run::{Failure, Result};
+use crate::servers;
 use crate::totals::Totals;
 
 /// One step: what it is called, the command that runs it alone, and what it does.
@@ -75,6 +76,9 @@ pub(crate) fn run(root: &Path, deep: bool) -> Result {
     let (outcomes, result) = run_steps(&steps, &mut run);
     println!("\n{}", summary(&steps, &outcomes));
     println!("{}", run.totals.report());
+    for name in servers::vanished(root) {
+        println!("{}", servers::vanished_line(name));
+    }
     result
 }
 

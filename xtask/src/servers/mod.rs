@@ -1,6 +1,8 @@
 //! `cargo xtask servers`: installs what tests and benches need and a bare Debian machine lacks.
 
+mod folder;
 mod npm;
+mod suite;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -19,9 +21,37 @@ pub(crate) fn run(root: &Path, names: &[String], check: bool) -> Result {
     install(root, &chosen)
 }
 
-/// What `cargo xtask ci` cannot do without.
+/// What `cargo xtask ci` cannot do without; and what it can, because that may vanish from where it comes from.
 pub(crate) fn install_for_ci(root: &Path) -> Result {
-    install(root, &SERVERS.iter().filter(|server| server.ci).collect::<Vec<_>>())
+    let (vanishing, lasting): (Vec<_>, Vec<_>) =
+        SERVERS.iter().filter(|server| server.ci).partition(|server| matches!(server.source, Source::Suite(_)));
+    install(root, &lasting)?;
+    for server in vanishing {
+        let Source::Suite(package) = &server.source else { continue };
+        if is_here(server, root) {
+            continue;
+        }
+        // Only that it cannot be had is forgiven: a package that was changed is not.
+        match suite::fetch(root, server.name, package) {
+            Ok(deb) => suite::unpack(root, server.name, package, &deb)?,
+            Err(failure) => println!("{failure}\n{}", vanished_line(server.name)),
+        }
+    }
+    Ok(())
+}
+
+/// What CI goes on without.
+pub(crate) fn vanished(root: &Path) -> Vec<&'static str> {
+    let vanishing = SERVERS.iter().filter(|server| server.ci && matches!(server.source, Source::Suite(_)));
+    vanishing.filter(|server| !is_here(server, root)).map(|server| server.name).collect()
+}
+
+/// What CI says where it goes on without it, loud enough to be seen in a long log.
+pub(crate) fn vanished_line(name: &str) -> String {
+    format!(
+        "!!! WITHOUT {}: its package could not be had. The tests that need the real one are SKIPPED; doubles stand in.",
+        name.to_uppercase()
+    )
 }
 
 /// Whether a row of the table is on this machine.
@@ -77,6 +107,10 @@ fn install(root: &Path, chosen: &[&Server]) -> Result {
             Source::Debian(_) => {}
             Source::Pip(package) => install_python(root, package)?,
             Source::Npm(npm) => npm::install(root, server.name, npm)?,
+            Source::Suite(package) => {
+                let deb = suite::fetch(root, server.name, package)?;
+                suite::unpack(root, server.name, package, &deb)?;
+            }
         }
     }
     let still: Vec<_> = absent(root, &missing).iter().map(|server| server.name).collect();
@@ -134,7 +168,11 @@ fn is_here(server: &Server, root: &Path) -> bool {
         Probe::Program(name) => find_program(name).is_some(),
         Probe::Runs(program, args) => Program::new(program).args(args).succeeds(),
         Probe::Imports(modules) => Program::new(python(root)).args(["-c", &format!("import {modules}")]).succeeds(),
-        Probe::Unpacked => matches!(&server.source, Source::Npm(npm) if npm::is_here(root, server.name, npm)),
+        Probe::Unpacked => match &server.source {
+            Source::Npm(npm) => npm::is_here(root, server.name, npm),
+            Source::Suite(package) => suite::is_here(root, server.name, package),
+            Source::Debian(_) | Source::Pip(_) => false,
+        },
     }
 }
 

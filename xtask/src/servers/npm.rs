@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::folder::{failure, make_empty, put};
 use super::table::Npm;
 use crate::run::{Failure, Program, Result};
 
@@ -37,10 +38,7 @@ pub(super) fn install(root: &Path, name: &str, npm: &Npm) -> Result {
         .args(["package/package.json", &format!("package/{}", npm.program)])
         .run()?;
     fs::remove_file(&tarball).map_err(|error| failure(&tarball, &error))?;
-    // By renaming, so that what was cut short is never taken for whole.
-    let whole = folder.join(name);
-    remove(&whole)?;
-    fs::rename(&part, &whole).map_err(|error| failure(&whole, &error))
+    put(&part, &folder.join(name))
 }
 
 /// A package that is not the one that was looked at must not run.
@@ -74,24 +72,9 @@ fn in_settings(npmrc: &str) -> Option<String> {
     Some(registry.trim().trim_matches('"').to_owned())
 }
 
-fn make_empty(folder: &Path) -> Result {
-    remove(folder)?;
-    fs::create_dir_all(folder).map_err(|error| failure(folder, &error))
-}
-
-fn remove(folder: &Path) -> Result {
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(|error| failure(folder, &error))?;
-    }
-    Ok(())
-}
-
-fn failure(path: &Path, error: &std::io::Error) -> Failure {
-    Failure(format!("{}: {error}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::folder::remove;
     use super::*;
 
     const SHELL: Npm = Npm { package: "@some/sh-linux", version: "1.2.3", sha512: "00", program: "bin/sh" };

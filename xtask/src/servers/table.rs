@@ -35,13 +35,15 @@ pub(super) enum Source {
     Pip(&'static str),
     /// A program out of a package of the npm registry.
     Npm(Npm),
+    /// A program out of a package of another suite of Debian than the machine's.
+    Suite(Suite),
 }
 
 impl Source {
     /// The row that installs from it.
     pub(super) fn tool(&self) -> Option<&'static str> {
         match self {
-            Self::Debian(_) => None,
+            Self::Debian(_) | Self::Suite(_) => None,
             Self::Pip(_) => Some("python3"),
             Self::Npm(_) => Some("curl"),
         }
@@ -56,6 +58,19 @@ pub(super) struct Npm {
     /// Of its tarball, in hex: what `npm view PACKAGE@VERSION dist.integrity` says in base64.
     pub(super) sha512: &'static str,
     /// The only file that is unpacked.
+    pub(super) program: &'static str,
+}
+
+/// A program in a package of a suite of Debian that is not the machine's own, and that needs no installation to run.
+/// Old suites vanish from the archive, so CI goes on without it, and says so.
+#[derive(Debug)]
+pub(super) struct Suite {
+    pub(super) suite: &'static str,
+    pub(super) package: &'static str,
+    pub(super) version: &'static str,
+    /// Of the package, in hex: what `apt-cache show PACKAGE` says.
+    pub(super) sha256: &'static str,
+    /// Relative to the root that the package is unpacked for.
     pub(super) program: &'static str,
 }
 
@@ -152,6 +167,20 @@ pub(super) const SERVERS: &[Server] = &[
         source: Source::Pip("grpcio-status==1.85.1"),
     },
     Server {
+        name: "consul",
+        purpose: "a registry of services: the agent itself",
+        ci: true,
+        probe: Probe::Unpacked,
+        source: Source::Suite(CONSUL),
+    },
+    Server {
+        name: "py-consul",
+        purpose: "a client of Consul in Python",
+        ci: true,
+        probe: Probe::Imports("consul"),
+        source: Source::Pip("py-consul==1.8.0"),
+    },
+    Server {
         name: "buf",
         purpose: "a gRPC client in Go, `buf curl`",
         ci: true,
@@ -205,4 +234,17 @@ const BUF: Npm = if cfg!(target_arch = "aarch64") {
                  b821f7ccaf203d678fdb6f59b5c0d5c0109f004c530464e024ff9c7d544e3b8a",
         program: "bin/buf",
     }
+};
+
+/// The last suite that has it; the licence of later ones keeps Consul out of Debian.
+const CONSUL: Suite = Suite {
+    suite: "bullseye",
+    package: "consul",
+    version: "1.8.7+dfsg1-2+b3",
+    sha256: if cfg!(target_arch = "aarch64") {
+        "7318cfa77a7ba6f71dd096e44353279de246ffc6561216ace42353685dcf8255"
+    } else {
+        "e4e888bba104daba1d9161f49bfc52649a7e4efd45b1a7ead5bc54f2cb9c89d9"
+    },
+    program: "usr/bin/consul",
 };

@@ -50,3 +50,23 @@ fn a_missing_program_fails_in_ci() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("`kit-no-such-program` is missing, and CI skips nothing: run `get-it`"), "{said}");
 }
+
+#[test]
+fn a_program_that_ci_may_lack_is_skipped_there_with_the_line() {
+    if has_role("skipper") {
+        let _ = skip_unless_or("/no/such/folder/kit-no-such-program", "run `get-it`");
+        return;
+    }
+    let name = "a_program_that_ci_may_lack_is_skipped_there_with_the_line";
+    let run = |lacks: &str| {
+        let mut command = in_role(&format!("tools::{name}"), "skipper");
+        command.env("CI", "true").env("KIT_TESTING_MAY_LACK", lacks).output().unwrap()
+    };
+    let output = run("other, kit-no-such-program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("skipped: `/no/such/folder/kit-no-such-program` is missing"), "{stderr}");
+    for lacks in ["", "other", "kit-no-such", "no-such-program"] {
+        assert!(!run(lacks).status.success(), "{lacks:?} excuses nothing");
+    }
+}

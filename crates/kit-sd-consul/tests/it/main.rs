@@ -1,0 +1,4 @@
+//! Tests of kit-sd-consul, through its public interface.
+
+mod agent;
+mod settings;

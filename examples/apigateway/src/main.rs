@@ -1,0 +1,2 @@
+//! The gateway: `cargo run -p apigateway`.
+fn main() {}
