@@ -11,8 +11,8 @@ use std::path::Path;
 
 use fleet::Backend;
 
-/// Five backends, `addsvc-1` to `addsvc-5`, whose calls take 5 ms each.
-fn five() -> Vec<Backend> {
+/// Five backends, `addsvc-1` to `addsvc-5`, whose calls take so long.
+fn five(latency: &str) -> Vec<Backend> {
     let program = Path::new(env!("CARGO_BIN_EXE_fleet"));
-    (1..=5).map(|n| Backend::start(program, &format!("addsvc-{n}"), &["--latency", "5ms"]).unwrap()).collect()
+    (1..=5).map(|n| Backend::start(program, &format!("addsvc-{n}"), &["--latency", latency]).unwrap()).collect()
 }
