@@ -9,6 +9,7 @@ mod error;
 mod keeper;
 mod meta;
 mod passing;
+mod plan;
 mod registrar;
 mod registration;
 mod service;

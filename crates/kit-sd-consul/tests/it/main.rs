@@ -1,4 +1,5 @@
 //! Tests of kit-sd-consul, through its public interface.
 
 mod agent;
+mod registrar;
 mod settings;
