@@ -7,15 +7,11 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use kit_base::{Error, Kind, Origin};
 use reqwest::{Client, Request, Url};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-/// From the request to the head of the answer, connecting included; for what waits at the agent, this comes on top.
-const HEAD: Duration = Duration::from_secs(10);
-
-/// From the head of the answer to the end of its body.
-const BODY: Duration = Duration::from_secs(30);
+/// The client's own clock does not run out before ours.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// Characters of an answer's text that an error shows.
 const SHOWN: usize = 200;
@@ -50,7 +46,7 @@ impl Call {
             let headers = built.map(|built| built.headers().clone()).unwrap_or_default();
             request.headers_mut().extend(headers);
         }
-        Self { client: client.clone(), request, token, head: HEAD, body: BODY, limit }
+        Self { client: client.clone(), request, token, head: Duration::MAX, body: Duration::MAX, limit }
     }
 
     pub(crate) fn query(mut self, key: &str, value: &str) -> Self {
@@ -78,7 +74,7 @@ impl Call {
         self
     }
 
-    /// Limits of time of one's own: to the head, and from there to the end of the body.
+    /// Limits of time: to the head, and from there to the end of the body.
     pub(crate) fn limits(mut self, head: Duration, body: Duration) -> Self {
         (self.head, self.body) = (head, body);
         self
@@ -88,7 +84,7 @@ impl Call {
     pub(crate) async fn send(self) -> Result<Answer, Error> {
         let Self { client, mut request, token, head, body, limit } = self;
         // Ours replaces the client's, which would end a waiting query.
-        *request.timeout_mut() = Some(head.saturating_add(body).saturating_add(HEAD));
+        *request.timeout_mut() = Some(head.saturating_add(body).saturating_add(SLACK));
         let url = request.url().clone();
         let agent = url.origin().ascii_serialization();
         let late = |what, limit| Error::deadline_exceeded(format!("consul at {agent} did not {what} within {limit:?}"));
@@ -154,7 +150,7 @@ impl Answer {
         Error::new(kind, message).with_retry_hint(kit_base::wire::retry_after(&self.headers))
     }
 
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+    pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
         serde_json::from_slice(&self.bytes).map_err(|error| self.garbled(error))
     }
 

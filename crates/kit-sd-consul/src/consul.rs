@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use reqwest::{Client, Url};
 
 use crate::call::Call;
-use crate::{InvalidSetting, Token, address, env};
+use crate::{InvalidSetting, ServiceQuery, Token, address, env};
 
 /// Bytes of an answer: about 60,000 instances.
 const RESPONSE_LIMIT: usize = 64 << 20;
@@ -32,6 +33,8 @@ struct Settings {
     datacenter: Option<String>,
     namespace: Option<String>,
     partition: Option<String>,
+    head_timeout: Duration,
+    body_timeout: Duration,
     response_limit: usize,
 }
 
@@ -68,8 +71,19 @@ impl Consul {
 
     pub(crate) fn at(client: Client, base: Url) -> Self {
         let (auth, datacenter, namespace, partition) = (None, None, None, None);
-        let (token, response_limit) = (Token::none(), RESPONSE_LIMIT);
-        let settings = Settings { client, base, token, auth, datacenter, namespace, partition, response_limit };
+        let (token, head_timeout, body_timeout) = (Token::none(), Duration::from_secs(10), Duration::from_secs(30));
+        let settings = Settings {
+            client,
+            base,
+            token,
+            auth,
+            datacenter,
+            namespace,
+            partition,
+            head_timeout,
+            body_timeout,
+            response_limit: RESPONSE_LIMIT,
+        };
         Self { settings: Arc::new(settings) }
     }
 
@@ -113,6 +127,22 @@ impl Consul {
         self.with(|settings| settings.response_limit = bytes)
     }
 
+    /// The time from a request to the head of its answer, connecting included; 10 s unless set. For what waits at the
+    /// agent, it comes on top.
+    pub fn head_timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.head_timeout = timeout)
+    }
+
+    /// The time from the head of an answer to the end of its body; 30 s unless set.
+    pub fn body_timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.body_timeout = timeout)
+    }
+
+    /// A service to watch.
+    pub fn service(&self, name: impl Into<String>) -> ServiceQuery {
+        ServiceQuery::new(self.clone(), name.into())
+    }
+
     /// The token that requests are sent with.
     pub fn token(&self) -> &Token {
         &self.settings.token
@@ -133,6 +163,7 @@ impl Consul {
         }
         let auth = settings.auth.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
         Call::new(&settings.client, method, url, settings.token.header(), auth, settings.response_limit)
+            .limits(settings.head_timeout, settings.body_timeout)
     }
 
     /// The datacenter that discovery asks.
@@ -143,8 +174,7 @@ impl Consul {
 
 impl fmt::Debug for Consul {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { client: _, base, token, auth, datacenter, namespace, partition, response_limit } =
-            &*self.settings;
+        let Settings { base, token, auth, datacenter, namespace, partition, .. } = &*self.settings;
         f.debug_struct("Consul")
             .field("address", &base.as_str())
             .field("token", token)
@@ -152,7 +182,6 @@ impl fmt::Debug for Consul {
             .field("datacenter", datacenter)
             .field("namespace", namespace)
             .field("partition", partition)
-            .field("response_limit", response_limit)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
