@@ -155,11 +155,8 @@ mod instancer;
 mod keeper;
 mod meta;
 mod passing;
-<<<<<<< HEAD
 mod plan;
-=======
 mod query;
->>>>>>> wip-consul
 mod registrar;
 mod registration;
 mod service;
