@@ -1,0 +1,95 @@
+//! What happens to the fleet while it is under load.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use kit_base::Instance;
+use kit_lb::Registry;
+use tokio::time::sleep_until;
+
+use crate::Backend;
+use crate::table::{Board, Seen};
+
+/// How long a backend may take to leave, or to serve again once it is back.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Who says what backends there are.
+pub(crate) enum Discovery {
+    /// They do so themselves, at Consul.
+    Consul,
+    /// Whoever starts and stops them, as an orchestrator would.
+    Registry(Registry),
+}
+
+impl Discovery {
+    pub(crate) fn add(&self, backend: &Backend) {
+        if let Self::Registry(registry) = self {
+            registry.insert(Instance::new(backend.name(), backend.addr().to_string()));
+        }
+    }
+
+    fn remove(&self, backend: &Backend) {
+        if let Self::Registry(registry) = self {
+            registry.remove(backend.name());
+        }
+    }
+}
+
+/// Kills a backend and starts it anew later, and restarts another one cleanly. Gives when the kill began and was done.
+pub(crate) async fn events(
+    backends: &mut [Backend; 3],
+    discovery: &Discovery,
+    board: &Board,
+    seen: impl Fn(&str) -> Seen,
+    length: Duration,
+) -> Result<(Instant, Instant), Box<dyn Error + Send + Sync>> {
+    let begun = tokio::time::Instant::now();
+    let [_, second, third] = backends;
+
+    sleep_until(begun + length / 6).await;
+    let kill = Instant::now();
+    second.kill()?;
+    let kill = (kill, Instant::now());
+    board.tell(format!("{} killed (kill -9)", second.name()));
+
+    sleep_until(begun + length / 2).await;
+    board.tell(format!("{} started again", second.name()));
+    second.restart()?;
+    serves_again(second, board).await?;
+
+    sleep_until(begun + length * 2 / 3).await;
+    board.tell(format!("{} asked to stop", third.name()));
+    discovery.remove(third);
+    if let Discovery::Registry(_) = discovery {
+        // At Consul, the backend does so itself before it stops.
+        until(&format!("{} is still called", third.name()), || seen(third.name()) == Seen::Gone).await?;
+    }
+    let status = third.stop()?;
+    if !status.success() {
+        return Err(format!("{} did not stop cleanly: {status}", third.name()).into());
+    }
+    board.tell(format!("{} stopped and restarted", third.name()));
+    third.restart()?;
+    discovery.add(third);
+    serves_again(third, board).await?;
+    Ok(kill)
+}
+
+async fn serves_again(backend: &Backend, board: &Board) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let before = board.served(backend.name());
+    until(&format!("{} is not called again", backend.name()), || board.served(backend.name()) > before).await?;
+    board.tell(format!("{} serves again", backend.name()));
+    Ok(())
+}
+
+/// Waits until something is so; says what is wrong if it never is.
+pub(crate) async fn until(wrong: &str, is_so: impl Fn() -> bool) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let begun = Instant::now();
+    while !is_so() {
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("{wrong} after {PATIENCE:?}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
+}
