@@ -1,6 +1,5 @@
 //! A Consul agent of the fleet's own.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,6 +8,8 @@ use kit_testing::ports::{FreePort, free_port};
 use kit_testing::process::Child;
 use kit_testing::temp::{TempDir, temp_dir};
 use kit_testing::tools;
+
+use crate::BoxError;
 
 /// Where `cargo xtask servers consul` puts it.
 const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/servers/debian/consul/usr/bin/consul");
@@ -35,7 +36,7 @@ impl Agent {
     ///
     /// # Errors
     /// It does not start, or has no leader for too long; its output is shown.
-    pub async fn start(program: &Path) -> Result<Self, Box<dyn Error>> {
+    pub async fn start(program: &Path) -> Result<Self, BoxError> {
         let [http, serf, server] = [free_port()?, free_port()?, free_port()?];
         let folder = temp_dir()?;
         let mut command = Command::new(program);

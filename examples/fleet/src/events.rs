@@ -1,48 +1,24 @@
 //! What happens to the fleet while it is under load.
 
-use std::error::Error;
 use std::time::{Duration, Instant};
 
-use kit_base::Instance;
-use kit_lb::Registry;
 use tokio::time::sleep_until;
 
-use crate::Backend;
+use crate::stage::{Discovery, View};
 use crate::table::{Board, Seen};
+use crate::{Backend, BoxError};
 
 /// How long a backend may take to leave, or to serve again once it is back.
 const PATIENCE: Duration = Duration::from_secs(15);
-
-/// Who says what backends there are.
-pub(crate) enum Discovery {
-    /// They do so themselves, at Consul.
-    Consul,
-    /// Whoever starts and stops them, as an orchestrator would.
-    Registry(Registry),
-}
-
-impl Discovery {
-    pub(crate) fn add(&self, backend: &Backend) {
-        if let Self::Registry(registry) = self {
-            registry.insert(Instance::new(backend.name(), backend.addr().to_string()));
-        }
-    }
-
-    fn remove(&self, backend: &Backend) {
-        if let Self::Registry(registry) = self {
-            registry.remove(backend.name());
-        }
-    }
-}
 
 /// Kills a backend and starts it anew later, and restarts another one cleanly. Gives when the kill began and was done.
 pub(crate) async fn events(
     backends: &mut [Backend; 3],
     discovery: &Discovery,
     board: &Board,
-    seen: impl Fn(&str) -> Seen,
+    view: &View,
     length: Duration,
-) -> Result<(Instant, Instant), Box<dyn Error + Send + Sync>> {
+) -> Result<(Instant, Instant), BoxError> {
     let begun = tokio::time::Instant::now();
     let [_, second, third] = backends;
 
@@ -62,7 +38,7 @@ pub(crate) async fn events(
     discovery.remove(third);
     if let Discovery::Registry(_) = discovery {
         // At Consul, the backend does so itself before it stops.
-        until(&format!("{} is still called", third.name()), || seen(third.name()) == Seen::Gone).await?;
+        until(&format!("{} is still called", third.name()), || view.seen(third.name()) == Seen::Gone).await?;
     }
     let status = third.stop()?;
     if !status.success() {
@@ -75,7 +51,7 @@ pub(crate) async fn events(
     Ok(kill)
 }
 
-async fn serves_again(backend: &Backend, board: &Board) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serves_again(backend: &Backend, board: &Board) -> Result<(), BoxError> {
     let before = board.served(backend.name());
     until(&format!("{} is not called again", backend.name()), || board.served(backend.name()) > before).await?;
     board.tell(format!("{} serves again", backend.name()));
@@ -83,7 +59,7 @@ async fn serves_again(backend: &Backend, board: &Board) -> Result<(), Box<dyn Er
 }
 
 /// Waits until something is so; says what is wrong if it never is.
-pub(crate) async fn until(wrong: &str, is_so: impl Fn() -> bool) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) async fn until(wrong: &str, is_so: impl Fn() -> bool) -> Result<(), BoxError> {
     let begun = Instant::now();
     while !is_so() {
         if begun.elapsed() > PATIENCE {

@@ -6,8 +6,12 @@ mod backend;
 mod demo;
 mod events;
 mod serve;
+mod stage;
 mod table;
 mod traffic;
+
+/// Whatever can go wrong with a program.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pub use agent::Agent;
 pub use backend::{Backend, StartError};

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fleet::{BackendFlags, DemoFlags, demo, serve};
+use fleet::{BackendFlags, BoxError, DemoFlags, demo, serve};
 
 /// Shows three addsvc, found by discovery, behind a gateway under steady requests, while one is killed and one is restarted: a
 /// line a second of who served what.
@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(flags: Flags) -> Result<bool, Box<dyn Error>> {
+async fn run(flags: Flags) -> Result<bool, BoxError> {
     match flags.command {
         Some(Command::Backend(flags)) => serve(flags).await.map(|()| true),
         None => demo(flags.demo, &std::env::current_exe()?).await,

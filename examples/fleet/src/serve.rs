@@ -1,6 +1,5 @@
 //! One backend: addsvc over HTTP and gRPC on one port, as a program of its own.
 
-use std::error::Error;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,6 +8,8 @@ use addsvc::{Add, AddError, Adder, ConcatReply, ConcatRequest, SumReply, SumRequ
 use kit_base::{Context, Instance, Registrar as _};
 use kit_sd_consul::{Check, Consul};
 use kit_serve::Server;
+
+use crate::BoxError;
 
 /// The flags of a backend.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,7 +37,7 @@ const LEAVE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The port cannot be had, or Consul does not take the registration.
-pub async fn serve(flags: BackendFlags) -> Result<(), Box<dyn Error>> {
+pub async fn serve(flags: BackendFlags) -> Result<(), BoxError> {
     let server = Server::bind(&flags.addr).await?;
     let signal = kit_serve::signal()?;
     let service = Slow { latency: flags.latency };
@@ -49,7 +50,7 @@ pub async fn serve(flags: BackendFlags) -> Result<(), Box<dyn Error>> {
 }
 
 /// Until it is to stop, and nobody who asks Consul calls it any more.
-async fn stay(flags: &BackendFlags, addr: SocketAddr, signal: impl Future<Output = ()>) -> Result<(), Box<dyn Error>> {
+async fn stay(flags: &BackendFlags, addr: SocketAddr, signal: impl Future<Output = ()>) -> Result<(), BoxError> {
     let registration = match flags.consul_addr.as_deref().zip(flags.id.as_deref()) {
         Some((consul, id)) => {
             let registrar = consul_at(consul)?.registrar("addsvc").check(Check::ttl(HEARTBEAT));
@@ -70,7 +71,7 @@ async fn stay(flags: &BackendFlags, addr: SocketAddr, signal: impl Future<Output
 ///
 /// # Errors
 /// It is no address.
-pub fn consul_at(addr: &str) -> Result<Consul, Box<dyn Error>> {
+pub fn consul_at(addr: &str) -> Result<Consul, BoxError> {
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
     Ok(Consul::new(client, addr)?)
 }

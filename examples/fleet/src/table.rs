@@ -49,20 +49,21 @@ pub(crate) enum Seen {
 /// The lines, each with what has been added since the one before.
 #[derive(Debug)]
 pub(crate) struct Table {
-    names: Vec<String>,
+    names: &'static [&'static str],
     served: Vec<u64>,
     failed: usize,
     second: u64,
 }
 
 impl Table {
-    pub(crate) fn new(names: Vec<String>) -> Self {
+    pub(crate) fn new(names: &'static [&'static str]) -> Self {
         Self { served: vec![0; names.len()], names, failed: 0, second: 0 }
     }
 
     pub(crate) fn head(&self) -> String {
         let names: String = self.names.iter().map(|name| format!("{name:>10}")).collect();
-        format!("second{names}  failed  what happened")
+        let legend = "answered a second; rests: not reached, so passed over; -: unknown to discovery";
+        format!("{legend}\nsecond{names}  failed  what happened")
     }
 
     pub(crate) fn line(&mut self, board: &Board, seen: impl Fn(&str) -> Seen, failed: usize) -> String {
