@@ -23,8 +23,8 @@ const NOTICES: Duration = Duration::from_millis(50);
 /// The flags of the demonstration.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoFlags {
-    /// How long it runs.
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(3..=3600))]
+    /// How long it runs, at least.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(6..=3600))]
     pub seconds: u64,
     /// Requests a second.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]

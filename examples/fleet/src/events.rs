@@ -29,12 +29,11 @@ pub(crate) async fn events(
     board.tell(format!("{} killed (kill -9)", second.name()));
 
     sleep_until(begun + length / 2).await;
-    board.tell(format!("{} started again", second.name()));
     second.restart()?;
     serves_again(second, board).await?;
 
-    sleep_until(begun + length * 2 / 3).await;
-    board.tell(format!("{} asked to stop", third.name()));
+    sleep_until(begun + length * 3 / 4).await;
+    board.tell(format!("{} restarts (SIGTERM)", third.name()));
     discovery.remove(third);
     if let Discovery::Registry(_) = discovery {
         // At Consul, the backend does so itself before it stops.
@@ -44,7 +43,6 @@ pub(crate) async fn events(
     if !status.success() {
         return Err(format!("{} did not stop cleanly: {status}", third.name()).into());
     }
-    board.tell(format!("{} stopped and restarted", third.name()));
     third.restart()?;
     discovery.add(third);
     serves_again(third, board).await?;
@@ -54,7 +52,7 @@ pub(crate) async fn events(
 async fn serves_again(backend: &Backend, board: &Board) -> Result<(), BoxError> {
     let before = board.served(backend.name());
     until(&format!("{} is not called again", backend.name()), || board.served(backend.name()) > before).await?;
-    board.tell(format!("{} serves again", backend.name()));
+    board.tell(format!("{} is back", backend.name()));
     Ok(())
 }
 

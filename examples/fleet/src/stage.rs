@@ -21,7 +21,7 @@ pub(crate) const NAMES: [&str; 3] = ["addsvc-1", "addsvc-2", "addsvc-3"];
 #[derive(Debug)]
 pub(crate) enum Discovery {
     /// They do so themselves, at an agent that lives as long as this.
-    Consul(Agent),
+    Consul(Box<Agent>),
     /// Whoever starts and stops them, as an orchestrator would.
     Registry(Registry),
 }
@@ -30,7 +30,7 @@ impl Discovery {
     /// Consul where there is one and it is wanted.
     async fn start(no_consul: bool) -> Result<Self, BoxError> {
         Ok(match Agent::program().filter(|_| !no_consul) {
-            Some(program) => Self::Consul(Agent::start(&program).await?),
+            Some(program) => Self::Consul(Box::new(Agent::start(&program).await?)),
             None => Self::Registry(Registry::new()),
         })
     }

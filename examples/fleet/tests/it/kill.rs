@@ -13,9 +13,8 @@ use crate::load::{CALLERS, Load};
 /// connections are closed. An idle one takes some microseconds.
 const NOTICES: Duration = Duration::from_millis(50);
 
-/// How long one that is back may wait for its first call: it was passed over for twice as long with each try that failed, and so
-/// at most about as long as it was dead.
-const USED_AGAIN: Duration = Duration::from_secs(5);
+/// A machine that is busy with other tests may hold up what is quick by itself.
+const SLACK: Duration = Duration::from_secs(5);
 
 async fn killed<C: Transport>() {
     let (mut backends, registry) = (five("20ms"), Registry::new());
@@ -47,7 +46,9 @@ async fn killed<C: Transport>() {
     let used_again = back.elapsed();
     let report = load.end().await;
 
-    assert!(used_again < USED_AGAIN, "{used_again:?}");
+    // A rest is at most twice as long as all rests before it together, and 0.1 s.
+    let dead = back - killed;
+    assert!(used_again < 2 * dead + SLACK, "used {used_again:?} after it was back, having been dead for {dead:?}");
     // Whenever it has rested, it is tried by those who call at that moment, until the first of them is refused.
     let rests = 2.0 + (dead_for.as_secs_f64() / 0.05 + 1.0).log2();
     assert!(tried as f64 <= rests * CALLERS as f64, "tried {tried} times while dead for {dead_for:?}");
@@ -60,7 +61,7 @@ async fn killed<C: Transport>() {
     for failed in &report.failed {
         let (late, lasted) = (failed.began.checked_duration_since(killed), failed.ended - failed.began);
         assert!(late.is_none_or(|late| late < NOTICES), "began {late:?} after the kill: {failed:?}");
-        assert!(failed.ended + NOTICES > killed && lasted < USED_AGAIN, "{failed:?}");
+        assert!(failed.ended + NOTICES > killed && lasted < SLACK, "{failed:?}");
     }
     let callers: Vec<usize> = report.failed.iter().filter_map(|failed| failed.caller).collect();
     assert_eq!(callers.iter().collect::<BTreeSet<_>>().len(), callers.len(), "{callers:?}");
