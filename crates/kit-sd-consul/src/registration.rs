@@ -12,8 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Consul;
 use crate::call::Answer;
-use crate::keeper::{Command, Keeper, LONGEST, Plan, REQUEST};
+use crate::keeper::{Command, Keeper, REQUEST};
 use crate::passing::{again, passes};
+use crate::plan::{LONGEST, Plan};
 use crate::service::Service;
 
 /// How long `deregister` tries.

@@ -9,4 +9,5 @@ mod index;
 mod owned;
 mod proxy;
 mod real;
+mod registrar;
 mod settings;
