@@ -120,7 +120,7 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
 fn came_back<Req: 'static, Err: 'static>(error: &mut Err) -> Option<Req> {
     let error = (error as &mut dyn Any).downcast_mut::<Error>()?;
     let unreached = error.kind() == Kind::Unavailable && error.origin() == Origin::NotSent;
-    error.take_unsent().filter(|_| unreached)
+    if unreached { error.take_unsent() } else { None }
 }
 
 fn none_yet() -> Error {
@@ -172,8 +172,8 @@ impl<C, K> Drop for Picked<C, K> {
     }
 }
 
-impl<C: fmt::Debug, K> fmt::Debug for Picked<C, K> {
+impl<C, K> fmt::Debug for Picked<C, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Picked").field(self.connection()).finish()
+        f.debug_struct("Picked").finish_non_exhaustive()
     }
 }

@@ -53,3 +53,49 @@ async fn a_set_follows_its_registry() {
     assert_eq!(call(&balancer).await, "000");
     assert_eq!(alive.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
+
+/// Go kit's LB-3, while the set changes all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn callers_on_many_threads_are_served_while_instances_come_and_go() {
+    let registry = Registry::new();
+    registry.insert(Instance::new("stays", "x:1"));
+    let alive = Arc::default();
+    let set = Endpointer::new(registry.clone(), Named::factory(&alive));
+    let changes = {
+        let registry = registry.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut random = fastrand::Rng::with_seed(1);
+            for _ in 0..3_000 {
+                let id = random.u8(..150).to_string();
+                match random.bool() {
+                    true => registry.insert(Instance::new(id, "x:1")),
+                    false => drop(registry.remove(&id)),
+                }
+            }
+        })
+    };
+    let callers: Vec<_> = (0..16)
+        .map(|n| {
+            let (least, robin) = (set.balancer(), set.balanced_by(RoundRobin::new()));
+            tokio::spawn(async move {
+                for _ in 0..1_000 {
+                    match n % 2 {
+                        0 => call(&least).await,
+                        _ => call(&robin).await,
+                    };
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    changes.await.unwrap();
+    // What is gone is let go by the task of the set, at its own pace.
+    while alive.load(std::sync::atomic::Ordering::SeqCst) != set.snapshot().members.len()
+        || set.snapshot().members.iter().any(|member| member.in_flight > 0)
+    {
+        tokio::task::yield_now().await;
+    }
+}

@@ -6,10 +6,26 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use kit_base::{Endpoint, Error, Instance, Request, Response};
 
-/// Answers with the id of its instance, and counts how many of its kind there are.
+/// Answers with the id of its instance. Counted while it lives.
 pub(crate) struct Named {
-    pub(crate) id: String,
-    alive: Arc<AtomicUsize>,
+    id: String,
+    _alive: Alive,
+}
+
+/// One of those that are counted.
+pub(crate) struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    pub(crate) fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 impl Named {
@@ -17,16 +33,7 @@ impl Named {
         alive: &Arc<AtomicUsize>,
     ) -> impl Fn(&Instance) -> Result<Named, Infallible> + Send + Sync + 'static {
         let alive = Arc::clone(alive);
-        move |instance| {
-            alive.fetch_add(1, SeqCst);
-            Ok(Named { id: instance.id.clone(), alive: Arc::clone(&alive) })
-        }
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        self.alive.fetch_sub(1, SeqCst);
+        move |instance| Ok(Named { id: instance.id.clone(), _alive: Alive::new(&alive) })
     }
 }
 
@@ -40,5 +47,12 @@ impl Endpoint<Request<()>> for Named {
 }
 
 pub(crate) async fn call(endpoint: &impl Endpoint<Request<()>, Response = Response<String>, Error = Error>) -> String {
-    endpoint.call(Request::new(())).await.unwrap().into_message()
+    endpoint.call(Request::new(())).await.expect("an answer").into_message()
+}
+
+/// Lets every task that can go on do so, in a runtime of one thread.
+pub(crate) async fn settled() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
 }
