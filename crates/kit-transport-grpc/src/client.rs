@@ -321,14 +321,15 @@ where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     E: Into<BoxError> + Send,
     C: EncodeRequest<Req> + DecodeResponse<Res>,
-    Req: Send,
+    Req: Send + 'static,
     Res: Send,
 {
     type Response = Response<Res>;
     type Error = Error;
 
-    async fn call(&self, request: Request<Req>) -> Result<Response<Res>, Error> {
-        self.remote.call(&*self.codec, request).await
+    // As it is: an async block around it would hold the request twice.
+    fn call(&self, request: Request<Req>) -> impl Future<Output = Result<Response<Res>, Error>> + Send {
+        self.remote.call(&*self.codec, request)
     }
 }
 

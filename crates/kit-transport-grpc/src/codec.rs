@@ -73,6 +73,13 @@ pub trait EncodeRequest<Req>: Send + Sync + 'static {
     /// # Errors
     /// None does.
     fn encode_request(&self, request: Req) -> Result<Self::Message, Error>;
+
+    /// The request that this message was made of, again: a client gives it back where it surely was not sent, so that a
+    /// balancer can take it [to another instance](crate::GrpcClient#requests-that-come-back). By default there is none.
+    fn give_back(&self, message: Self::Message) -> Option<Req> {
+        let _ = message;
+        None
+    }
 }
 
 /// Makes the answer, or the error within it, from the message that arrived. For clients.
@@ -118,6 +125,10 @@ impl<M: Message + 'static> EncodeRequest<M> for Prost {
 
     fn encode_request(&self, request: M) -> Result<M, Error> {
         Ok(request)
+    }
+
+    fn give_back(&self, message: M) -> Option<M> {
+        Some(message)
     }
 }
 

@@ -38,6 +38,10 @@ impl<T, A: EncodeRequest<T>, B: Send + Sync + 'static> EncodeRequest<T> for (A, 
     fn encode_request(&self, request: T) -> Result<A::Message, Error> {
         self.0.encode_request(request)
     }
+
+    fn give_back(&self, message: A::Message) -> Option<T> {
+        self.0.give_back(message)
+    }
 }
 
 impl<T, A: Send + Sync + 'static, B: DecodeResponse<T>> DecodeResponse<T> for (A, B) {

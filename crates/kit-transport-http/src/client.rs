@@ -5,6 +5,7 @@ mod connections;
 mod hooks;
 mod reply;
 mod stream;
+mod unsent;
 mod upload;
 
 use std::borrow::Cow;
@@ -328,14 +329,15 @@ impl<C, Req, Res> fmt::Debug for Connected<C, Req, Res> {
 impl<C, Req, Res> Endpoint<Request<Req>> for Connected<C, Req, Res>
 where
     C: EncodeRequest<Req> + DecodeResponse<Res>,
-    Req: Send,
+    Req: Send + 'static,
     Res: Send,
 {
     type Response = Response<Res>;
     type Error = Error;
 
-    async fn call(&self, request: Request<Req>) -> Result<Response<Res>, Error> {
-        self.remote.call(&*self.codec, request).await
+    // As it is: an async block around it would hold the request twice.
+    fn call(&self, request: Request<Req>) -> impl Future<Output = Result<Response<Res>, Error>> + Send {
+        self.remote.call(&*self.codec, request)
     }
 }
 

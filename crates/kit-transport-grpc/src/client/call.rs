@@ -37,8 +37,10 @@ impl<S> Remote<S> {
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
         E: Into<BoxError>,
         C: EncodeRequest<Req> + DecodeResponse<Res>,
+        Req: Send + 'static,
     {
-        let (mut context, message) = request.into_parts();
+        let (given, message) = request.into_parts();
+        let mut context = given.clone();
         if let (None, Some(timeout)) = (context.deadline(), self.settings.timeout) {
             context = context.with_deadline(Deadline::after(now(), timeout));
         }
@@ -46,10 +48,13 @@ impl<S> Remote<S> {
         let deadline = call.context.deadline();
         let outcome = match self.prepare(codec, message, &call.context) {
             Err(error) => Err(error.with_origin(Origin::NotSent)),
-            Ok(request) => {
+            Ok((request, message)) => {
                 let exchange = pin!(self.exchange(codec, request, &call));
                 let outcome = by(deadline, exchange).await.unwrap_or_else(|| Err(passed()));
-                outcome.map_err(|error| failure::settled(error, deadline))
+                outcome.map_err(|error| {
+                    let again = |message| Some(Request::<Req>::from_parts(given, codec.give_back(message)?));
+                    failure::giving_back(failure::settled(error, deadline), || again(message))
+                })
             }
         };
         call.finish(outcome.as_ref().err());
@@ -61,19 +66,20 @@ impl<S> Remote<S> {
         Finalizing::new(&self.settings, context.with_operation(self.operation.clone()))
     }
 
-    /// The request as it will be sent.
+    /// The request as it will be sent, and its message, which may be given back.
     pub(super) fn prepare<C, Req>(
         &self,
         codec: &C,
         message: Req,
         context: &Context,
-    ) -> Result<http::Request<Body>, Error>
+    ) -> Result<(http::Request<Body>, C::Message), Error>
     where
         C: EncodeRequest<Req>,
     {
         let (uri, headers) = self.head(context)?;
-        let frame = self.settings.framer().frame(&codec.encode_request(message)?)?;
-        Ok(post(uri, headers, Body::new(One(frame))))
+        let message = codec.encode_request(message)?;
+        let frame = self.settings.framer().frame(&message)?;
+        Ok((post(uri, headers, Body::new(One(frame))), message))
     }
 
     /// The head of a request.

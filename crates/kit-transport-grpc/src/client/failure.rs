@@ -50,6 +50,17 @@ pub(super) fn settled(error: Error, deadline: Option<Deadline>) -> Error {
     }
 }
 
+/// The error with the request, where another instance may take it: nobody has seen it, and it is not at fault itself.
+pub(super) fn giving_back<R: Send + 'static>(error: Error, again: impl FnOnce() -> Option<R>) -> Error {
+    if (error.origin(), error.kind()) != (Origin::NotSent, Kind::Unavailable) {
+        return error;
+    }
+    match again() {
+        Some(request) => error.with_unsent(request),
+        None => error,
+    }
+}
+
 /// What the causes of an error say.
 #[derive(Default)]
 struct Of {

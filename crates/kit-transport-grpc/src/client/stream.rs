@@ -116,7 +116,7 @@ where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     E: Into<BoxError> + Send,
     C: EncodeRequest<Req> + DecodeResponse<Res>,
-    Req: Send,
+    Req: Send + 'static,
     Res: Send + 'static,
 {
     type Response = Response<Streaming<Res>>;
@@ -124,10 +124,16 @@ where
 
     async fn call(&self, request: Request<Req, ServerStream>) -> Result<Response<Streaming<Res>>, Error> {
         let Self { remote, codec, .. } = self;
-        let (context, message) = request.into_parts();
-        let call = remote.begin(context);
-        let prepared = remote.prepare(&**codec, message, &call.context).map(|request| (request, None));
-        remote.open(codec, prepared, call).await
+        let (given, message) = request.into_parts();
+        let call = remote.begin(given.clone());
+        let (prepared, message) = match remote.prepare(&**codec, message, &call.context) {
+            Ok((request, message)) => (Ok((request, None)), Some(message)),
+            Err(error) => (Err(error), None),
+        };
+        remote.open(codec, prepared, call).await.map_err(|error| {
+            let again = |message| Some(Request::<Req, ServerStream>::from_parts(given, codec.give_back(message)?));
+            failure::giving_back(error, || message.and_then(again))
+        })
     }
 }
 

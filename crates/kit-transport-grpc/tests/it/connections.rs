@@ -1,9 +1,9 @@
 //! The connections of a client: how they are made, end, and are found dead.
 
 mod dead;
-mod ends;
+pub(crate) mod ends;
 mod flow;
-mod host;
+pub(crate) mod host;
 mod limits;
 mod making;
 mod quiet;

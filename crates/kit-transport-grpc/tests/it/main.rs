@@ -29,3 +29,4 @@ mod streams_server;
 mod streams_support;
 mod support;
 mod unary;
+mod unsent;

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 use kit_base::wire::GRPC_TIMEOUT;
-use kit_base::{Deadline, Error, Origin, Request, Response, ResponseParts, Timeout};
+use kit_base::{Context, Deadline, Error, Origin, Request, Response, ResponseParts, Timeout};
 use reqwest::Url;
 
 use super::hooks::Finalizing;
 use super::reply;
+use super::unsent::giving_back;
 use super::upload::Uploading;
 use super::{Remote, Settings};
 use crate::gathered::{Gathered, TooLong};
@@ -27,32 +28,30 @@ impl Remote {
     ) -> Result<Response<Res>, Error>
     where
         C: EncodeRequest<Req> + DecodeResponse<Res>,
+        Req: Send + 'static,
     {
-        let (mut finalizing, message) = self.begin(request);
+        let mut finalizing = self.begin(request.context().clone());
         let turn = self.enter(&mut finalizing).await;
         let prepared = turn.and_then(|turn| {
-            let encode = |route: &Route, verb: &Method| Ok((codec.encode_request(route, verb, &message)?, None));
-            self.prepare(&finalizing, turn, encode).map(|request| (request, turn))
+            let message = request.message();
+            let encode = |route: &Route, verb: &Method| Ok((codec.encode_request(route, verb, message)?, None));
+            self.prepare(&finalizing, turn, encode).map(|prepared| (prepared, turn))
         });
-        // Dropped before the wait, so that it need not be `Sync`.
-        drop(message);
         let outcome = match prepared {
             Err(error) => Err(error),
-            Ok((request, turn)) => {
+            Ok((prepared, turn)) => {
                 let deadline = finalizing.context.deadline();
-                until(deadline, self.exchange(codec, request, turn, None, &mut finalizing)).await
+                let outcome = until(deadline, self.exchange(codec, prepared, turn, None, &mut finalizing)).await;
+                outcome.map_err(|error| giving_back(error, request))
             }
         };
         finalizing.finish(outcome.as_ref().err());
         outcome
     }
 
-    /// The beginning of a call: what finishes it, and the message.
-    pub(super) fn begin<Req, S>(self: &Arc<Self>, request: Request<Req, S>) -> (Finalizing, Req) {
-        let started = now();
-        let (context, message) = request.into_parts();
-        let context = context.with_operation(self.operation.clone());
-        (Finalizing::new(self, context, started), message)
+    /// The beginning of a call: what finishes it.
+    pub(super) fn begin(self: &Arc<Self>, context: Context) -> Finalizing {
+        Finalizing::new(self, context.with_operation(self.operation.clone()), now())
     }
 
     /// Waits for the call's turn, where calls are counted.
@@ -180,7 +179,7 @@ impl Remote {
             left = moved.and_then(|idle| settings.head_timeout.checked_sub(idle)).filter(|left| !left.is_zero());
         };
         let head = head.ok_or_else(|| late("no answer", settings.head_timeout))?;
-        let response = head.map_err(|error| reply::unsent(error, &self.base))?;
+        let response = head.map_err(|error| reply::unanswered(error, &self.base))?;
         let status = response.status();
         finalizing.status = Some(status);
         for hook in &settings.hooks.after {

@@ -7,6 +7,7 @@ use kit_base::{Error, Origin, RetryHint};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
+use super::unsent::is_unsent;
 use crate::Reply;
 use crate::pieces::BoxError;
 use crate::problem::{self, TEN_YEARS};
@@ -66,7 +67,7 @@ pub(super) fn broken_stream(error: BoxError) -> Error {
 }
 
 /// A request that got no answer.
-pub(super) fn unsent(error: reqwest::Error, base: &Url) -> Error {
+pub(super) fn unanswered(error: reqwest::Error, base: &Url) -> Error {
     if error.is_connect() || error.is_builder() {
         let mut scheme_refused = false;
         let mut cause = std::error::Error::source(&error);
@@ -84,6 +85,11 @@ pub(super) fn unsent(error: reqwest::Error, base: &Url) -> Error {
     }
     if error.is_timeout() {
         return Error::deadline_exceeded("no answer within the client's limit").with_source(error);
+    }
+    if is_unsent(&error) {
+        return Error::unavailable("the connection ended before the request was sent")
+            .with_origin(Origin::NotSent)
+            .with_source(error);
     }
     Error::unavailable("the call broke off").with_source(error)
 }

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use super::call::{Turn, late, passed, received, until};
 use super::hooks::Finalizing;
+use super::unsent::giving_back;
 use super::upload::{Uploading, upload};
 use super::{Connected, HttpClient, Remote, reply};
 use crate::pieces::{Reading, Timely};
@@ -49,12 +50,13 @@ impl Remote {
         request.map(|request| (request, turn, uploading))
     }
 
-    /// Sends the request, and gives the answer as it comes.
+    /// Sends the request, and gives the answer as it comes; or this of the error, if there is none.
     async fn open<C, Res>(
         self: &Arc<Self>,
         codec: &C,
         prepared: Result<Ready, Error>,
         mut call: Finalizing,
+        failed: impl FnOnce(Error) -> Error,
     ) -> Result<Response<Streaming<Res>>, Error>
     where
         C: DecodeResponseStream<Res>,
@@ -69,7 +71,7 @@ impl Remote {
                     self.begin_to_read(codec, response)
                 };
                 let opened = until(deadline, opening).await;
-                let opened = opened.map_err(|error| own(&mut uploading, error));
+                let opened = opened.map_err(|error| failed(own(&mut uploading, error)));
                 opened.map(|(items, reply)| (items, reply, uploading))
             }
         };
@@ -161,24 +163,24 @@ impl<T> Stream for Answer<T> {
 impl<C, Req, Res> Endpoint<Request<Req, ServerStream>> for Connected<C, Req, Streaming<Res>>
 where
     C: EncodeRequest<Req> + DecodeResponseStream<Res>,
-    Req: Send,
+    Req: Send + 'static,
     Res: Send + 'static,
 {
     type Response = Response<Streaming<Res>>;
     type Error = Error;
 
     async fn call(&self, request: Request<Req, ServerStream>) -> Result<Response<Streaming<Res>>, Error> {
-        let (mut call, message) = self.remote.begin(request);
+        let mut call = self.remote.begin(request.context().clone());
         let turn = self.remote.enter(&mut call).await;
         let prepared = turn.and_then(|turn| {
-            let request = self.remote.prepare(&call, turn, |route, verb| {
-                let outgoing = self.codec.encode_request(route, verb, &message)?;
+            let message = request.message();
+            let prepared = self.remote.prepare(&call, turn, |route, verb| {
+                let outgoing = self.codec.encode_request(route, verb, message)?;
                 Ok((accepting(outgoing, self.codec.accept()), None))
             });
-            request.map(|request| (request, turn, None))
+            prepared.map(|prepared| (prepared, turn, None))
         });
-        drop(message);
-        self.remote.open(&*self.codec, prepared, call).await
+        self.remote.open(&*self.codec, prepared, call, |error| giving_back(error, request)).await
     }
 }
 
@@ -193,7 +195,8 @@ where
 
     async fn call(&self, request: Request<Streaming<Req>, ClientStream>) -> Result<Response<Res>, Error> {
         let Self { remote, codec, .. } = self;
-        let (mut call, items) = remote.begin(request);
+        let (context, items) = request.into_parts();
+        let mut call = remote.begin(context);
         let outcome = match remote.prepare_stream(&**codec, &mut call, items, None).await {
             Err(error) => Err(error),
             Ok((request, turn, mut uploading)) => {
@@ -219,9 +222,10 @@ where
 
     async fn call(&self, request: Request<Streaming<Req>, Bidi>) -> Result<Response<Streaming<Res>>, Error> {
         let Self { remote, codec, .. } = self;
-        let (mut call, items) = remote.begin(request);
+        let (context, items) = request.into_parts();
+        let mut call = remote.begin(context);
         let prepared = remote.prepare_stream(&**codec, &mut call, items, codec.accept()).await;
-        remote.open(&**codec, prepared, call).await
+        remote.open(&**codec, prepared, call, |error| error).await
     }
 }
 

@@ -49,3 +49,4 @@ mod stream_peers;
 mod stream_requests;
 mod streams;
 mod support;
+mod unsent;

@@ -68,6 +68,7 @@ impl Line {
         *head.version_mut() = request.head.version;
         // Kept, to be sent again if the server does not take it.
         *head.headers_mut() = request.head.headers.clone();
+        let writes = life.writes();
         let sent = self.requests.send_request(head, whole.as_ref().is_some_and(Bytes::is_empty));
         let (answer, mut stream) = match sent {
             Ok(sent) => sent,
@@ -110,7 +111,7 @@ impl Line {
                 open.life.note_answer();
                 Ok(answer.map(|body| ResponseBody::new(body, authority.clone(), open, uploading)))
             }
-            Err(error) if is_untaken(&error) => match uploading {
+            Err(error) if is_untaken(&error) || open.life.writes() == writes => match uploading {
                 None => return Sent::Unsent(request, error),
                 Some(_) => Err(ConnectionError::unsent(authority, error)),
             },

@@ -20,6 +20,8 @@ pub(super) struct Pulse {
     heard: AtomicU64,
     /// Whether the server has sent something of an answer since this was last taken.
     answered: AtomicBool,
+    /// How often something was written.
+    writes: AtomicUsize,
     open: AtomicUsize,
     /// How many of the open calls have a stream.
     streams: AtomicUsize,
@@ -33,6 +35,7 @@ impl Pulse {
             begin: now(),
             heard: AtomicU64::new(0),
             answered: AtomicBool::new(false),
+            writes: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -47,6 +50,18 @@ impl Pulse {
     fn hear(&self) {
         let passed = now().saturating_duration_since(self.begin).as_micros();
         self.heard.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How often something was written. What was handed in since is still here if this is the same.
+    pub(super) fn writes(&self) -> usize {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Counts what was written. The task of the connection alone does so.
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.writes.store(self.writes().wrapping_add(1), Ordering::Relaxed);
+        }
     }
 
     /// A head, or bytes of a body, have come.
@@ -126,7 +141,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.pulse.note_write(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -134,7 +151,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.pulse.note_write(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -34,7 +34,7 @@ pub(super) async fn soon<T>(call: JoinHandle<T>) -> T {
 }
 
 /// All that an error says, cause by cause.
-pub(super) fn chain(error: &Error) -> String {
+pub(crate) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
