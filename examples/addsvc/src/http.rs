@@ -23,7 +23,15 @@ pub fn http_service(service: impl Add, observer: impl Observer + 'static) -> Res
 /// # Errors
 /// It is no base URL.
 pub fn http_client(url: &str) -> Result<impl Add + use<>, BuildError> {
-    Ok(AddEndpoints::connect(&HttpClient::new(url)?.error_decoder(decode_error)))
+    Ok(AddEndpoints::connect(&http_connection(url)?))
+}
+
+/// The client under [`http_client`], for a balancer over many of them.
+///
+/// # Errors
+/// It is no base URL.
+pub fn http_connection(url: &str) -> Result<HttpClient, BuildError> {
+    Ok(HttpClient::new(url)?.error_decoder(decode_error))
 }
 
 /// An error of the service's own.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kit_base::{Endpoint, Error, Instance, Kind, Request, Response};
-use kit_lb::{Endpointer, Fixed, RoundRobin};
+use kit_lb::{Endpointer, Fixed, Random, RoundRobin};
 use tokio::time::Instant;
 
 /// Not to be cloned: a balancer must not ask that of messages.
@@ -131,4 +131,34 @@ async fn one_that_asks_for_calm_is_passed_over_for_that_time() {
     let ids = [balancer.call(Request::new(Message(0))).await, balancer.call(Request::new(Message(0))).await]
         .map(|answer| answer.unwrap().into_message().0);
     assert!(ids.contains(&"a".to_owned()), "{ids:?}");
+}
+
+/// One that cannot be reached has no calls in flight, so it always looks less loaded than the other.
+#[tokio::test(start_paused = true)]
+async fn of_two_the_dead_one_is_passed_over_however_busy_the_other_is() {
+    let (set, dead, tries) = nodes(&["a", "b"]);
+    let balancer = set.balancer();
+    let busy = [balancer.pick().unwrap(), balancer.pick().unwrap()].into_iter().find(|pick| pick.connection().id == "b");
+    dead.lock().unwrap().push(("a", refused));
+    for n in 0..30 {
+        assert_eq!(balancer.call(Request::new(Message(n))).await.unwrap().into_message(), ("b".to_owned(), n));
+    }
+    assert_eq!(tries.load(SeqCst), 31);
+    drop(busy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_one_that_lives_is_found_among_many_dead_ones() {
+    let ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let (set, dead, tries) = nodes(&ids);
+    let balancer = set.balanced_by(Random);
+    dead.lock().unwrap().extend(ids.iter().filter(|id| **id != "f").map(|id| (*id, refused as fn(_) -> _)));
+    while set.snapshot().members.iter().filter(|member| member.resting).count() < 11 {
+        let _ = balancer.call(Request::new(Message(0))).await;
+    }
+    tries.store(0, SeqCst);
+    for n in 0..100 {
+        assert_eq!(balancer.call(Request::new(Message(n))).await.unwrap().into_message(), ("f".to_owned(), n));
+    }
+    assert_eq!(tries.load(SeqCst), 100);
 }
