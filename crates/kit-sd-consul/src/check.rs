@@ -5,7 +5,7 @@ use std::time::Duration;
 use kit_base::Error;
 use serde::Serialize;
 
-use crate::keeper::LONGEST;
+use crate::plan::LONGEST;
 
 /// Consul runs no check more often.
 pub(crate) const SHORTEST: Duration = Duration::from_secs(1);

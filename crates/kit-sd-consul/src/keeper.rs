@@ -1,11 +1,10 @@
 //! The task of a registration: makes the agent know what it is to know, again and again.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode};
-use kit_base::{Backoff, Error, Event, InvalidBackoff, Kind, Observer, Pauses, Readiness, caught};
+use kit_base::{Error, Event, Kind, Pauses, Readiness, caught};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -13,11 +12,12 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use crate::call::{Answer, Call};
 use crate::check::check_id;
 use crate::passing::{again, passes};
+use crate::plan::{LONGEST, Plan};
 use crate::service::Service;
-use crate::{Check, Consul, RegistrationState};
+use crate::{Consul, RegistrationState};
 
-/// To the head of an answer, and from there to its end. The agent answers from its memory.
-pub(crate) const REQUEST: Duration = Duration::from_secs(5);
+/// To the head of an answer, and from there to its end, where the handle sets no shorter limits.
+const REQUEST: Duration = Duration::from_secs(5);
 
 /// How long a handle that was dropped may still try to deregister.
 const LEAVE: Duration = Duration::from_secs(2);
@@ -27,21 +27,6 @@ const READINESS: Duration = Duration::from_millis(200);
 
 /// What the agent may ask us to wait, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// The longest that makes sense for a setting; sums with it do not overflow.
-pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
-
-/// What is to be registered, but for the instance.
-#[derive(Clone)]
-pub(crate) struct Plan {
-    pub(crate) name: String,
-    pub(crate) check: Check,
-    pub(crate) critical_after: Option<Duration>,
-    pub(crate) poll: Duration,
-    pub(crate) backoff: Result<Backoff, InvalidBackoff>,
-    pub(crate) readiness: Option<Readiness>,
-    pub(crate) observer: Arc<dyn Observer>,
-}
 
 /// What the handle asks of the task.
 pub(crate) enum Command {
@@ -287,7 +272,7 @@ impl Keeper {
     }
 
     fn call(&self, method: Method, path: &[&str]) -> Call {
-        self.consul.call(method, path).limits(REQUEST, REQUEST)
+        self.consul.call(method, path).at_most(REQUEST)
     }
 
     fn tell(&self, what: &'static str) {
@@ -306,18 +291,4 @@ fn status(ready: bool) -> &'static str {
 struct Heartbeat {
     status: &'static str,
     output: &'static str,
-}
-
-impl fmt::Debug for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, check, critical_after, poll, backoff, readiness, observer: _ } = self;
-        f.debug_struct("Plan")
-            .field("service", name)
-            .field("check", check)
-            .field("deregister_critical_after", critical_after)
-            .field("poll_interval", poll)
-            .field("backoff", backoff)
-            .field("readiness", readiness)
-            .finish()
-    }
 }

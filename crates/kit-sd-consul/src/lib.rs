@@ -155,6 +155,7 @@ mod instancer;
 mod keeper;
 mod meta;
 mod passing;
+mod plan;
 mod query;
 mod registrar;
 mod registration;

@@ -8,8 +8,8 @@ use kit_base::{Backoff, Error, Instance, Observer, Pauses, Readiness};
 use tokio::time::{Instant, timeout_at};
 
 use crate::check::{SHORTEST, within};
-use crate::keeper::Plan;
 use crate::passing::{again, passes};
+use crate::plan::Plan;
 use crate::service::Service;
 use crate::{Check, Consul, ConsulRegistration};
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use kit_base::{Error, Instance};
 use serde::Serialize;
 
-use crate::keeper::Plan;
+use crate::plan::Plan;
 use crate::{check, meta};
 
 /// The greatest weight that Consul takes: its DNS has no greater one.

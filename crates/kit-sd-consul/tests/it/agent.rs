@@ -52,7 +52,7 @@ impl Setup {
         }
         let port = || ports::free_port().expect("a free port");
         let (http, serf, server) = (port(), port(), port());
-        let data = temp_dir().expect("a temporary folder");
+        let data = folder();
         let child = self.spawn(&http, &serf, &server, &data);
         let mut agent = Agent { setup: self, child, http, serf, server, data, client: client() };
         agent.wait_until_it_leads().await;
@@ -168,7 +168,7 @@ impl Agent {
 
     /// Loses all that the agent knew, as on a new machine. It must be dead.
     pub(crate) fn forget(&mut self) {
-        self.data = temp_dir().unwrap();
+        self.data = folder();
     }
 
     /// Starts the dead agent again, on its ports and with its data, and waits until it leads.
@@ -208,6 +208,13 @@ impl Agent {
         let known = self.try_ask(Method::GET, "/v1/acl/token/self", None);
         !self.setup.acl || known.await.is_ok_and(|(status, _)| status == 200)
     }
+}
+
+/// In memory where the machine has such a place: the agent waits for the disk at each heartbeat and registration, and on a
+/// busy machine that can be seconds.
+fn folder() -> TempDir {
+    let in_memory = TempDir::with_prefix_in("kit-test-", "/dev/shm");
+    in_memory.or_else(|_| temp_dir()).expect("a temporary folder")
 }
 
 /// A client that is told nothing by the environment.

@@ -11,4 +11,5 @@ mod index;
 mod owned;
 mod proxy;
 mod real;
+mod registrar;
 mod settings;
