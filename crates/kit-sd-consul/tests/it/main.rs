@@ -1,5 +1,7 @@
 //! Tests of kit-sd-consul, through its public interface.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
+
 mod agent;
 mod double;
 mod empty;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit_base::{Backoff, Event, Failure, Instancer, Kind};
+use kit_base::{Backoff, Event, Instancer, Kind};
 use kit_sd_consul::Token;
 use kit_testing::backend::{Backend, Reply, Script};
 use tokio::runtime::Handle;

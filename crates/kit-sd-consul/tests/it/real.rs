@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kit_base::{Failure, Instance, Instancer, Instances, Kind, Snapshot, Subscription};
+use kit_base::{Instance, Instancer, Instances, Kind, Snapshot, Subscription};
 use kit_sd_consul::{Consul, ServiceQuery, Token};
 use kit_testing::net::Cable;
 use serde_json::{Value, json};
