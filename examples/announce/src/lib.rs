@@ -53,14 +53,17 @@ impl Announce {
         readiness: Readiness,
         signal: impl Future<Output = ()>,
     ) -> Result<impl Future<Output = ()>, Box<dyn StdError>> {
-        let address = match self.advertise_addr {
-            Some(address) => address,
-            None if self.consul_addr.is_some() && listening.ip().is_unspecified() => {
-                let wanted = "give the address that others see by --advertise-addr";
-                return Err(format!("nobody can be told to call {listening}: {wanted}").into());
-            }
-            None => listening.to_string(),
+        if self.consul_addr.is_some() && self.advertise_addr.is_none() && listening.ip().is_unspecified() {
+            let wanted = "give the address that others see by --advertise-addr";
+            return Err(format!("nobody can be told to call {listening}: {wanted}").into());
+        }
+        let address = self.advertise_addr.unwrap_or_else(|| listening.to_string());
+        // Unique on the agent, over all services.
+        let id = match address.rsplit_once(':') {
+            Some((host, port)) if port.parse::<u16>().is_ok() => format!("{service}-{host}-{port}"),
+            _ => return Err(format!("{address:?} is no address: want host:port").into()),
         };
+        let instance = Instance::new(id, address);
         let registrar = match self.consul_addr {
             Some(agent) => {
                 let client = reqwest::Client::builder().redirect(Policy::none()).build()?;
@@ -73,7 +76,7 @@ impl Announce {
             let mut registration = None;
             let serving = async {
                 if let Some(registrar) = registrar {
-                    registration = register(service, registrar, address).await;
+                    registration = register(service, registrar, instance).await;
                 }
                 if let Some(registration) = &mut registration {
                     tell(service, registration).await;
@@ -94,9 +97,7 @@ impl Announce {
 }
 
 /// Registers as soon as there is an agent. Nothing where the agent does not want it.
-async fn register(service: &str, registrar: ConsulRegistrar, address: String) -> Option<ConsulRegistration> {
-    // Unique on the agent, over all services.
-    let instance = Instance::new(format!("{service}-{}", address.replace(':', "-")), address);
+async fn register(service: &str, registrar: ConsulRegistrar, instance: Instance) -> Option<ConsulRegistration> {
     let first = registrar.clone().wait_for_agent(Duration::ZERO).register(instance.clone()).await;
     let error = match first {
         Ok(registration) => return Some(registration),

@@ -9,6 +9,7 @@
 
 use std::error::Error;
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use addsvc::AddEndpoints;
 use clap::Parser;
@@ -30,8 +31,17 @@ struct Flags {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let flags = Flags::parse();
+async fn main() -> ExitCode {
+    match run(Flags::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let client = reqwest::Client::builder().redirect(Policy::none()).build()?;
     let consul = match &flags.consul_addr {
         Some(addr) => Consul::from_env_at(client, addr)?,
@@ -77,4 +87,15 @@ async fn tell(service: &'static str, mut changes: Subscription) {
         }
         told = error;
     }
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of the program")]
+fn report(error: &dyn Error) {
+    eprint!("apigateway: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        eprint!(": {inner}");
+        cause = inner.source();
+    }
+    eprintln!();
 }

@@ -138,7 +138,8 @@ async fn one_that_asks_for_calm_is_passed_over_for_that_time() {
 async fn of_two_the_dead_one_is_passed_over_however_busy_the_other_is() {
     let (set, dead, tries) = nodes(&["a", "b"]);
     let balancer = set.balancer();
-    let busy = [balancer.pick().unwrap(), balancer.pick().unwrap()].into_iter().find(|pick| pick.connection().id == "b");
+    let busy =
+        [balancer.pick().unwrap(), balancer.pick().unwrap()].into_iter().find(|pick| pick.connection().id == "b");
     dead.lock().unwrap().push(("a", refused));
     for n in 0..30 {
         assert_eq!(balancer.call(Request::new(Message(n))).await.unwrap().into_message(), ("b".to_owned(), n));

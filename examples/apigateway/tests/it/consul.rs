@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::agent::Agent;
-use crate::programs::{Program, addsvc, are_built, gateway, start, stringsvc};
+use crate::programs::{Program, addsvc, are_built, built, gateway, start, stringsvc};
 
 /// An agent, or none where a program is missing.
 async fn agent() -> Option<Agent> {
@@ -107,17 +107,26 @@ struct Load {
 }
 
 impl Load {
-    /// So many callers, each with a connection of its own, one call after the other.
-    fn start(gateway: &Program, callers: usize) -> Self {
+    /// So many callers of addsvc, each with a connection of its own, one call after the other.
+    fn sums(gateway: &Program, callers: usize) -> Self {
+        Self::start(gateway, callers, "/addsvc/sum", r#"{"a":1,"b":2}"#)
+    }
+
+    /// The same of stringsvc.
+    fn counts(gateway: &Program, callers: usize) -> Self {
+        Self::start(gateway, callers, "/stringsvc/count", r#"{"s":"abc"}"#)
+    }
+
+    /// The answer is always three.
+    fn start(gateway: &Program, callers: usize, path: &str, body: &'static str) -> Self {
         let (answered, failed, over) = Default::default();
         let mut load = Self { callers: JoinSet::new(), answered, failed, over };
         for _ in 0..callers {
-            let client = crate::agent::client();
-            let url = format!("http://{}/addsvc/sum", gateway.addr);
+            let (client, url) = (crate::agent::client(), format!("http://{}{path}", gateway.addr));
             let (answered, failed, over) = (load.answered.clone(), load.failed.clone(), load.over.clone());
             load.callers.spawn(async move {
                 while !over.load(SeqCst) {
-                    let request = client.post(&url).header("content-type", "application/json").body(r#"{"a":1,"b":2}"#);
+                    let request = client.post(&url).header("content-type", "application/json").body(body);
                     let told = match request.send().await {
                         Ok(answer) => answer.text().await.unwrap_or_else(|error| format!("{error:?}")),
                         Err(error) => format!("{error:?}"),
@@ -132,13 +141,9 @@ impl Load {
         load
     }
 
-    fn answered(&self) -> u64 {
-        self.answered.load(SeqCst)
-    }
-
     async fn goes_on(&self) {
-        let before = self.answered();
-        until("the load goes on", async || self.answered() > before + 100).await;
+        let before = self.answered.load(SeqCst);
+        until("the load goes on", async || self.answered.load(SeqCst) > before + 100).await;
     }
 
     /// What the calls that failed were told.
@@ -149,8 +154,42 @@ impl Load {
     }
 }
 
-/// Stops one after the other under load, each replaced by a new one.
-async fn roll(rounds: usize) {
+/// Stops it under load. It goes on serving until watchers can know, leaves, and says nothing.
+async fn stop(program: &mut Program, service: &str, agent: &Agent) {
+    let begun = Instant::now();
+    assert_eq!(program.stop().await, Some(0), "{}", program.child.stderr());
+    assert!(begun.elapsed() > Duration::from_secs(1), "after {:?}", begun.elapsed());
+    assert_eq!(program.child.stderr(), "");
+    assert!(!passing(agent, service).await.contains(&program.id(service)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_stopped_under_load_loses_no_request() {
+    let Some(agent) = agent().await else { return };
+    let consul = agent.addr();
+    let (mut sums, mut counts) = ([(); 2].map(|()| addsvc(&consul)), [(); 2].map(|()| stringsvc(&consul)));
+    let gateway = gateway(&consul);
+    until("all are passing", async || {
+        passing(&agent, "addsvc").await.len() == 2 && passing(&agent, "stringsvc").await.len() == 2
+    })
+    .await;
+    spread(&gateway, &sums.each_ref()).await;
+    until("the gateway knows stringsvc", async || gateway.post("/stringsvc/count", "{}", &[]).await.0 == 200).await;
+
+    let loads = [Load::sums(&gateway, 4), Load::counts(&gateway, 4)];
+    for load in &loads {
+        load.goes_on().await;
+    }
+    tokio::join!(stop(&mut sums[0], "addsvc", &agent), stop(&mut counts[0], "stringsvc", &agent));
+    for load in loads {
+        load.goes_on().await;
+        assert_eq!(load.end().await, [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes 8 s: each service waits until watchers have seen that it leaves"]
+async fn a_rolling_restart_loses_no_request() {
     let Some(agent) = agent().await else { return };
     let consul = agent.addr();
     let mut three = [(); 3].map(|()| addsvc(&consul));
@@ -158,33 +197,17 @@ async fn roll(rounds: usize) {
     until("all are passing", async || passing(&agent, "addsvc").await.len() == 3).await;
     spread(&gateway, &three.each_ref()).await;
 
-    let load = Load::start(&gateway, 8);
-    for program in three.iter_mut().take(rounds) {
+    let load = Load::sums(&gateway, 8);
+    for program in &mut three {
         load.goes_on().await;
-        let before = program.requests().await;
-        let begun = Instant::now();
-        assert_eq!(program.stop().await, Some(0), "{}", program.child.stderr());
-        // It went on serving until watchers could know.
-        assert!(before > 0 && begun.elapsed() > Duration::from_secs(1), "after {:?}", begun.elapsed());
-        assert_eq!(program.child.stderr(), "");
-        assert!(!passing(&agent, "addsvc").await.contains(&program.id("addsvc")));
+        stop(program, "addsvc", &agent).await;
         *program = addsvc(&consul);
         let id = program.id("addsvc");
         until("the new one is passing", async || passing(&agent, "addsvc").await.contains(&id)).await;
     }
     load.goes_on().await;
     assert_eq!(load.end().await, [""; 0]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_is_stopped_under_load_loses_no_request() {
-    roll(1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes 8 s: each service waits until watchers have seen that it leaves"]
-async fn a_rolling_restart_loses_no_request() {
-    roll(3).await;
+    spread(&gateway, &three.each_ref()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +220,7 @@ async fn a_killed_service_costs_what_is_in_flight_and_is_gone_when_its_heartbeat
     until("all are passing", async || passing(&agent, "addsvc").await.len() == 3).await;
     spread(&gateway, &three.each_ref()).await;
 
-    let load = Load::start(&gateway, 4);
+    let load = Load::sums(&gateway, 4);
     load.goes_on().await;
     three[0].child.signal(Signal::Kill).unwrap();
     let id = three[0].id("addsvc");
@@ -249,14 +272,25 @@ async fn the_gateway_tells_of_an_agent_that_is_away_and_stops_cleanly() {
 }
 
 #[test]
-fn an_address_that_nobody_can_call_is_refused_at_the_start() {
+fn addresses_that_nobody_can_call_are_refused_at_the_start() {
     if !are_built() {
         return;
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_apigateway"));
-    let output = command.args(["--consul-addr", "ftp://consul"]).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && told.contains("ftp://consul"), "{told}");
+    for (name, flags, why) in [
+        ("apigateway", &["--consul-addr", "ftp://consul"][..], "apigateway: invalid address \"ftp://consul\""),
+        ("stringsvc1", &["--consul-addr", "ftp://consul"], "ftp://consul"),
+        ("stringsvc1", &["--consul-addr", "127.0.0.1:1", "--http-addr", "0.0.0.0:0"], "--advertise-addr"),
+        ("stringsvc1", &["--consul-addr", "127.0.0.1:1", "--advertise-addr", "here"], "is no address: want host:port"),
+        ("stringsvc1", &["--advertise-addr", "here:1"], "--consul-addr"),
+    ] {
+        let mut flags = flags.to_vec();
+        if !flags.contains(&"--http-addr") {
+            flags.extend(["--http-addr", "127.0.0.1:0"]);
+        }
+        let output = Command::new(built(name)).args(&flags).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains(why), "{name} {flags:?}: {told}");
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ pub(crate) struct Program {
 }
 
 /// Where a program is that belongs to another package: beside this one, since cargo puts all of a workspace there.
-fn built(name: &str) -> String {
+pub(crate) fn built(name: &str) -> String {
     let here = Path::new(env!("CARGO_BIN_EXE_apigateway"));
     here.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX)).to_str().unwrap().to_owned()
 }

@@ -49,7 +49,13 @@ async fn killed<C: Transport>() {
         client.tries.failed().iter().map(|(k, v)| (k, v.len())).collect::<Vec<_>>()
     );
     for f in &report.failed {
-        eprintln!("{:?} began {:?} before, ended {:?} after; {}", f.caller, killed.saturating_duration_since(f.began), f.ended.saturating_duration_since(killed), f.why);
+        eprintln!(
+            "{:?} began {:?} before, ended {:?} after; {}",
+            f.caller,
+            killed.saturating_duration_since(f.began),
+            f.ended.saturating_duration_since(killed),
+            f.why
+        );
     }
     let _ = (CALLERS, NOTICES, PATIENCE);
 }
