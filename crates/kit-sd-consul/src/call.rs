@@ -80,6 +80,12 @@ impl Call {
         self
     }
 
+    /// Shorter limits of time, for what the agent answers from its memory.
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        let (head, body) = (self.head.min(limit), self.body.min(limit));
+        self.limits(head, body)
+    }
+
     /// The answer, whatever its status.
     pub(crate) async fn send(self) -> Result<Answer, Error> {
         let Self { client, mut request, token, head, body, limit } = self;

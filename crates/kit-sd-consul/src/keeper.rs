@@ -16,8 +16,8 @@ use crate::plan::{LONGEST, Plan};
 use crate::service::Service;
 use crate::{Consul, RegistrationState};
 
-/// To the head of an answer, and from there to its end. The agent answers from its memory.
-pub(crate) const REQUEST: Duration = Duration::from_secs(5);
+/// To the head of an answer, and from there to its end, where the handle sets no shorter limits.
+const REQUEST: Duration = Duration::from_secs(5);
 
 /// How long a handle that was dropped may still try to deregister.
 const LEAVE: Duration = Duration::from_secs(2);
@@ -272,7 +272,7 @@ impl Keeper {
     }
 
     fn call(&self, method: Method, path: &[&str]) -> Call {
-        self.consul.call(method, path).limits(REQUEST, REQUEST)
+        self.consul.call(method, path).at_most(REQUEST)
     }
 
     fn tell(&self, what: &'static str) {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Consul;
 use crate::call::Answer;
-use crate::keeper::{Command, Keeper, REQUEST};
+use crate::keeper::{Command, Keeper};
 use crate::passing::{again, passes};
 use crate::plan::{LONGEST, Plan};
 use crate::service::Service;
@@ -186,7 +186,7 @@ async fn gone(consul: &Consul, service: &Service) -> Result<(), Error> {
     };
     loop {
         let call = consul.call(Method::GET, &["v1", "catalog", "service", &service.name]);
-        match call.limits(REQUEST, REQUEST).send().await.and_then(Answer::ok) {
+        match call.send().await.and_then(Answer::ok) {
             Ok(answer) if !answer.json::<Vec<Entry>>()?.iter().any(same) => return Ok(()),
             Err(error) if !passes(&error) => return Err(error),
             Ok(_) | Err(_) => sleep(pauses.next().unwrap_or_default()).await,

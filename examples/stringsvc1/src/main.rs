@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 
+use announce::Announce;
 use clap::Parser;
+use kit_base::Readiness;
 use kit_serve::Server;
 use stringsvc1::{Strings, http_service};
 
@@ -15,6 +17,8 @@ struct Flags {
     /// Reads and answers as the Go original does: any verb, the first JSON value counts, what is malformed is 500.
     #[arg(long)]
     go_compat: bool,
+    #[command(flatten)]
+    announce: Announce,
 }
 
 #[tokio::main]
@@ -24,6 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = server.local_addr();
     // From here on a signal is a clean end: nobody can have read the address before.
     let signal = kit_serve::signal()?;
+    let readiness = Readiness::new();
+    readiness.set(true);
+    // Serves on until nobody comes any more.
+    let stop = flags.announce.until("stringsvc", addr, readiness, signal)?;
     // A closed standard output is no reason not to serve.
     let _ = writeln!(
         std::io::stdout(),
@@ -31,6 +39,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
   curl -H 'content-type: application/json' -d '{{"s":"hello, world"}}' http://{addr}/uppercase
   curl -H 'content-type: application/json' -d '{{"s":"hello, world"}}' http://{addr}/count"#
     );
-    server.serve(http_service(Strings, flags.go_compat)?, signal).await;
+    server.serve(http_service(Strings, flags.go_compat)?, stop).await;
     Ok(())
 }

@@ -62,23 +62,26 @@ async fn a_set_that_is_suddenly_empty_is_believed_after_a_while_even_though_the_
     assert_eq!(parameter(requests[3].uri(), "wait"), Some("60000ms"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn instances_that_come_back_or_a_failure_end_the_doubt() {
     let backend = Backend::start([
         found(7, &["a"]),
         found(8, &[]),
-        Reply::status(500),
-        found(8, &[]),
-        found(9, &["b"]).after(Duration::from_millis(100)),
+        Reply::status(500).after(Duration::from_secs(6)),
+        // Twelve seconds after the first one, but the second in doubt anew.
+        found(8, &[]).after(Duration::from_secs(6)),
+        found(9, &["b"]).after(Duration::from_secs(1)),
         Reply::hang(),
     ]);
     let backend = backend.await.unwrap();
-    let watch = quick(&consul(backend.addr())).empty_after(Duration::from_secs(5)).watch().unwrap();
+    let watch = consul(backend.addr()).service("addsvc").watch().unwrap();
     let mut changes = watch.subscribe();
     shows(&mut changes, &["a"]).await;
+    let begun = Instant::now();
     let next = until(&mut changes, |snapshot| ids(snapshot) != ["a"]).await;
     assert_eq!(ids(&next), ["b"]);
     assert!(next.error.is_none());
+    assert!(begun.elapsed() >= Duration::from_secs(13));
     assert_eq!(parameter(backend.received(6).await[5].uri(), "wait"), Some("60000ms"));
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit_base::{Instancer, Instances, Kind};
+use kit_base::{Backoff, Instancer, Instances, Kind};
 use kit_sd_consul::Consul;
 use kit_testing::backend::{Backend, Reply};
 use kit_testing::ports::free_port;
@@ -127,4 +127,29 @@ async fn an_answer_of_a_server_without_leader_is_shown_with_its_age_and_an_error
     assert!(error.to_string().contains("no leader"), "{error}");
     assert!(snapshot.since.unwrap().elapsed() >= Duration::from_secs(90));
     assert!(backend.requests()[0].uri().query().unwrap().contains("stale"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_success_the_pauses_begin_anew() {
+    let failure = || Reply::status(500);
+    let backend = Backend::start([
+        failure(),
+        failure(),
+        failure(),
+        failure(),
+        found(7, &["a"]),
+        failure(),
+        found(8, &["b"]),
+        Reply::hang(),
+    ]);
+    let backend = backend.await.unwrap();
+    let pauses = Backoff::new(Duration::from_secs(1), Duration::from_secs(60)).unwrap().with_jitter(0.0).unwrap();
+    let watch = consul(backend.addr()).service("addsvc").backoff(pauses).watch().unwrap();
+    let mut changes = watch.subscribe();
+    let begun = Instant::now();
+    shows(&mut changes, &["a"]).await;
+    assert!(begun.elapsed() >= Duration::from_secs(1 + 2 + 4 + 8), "{:?}", begun.elapsed());
+    let begun = Instant::now();
+    shows(&mut changes, &["b"]).await;
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }

@@ -3,7 +3,7 @@
 mod dead;
 pub(crate) mod ends;
 mod flow;
-mod host;
+pub(crate) mod host;
 mod limits;
 mod making;
 mod quiet;

@@ -50,12 +50,13 @@ impl Remote {
         request.map(|request| (request, turn, uploading))
     }
 
-    /// Sends the request, and gives the answer as it comes.
+    /// Sends the request, and gives the answer as it comes; or this of the error, if there is none.
     async fn open<C, Res>(
         self: &Arc<Self>,
         codec: &C,
         prepared: Result<Ready, Error>,
         mut call: Finalizing,
+        failed: impl FnOnce(Error) -> Error,
     ) -> Result<Response<Streaming<Res>>, Error>
     where
         C: DecodeResponseStream<Res>,
@@ -70,7 +71,7 @@ impl Remote {
                     self.begin_to_read(codec, response)
                 };
                 let opened = until(deadline, opening).await;
-                let opened = opened.map_err(|error| own(&mut uploading, error));
+                let opened = opened.map_err(|error| failed(own(&mut uploading, error)));
                 opened.map(|(items, reply)| (items, reply, uploading))
             }
         };
@@ -179,9 +180,7 @@ where
             });
             prepared.map(|prepared| (prepared, turn, None))
         });
-        let is_prepared = prepared.is_ok();
-        let answer = self.remote.open(&*self.codec, prepared, call).await;
-        answer.map_err(|error| if is_prepared { giving_back(error, request) } else { error })
+        self.remote.open(&*self.codec, prepared, call, |error| giving_back(error, request)).await
     }
 }
 
@@ -226,7 +225,7 @@ where
         let (context, items) = request.into_parts();
         let mut call = remote.begin(context);
         let prepared = remote.prepare_stream(&**codec, &mut call, items, codec.accept()).await;
-        remote.open(&**codec, prepared, call).await
+        remote.open(&**codec, prepared, call, |error| error).await
     }
 }
 

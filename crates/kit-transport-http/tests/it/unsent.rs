@@ -148,6 +148,43 @@ async fn a_request_comes_back_however_the_connection_fails_to_come() {
     closer.abort();
 }
 
+/// A server of HTTP/2 that does this to each stream, and ends with the test.
+#[cfg(feature = "http2")]
+async fn turning_away(
+    turn_away: fn(&mut h2::server::Connection<TcpStream, bytes::Bytes>, h2::server::SendResponse<bytes::Bytes>),
+) -> HttpClient {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_, respond))) = connection.accept().await {
+                    turn_away(&mut connection, respond);
+                }
+            });
+        }
+    });
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    HttpClient::with_client(url, client).unwrap()
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn a_request_comes_back_whose_stream_was_refused_and_not_one_whose_stream_was_reset() {
+    let refusing = turning_away(|_, mut respond| respond.send_reset(h2::Reason::REFUSED_STREAM)).await;
+    let (error, back) = ends(refusing).await;
+    assert_eq!((error.kind(), error.origin(), back), (Kind::Unavailable, Origin::NotSent, true), "{}", chain(&error));
+    let resetting = turning_away(|_, mut respond| respond.send_reset(h2::Reason::INTERNAL_ERROR)).await;
+    let (error, back) = ends(resetting).await;
+    assert_eq!((error.origin(), back), (Origin::Remote, false), "{}", chain(&error));
+    // Its goodbye names the stream as seen.
+    let leaving = turning_away(|connection, _| connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM)).await;
+    let (error, back) = ends(leaving).await;
+    assert_eq!((error.origin(), back), (Origin::Remote, false), "{}", chain(&error));
+}
+
 #[tokio::test]
 async fn a_request_that_may_have_begun_stays_away() {
     for reply in [Reply::close(), Reply::reset(), Reply::status(503), Reply::raw("HTTP/1.1 200 O")] {
@@ -210,13 +247,12 @@ async fn the_message_is_kept_until_the_outcome_is_known_and_no_longer() {
 }
 
 #[tokio::test]
-async fn the_future_of_a_call_has_no_more_places_for_the_message_than_for_arguments() {
+async fn the_future_of_a_call_keeps_the_message_in_one_place_more() {
     let client = HttpClient::new("http://127.0.0.1:1").unwrap();
     let call: Connected<Json, Vec<u8>, Value> = client.endpoint(op("sum"));
     let small = size_of_val(&call.call(Request::new(Vec::new())));
     let call: Connected<Json, [Vec<u8>; 32], Value> = client.endpoint(op("sum"));
     let large = size_of_val(&call.call(Request::new(std::array::from_fn(|_| Vec::new()))));
-    println!("{small} {large}");
     // One as it comes, and one where it stays: the compiler has no single place for both.
     assert!(large - small <= 2 * 31 * size_of::<Vec<u8>>(), "{small} {large}");
 }

@@ -19,51 +19,51 @@ use crate::support::{HANGS, Note, echo, note};
 const SOON: Duration = Duration::from_millis(100);
 
 /// A listener on a free port.
-pub(super) struct Host(TcpListener);
+pub(crate) struct Host(TcpListener);
 
 impl Host {
-    pub(super) async fn bind() -> Self {
+    pub(crate) async fn bind() -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    pub(super) fn on(listener: TcpListener) -> Self {
+    pub(crate) fn on(listener: TcpListener) -> Self {
         Self(listener)
     }
 
-    pub(super) fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.0.local_addr().unwrap()
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
     /// The endpoint that calls `Echo` here, over these connections.
-    pub(super) fn echo(&self, connections: Connections) -> Connected<Connections, Prost, Note, Note> {
+    pub(crate) fn echo(&self, connections: Connections) -> Connected<Connections, Prost, Note, Note> {
         GrpcClient::with_connections(self.url(), connections).unwrap().endpoint(echo())
     }
 
     /// The next connection, as it is.
-    pub(super) async fn accept_raw(&self) -> TcpStream {
+    pub(crate) async fn accept_raw(&self) -> TcpStream {
         tokio::time::timeout(HANGS, self.0.accept()).await.expect("a connection").unwrap().0
     }
 
     /// Whether somebody waits for a connection.
-    pub(super) async fn is_asked(&self) -> bool {
+    pub(crate) async fn is_asked(&self) -> bool {
         tokio::time::timeout(SOON, self.0.accept()).await.is_ok()
     }
 
-    pub(super) async fn accept(&self) -> Line {
+    pub(crate) async fn accept(&self) -> Line {
         self.accept_with(&Builder::new()).await
     }
 
-    pub(super) async fn accept_with(&self, builder: &Builder) -> Line {
+    pub(crate) async fn accept_with(&self, builder: &Builder) -> Line {
         Line::over(builder.handshake(self.accept_raw().await).await.unwrap())
     }
 }
 
 /// One connection, seen by the server. Dropped, it is cut.
-pub(super) struct Line {
+pub(crate) struct Line {
     calls: UnboundedReceiver<Call>,
     orders: UnboundedSender<Order>,
     driver: JoinHandle<()>,
@@ -75,13 +75,13 @@ enum Order {
 }
 
 /// A call that has arrived.
-pub(super) struct Call {
+pub(crate) struct Call {
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 }
 
 impl Line {
-    pub(super) fn over(mut connection: Connection<TcpStream, Bytes>) -> Self {
+    pub(crate) fn over(mut connection: Connection<TcpStream, Bytes>) -> Self {
         let (arrived, calls) = unbounded_channel();
         let (orders, mut ordered) = unbounded_channel();
         let driver = tokio::spawn(async move {
@@ -102,37 +102,37 @@ impl Line {
     }
 
     /// The next call.
-    pub(super) async fn call(&mut self) -> Call {
+    pub(crate) async fn call(&mut self) -> Call {
         tokio::time::timeout(HANGS, self.calls.recv()).await.expect("a call").expect("an open connection")
     }
 
     /// The next call, unless the connection ends.
-    pub(super) async fn next(&mut self) -> Option<Call> {
+    pub(crate) async fn next(&mut self) -> Option<Call> {
         self.calls.recv().await
     }
 
     /// Whether another call is here.
-    pub(super) async fn is_called(&mut self) -> bool {
+    pub(crate) async fn is_called(&mut self) -> bool {
         tokio::time::timeout(SOON, self.calls.recv()).await.is_ok_and(|call| call.is_some())
     }
 
     /// `GOAWAY`, and the connection ends when its calls have.
-    pub(super) fn say_goodbye(&self) {
+    pub(crate) fn say_goodbye(&self) {
         let _ = self.orders.send(Order::Goodbye);
     }
 
     /// `GOAWAY` with the last stream that has arrived, and the end.
-    pub(super) fn go_away(&self, reason: Reason) {
+    pub(crate) fn go_away(&self, reason: Reason) {
         let _ = self.orders.send(Order::GoAway(reason));
     }
 
     /// Waits until the connection has ended.
-    pub(super) async fn ended(mut self) {
+    pub(crate) async fn ended(mut self) {
         tokio::time::timeout(HANGS, &mut self.driver).await.expect("the end of the connection").unwrap();
     }
 
     /// What cuts the connection.
-    pub(super) fn knife(&self) -> AbortHandle {
+    pub(crate) fn knife(&self) -> AbortHandle {
         self.driver.abort_handle()
     }
 }
@@ -145,19 +145,19 @@ impl Drop for Line {
 
 impl Call {
     /// What it says, in its text.
-    pub(super) async fn text(&mut self) -> String {
+    pub(crate) async fn text(&mut self) -> String {
         let frame = self.request.body_mut().data().await.unwrap().unwrap();
         Note::decode(&frame[5..]).unwrap().text
     }
 
     /// How long the client says that it waits.
-    pub(super) fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         let timeout = self.request.headers()["grpc-timeout"].to_str().unwrap();
         timeout.parse::<kit_base::Timeout>().unwrap().0
     }
 
     /// The head of an answer, and its first bytes.
-    pub(super) fn begin(&mut self) -> h2::SendStream<Bytes> {
+    pub(crate) fn begin(&mut self) -> h2::SendStream<Bytes> {
         let mut head = Response::new(());
         head.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
         let mut stream = self.respond.send_response(head, false).unwrap();
@@ -165,7 +165,7 @@ impl Call {
         stream
     }
 
-    pub(super) fn answer(mut self, text: &str) {
+    pub(crate) fn answer(mut self, text: &str) {
         let mut head = Response::new(());
         head.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
         // A client that has left wants no answer.
@@ -181,18 +181,18 @@ impl Call {
     }
 
     /// Waits until the client has left it: why.
-    pub(super) async fn left(&mut self) -> Reason {
+    pub(crate) async fn left(&mut self) -> Reason {
         let reset = std::future::poll_fn(|cx| self.respond.poll_reset(cx));
         tokio::time::timeout(HANGS, reset).await.expect("a reset").unwrap()
     }
 
     /// Whether the client has left it, soon at the latest.
-    pub(super) async fn left_already(&mut self) -> bool {
+    pub(crate) async fn left_already(&mut self) -> bool {
         let reset = std::future::poll_fn(|cx| self.respond.poll_reset(cx));
         tokio::time::timeout(SOON, reset).await.is_ok()
     }
 
-    pub(super) fn reset(mut self, reason: Reason) {
+    pub(crate) fn reset(mut self, reason: Reason) {
         self.respond.send_reset(reason);
     }
 }
