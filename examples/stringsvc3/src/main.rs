@@ -12,7 +12,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kit_serve::Server;
-use kit_transport_http::HttpService;
 use stringsvc1::{Strings, http_service};
 
 use crate::proxy::{Instances, Proxied};
@@ -44,7 +43,7 @@ async fn run(Flags { http_addr, proxy }: Flags) -> Result<(), Box<dyn Error>> {
     let addr = server.local_addr();
     let signal = kit_serve::signal()?;
     let proxy_to = proxy.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
-    let service: HttpService = match proxy {
+    let service = match proxy {
         Some(instances) => http_service(Proxied::to(instances), false)?,
         None => http_service(Strings, false)?,
     };

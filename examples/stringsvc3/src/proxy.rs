@@ -39,13 +39,13 @@ fn url(text: &str) -> Result<Url, String> {
         url.set_path("/uppercase");
     }
     // What is wrong with it is said now, and not at the first call.
-    client(&url).map_err(|error| format!("{text:?} is no address: {error}"))?;
+    http_client(url.as_str()).map_err(|error| format!("{text:?} is no address: {error}"))?;
     Ok(url)
 }
 
 /// Calls uppercase at exactly this URL.
 fn client(url: &Url) -> Result<HttpClient, BuildError> {
-    Ok(http_client(&url[..url::Position::BeforePath])?.route("uppercase", format!("GET {}", url.path())))
+    Ok(http_client(&url.origin().ascii_serialization())?.route("uppercase", format!("GET {}", url.path())))
 }
 
 /// Leaves uppercase to others, and counts itself.
