@@ -3,9 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use fleet::Agent;
 use kit_testing::process::{Child, Signal};
-use kit_testing::tools::skip_unless_or;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -54,8 +52,7 @@ fn it_shows_a_kill_and_a_restart_over_the_in_process_registry() {
 #[test]
 #[ignore = "takes 9 s: the heartbeat of the killed one must run out, and a clean leave waits for watchers"]
 fn it_shows_a_kill_and_a_restart_over_consul() {
-    let consul = Agent::program().unwrap_or_else(|| "consul".into());
-    if skip_unless_or(&consul.to_string_lossy(), "run `cargo xtask servers consul`") {
+    if crate::consul::program().is_some() {
         runs_to_its_end(&["--seconds", "9"], "consul: an agent in a temporary folder, http on 127.0.0.1:", "-");
     }
 }

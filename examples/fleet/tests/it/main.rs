@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
+mod consul;
 mod demo;
 mod kill;
 mod load;
@@ -14,6 +15,9 @@ use fleet::Backend;
 
 /// Five backends, `addsvc-1` to `addsvc-5`, whose calls take so long.
 fn five(latency: &str) -> Vec<Backend> {
-    let program = Path::new(env!("CARGO_BIN_EXE_fleet"));
-    (1..=5).map(|n| Backend::start(program, &format!("addsvc-{n}"), &["--latency", latency]).unwrap()).collect()
+    (1..=5).map(|n| start(&format!("addsvc-{n}"), &["--latency", latency])).collect()
+}
+
+fn start(name: &str, args: &[&str]) -> Backend {
+    Backend::start(Path::new(env!("CARGO_BIN_EXE_fleet")), name, args).unwrap()
 }
