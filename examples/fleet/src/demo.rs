@@ -84,7 +84,7 @@ pub async fn demo(flags: DemoFlags, program: &Path) -> Result<bool, BoxError> {
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut printed = 0;
         // What has begun to happen is seen to its end.
-        while printed < flags.seconds || !happening.is_finished() {
+        while printed < flags.seconds || !happening.is_finished() || board.has_news() {
             seconds.tick().await;
             printed += 1;
             say(&table.line(&board, |name| view.seen(name), tally.failed().len()));

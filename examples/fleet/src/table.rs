@@ -1,13 +1,13 @@
 //! What is printed: a line a second of who served what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many requests each backend has answered, and what has just happened. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Board {
     served: Arc<Mutex<BTreeMap<String, u64>>>,
-    news: Arc<Mutex<Vec<String>>>,
+    news: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Board {
@@ -24,17 +24,31 @@ impl Board {
     }
 
     pub(crate) fn tell(&self, news: impl Into<String>) {
-        lock(&self.news).push(news.into());
+        lock(&self.news).push_back(news.into());
     }
 
-    fn news(&self) -> String {
-        std::mem::take(&mut *lock(&self.news)).join("; ")
+    pub(crate) fn has_news(&self) -> bool {
+        !lock(&self.news).is_empty()
+    }
+
+    /// The oldest news, as far as they have room; one piece at least.
+    fn news(&self, room: usize) -> String {
+        let mut news = lock(&self.news);
+        let mut line = news.pop_front().unwrap_or_default();
+        while news.front().is_some_and(|next| line.len() + 2 + next.len() <= room) {
+            line.push_str("; ");
+            line.push_str(&news.pop_front().unwrap_or_default());
+        }
+        line
     }
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// No line is wider, so that it fits most terminals.
+const WIDTH: usize = 100;
 
 /// How the gateway sees a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +94,8 @@ impl Table {
             line.push_str(&format!("{cell:>10}"));
         }
         let new = failed - std::mem::replace(&mut self.failed, failed);
-        line.push_str(&format!("{new:>8}  {}", board.news()));
+        line.push_str(&format!("{new:>8}  "));
+        line.push_str(&board.news(WIDTH.saturating_sub(line.len())));
         line.trim_end().to_owned()
     }
 }

@@ -49,9 +49,10 @@ async fn killed<C: Transport>() {
     // A rest is at most twice as long as all rests before it together, and 0.1 s.
     let dead = back - killed;
     assert!(used_again < 2 * dead + SLACK, "used {used_again:?} after it was back, having been dead for {dead:?}");
-    // Whenever it has rested, it is tried by those who call at that moment, until the first of them is refused.
+    // Whenever it has rested, it is tried by those who call at that moment (the callers, and some at the fixed rate), until the
+    // first of them is refused.
     let rests = 2.0 + (dead_for.as_secs_f64() / 0.05 + 1.0).log2();
-    assert!(tried as f64 <= rests * CALLERS as f64, "tried {tried} times while dead for {dead_for:?}");
+    assert!(tried as f64 <= rests * 2.0 * CALLERS as f64, "tried {tried} times while dead for {dead_for:?}");
 
     // Only what was in flight there has failed: it had been sent there, by one call of each caller, before the kill.
     let broken = client.tries.broken();
