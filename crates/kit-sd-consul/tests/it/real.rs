@@ -227,7 +227,9 @@ async fn services_that_the_agent_lost_are_believed_to_be_gone_after_a_while() {
     }
     let proxy = Proxy::start(&agent.addr());
     let begun = Instant::now();
-    let watch = consul(proxy.addr()).service("addsvc").empty_after(Duration::from_secs(3)).watch().unwrap();
+    // An agent that is replaced between two queries lets the second one wait for an index of its predecessor.
+    let query = consul(proxy.addr()).service("addsvc").wait(Duration::from_secs(5));
+    let watch = query.empty_after(Duration::from_secs(3)).watch().unwrap();
     let mut changes = watch.subscribe();
     shows(&mut changes, &["addsvc-1", "addsvc-2"]).await;
     let seen = Seen::begin(watch.subscribe());
@@ -318,10 +320,10 @@ async fn a_slow_connection_is_good_enough_until_it_is_too_slow() {
         agent.register(service(&format!("addsvc-{number}"))).await;
     }
     let proxy = Proxy::start(&agent.addr());
-    // About 20 kB of answer in about half a second.
-    proxy.slow_down(400);
+    // About 20 kB of answer in about 0.2 s.
+    proxy.slow_down(1000);
     let begun = Instant::now();
-    let agent_slowly = consul(proxy.addr()).head_timeout(Duration::from_secs(5)).body_timeout(Duration::from_secs(5));
+    let agent_slowly = consul(proxy.addr()).head_timeout(Duration::from_secs(5)).body_timeout(Duration::from_secs(2));
     let watch = agent_slowly.service("addsvc").watch().unwrap();
     let mut changes = watch.subscribe();
     until(&mut changes, |snapshot| snapshot.error.is_none() && ids(snapshot).len() == 20).await;
