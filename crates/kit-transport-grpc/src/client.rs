@@ -48,6 +48,24 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// where one is due, `Unknown` for a status that is none. An error says whether the call surely did not start
 /// ([`Origin::NotSent`](kit_base::Origin::NotSent)).
 ///
+/// # Requests that come back
+///
+/// Where a call of one message has surely not begun, its error carries the [`Request`] that the endpoint was called with: the
+/// message and the context, as they were given ([`take_unsent`](Error::take_unsent)). So a balancer can take it to another
+/// instance, and it need not be `Clone`. The message is kept for this until the outcome is known. One of a codec of your own comes
+/// back if the codec [can make it again](EncodeRequest::give_back), which [`By`](crate::By) cannot. A request that streams does
+/// not come back, nor one that cannot be encoded.
+///
+/// | what happened | over [`Connections`] | over a `Channel` of tonic's |
+/// |---|---|---|
+/// | no connection: refused, no such name, too late, no agreement on TLS or HTTP/2 | comes back | comes back |
+/// | the server refused the stream, or its `GOAWAY` does not name it as seen | goes again, then comes back | comes back |
+/// | the connection ended before anything of the call was written | goes again, then comes back | if the channel had not taken it yet |
+/// | the connection ended after that | stays away | stays away |
+///
+/// When a server dies, its connection is dropped as soon as the runtime looks at its socket, and later calls find that nobody
+/// listens. A call that is written within this moment may have begun, as far as anybody knows.
+///
 /// # Streams
 ///
 /// Beyond Go kit, whose endpoints have no streams: methods of all four shapes are called. A call whose answer streams returns

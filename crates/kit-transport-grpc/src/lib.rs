@@ -227,8 +227,9 @@
 //! | what happened | kind | origin |
 //! |---|---|---|
 //! | a status came | that of the code, with text, reason and time to wait | `Remote` |
-//! | no connection | `Unavailable` | `NotSent` |
-//! | the server ended the connection, or refused the stream, before the call began | `Unavailable` | `NotSent` |
+//! | no connection | `Unavailable` | `NotSent`, [with the request](GrpcClient#requests-that-come-back) |
+//! | the server ended the connection, or refused the stream, before the call began | `Unavailable` | the same |
+//! | the connection broke before anything of the call was written | `Unavailable` | the same |
 //! | the connection broke | `Unavailable` | `Remote` |
 //! | the stream was reset | by HTTP/2's code: `CANCEL` is `Cancelled`, `ENHANCE_YOUR_CALM` `ResourceExhausted`, most others `Internal` | `Remote` |
 //! | the deadline passed | `DeadlineExceeded` | `Remote` |

@@ -34,6 +34,9 @@ use hooks::Hooks;
 /// An answer that is no 2xx becomes the error that a kit service sent, or one made from its status. Redirects are not
 /// followed. An https URL needs a TLS feature of reqwest, or a [client](Self::with_client) that brings its TLS.
 ///
+/// An error says whether the call surely did not begin ([`Origin::NotSent`](kit_base::Origin::NotSent)). Where that is for the
+/// want of a connection, it [gives the request back](crate#requests-that-come-back).
+///
 /// Clones share connections.
 pub struct HttpClient<C = Json> {
     base: Url,

@@ -286,7 +286,8 @@
 //! |---|---|---|
 //! | a kit service answered an error | that of the error, with message, reason and retry-after | `Remote` |
 //! | another status than 2xx | by the status, 503 is `Unavailable`; 3xx is `Unknown` | `Remote` |
-//! | no connection | `Unavailable` | `NotSent` |
+//! | no connection: refused, no such name, too late, no agreement on TLS | `Unavailable` | `NotSent`, [with the request](#requests-that-come-back) |
+//! | the connection ended before the request was written, or the server refused its stream (HTTP/2) | `Unavailable` | the same |
 //! | the connection broke, or what came is no HTTP | `Unavailable` | `Remote` |
 //! | the deadline or a limit of time passed | `DeadlineExceeded` | `Remote` |
 //! | the deadline had passed before the call, or while it waited for its turn | `DeadlineExceeded` | `NotSent` |
@@ -297,6 +298,17 @@
 //! | the stream of the request failed or panicked | that of its error, `Internal` | `Remote` |
 //!
 //! Of what a peer says, texts are cut at 2 KiB, longer reasons left out, and retry-after is ten years at most.
+//!
+//! ## Requests that come back
+//!
+//! Where a call of one message has surely not begun, since no connection took it, its error carries the
+//! [`Request`](kit_base::Request) that the endpoint was called with: the message and the context, as they were given
+//! ([`take_unsent`](kit_base::Error::take_unsent)). So a balancer can take it to another instance, and it need not be `Clone`. The
+//! request is kept for this until the outcome is known. One that streams does not come back, nor one that cannot be encoded.
+//!
+//! When a server dies, its connections at rest are dropped as soon as the runtime looks at their sockets, and later calls find
+//! that nobody listens. A call that comes within this moment, or was under way, may have begun as far as anybody knows, and fails
+//! as `Remote`: over HTTP/1.1 one at most for each connection.
 //!
 //! On the server, errors of its own have these reasons: `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `MALFORMED_REQUEST`,
 //! `UNSUPPORTED_MEDIA_TYPE`, `UNSUPPORTED_CODING`, `BODY_TOO_LARGE`, `BODY_TIMEOUT`, `PANIC`. Those of the proxy stand with

@@ -63,8 +63,8 @@ impl ConnectionError {
         self.what == What::Connect
     }
 
-    /// Whether the call surely did not start: no connection was made, the server refused the stream, or it ended the
-    /// connection and said that it had not seen the stream.
+    /// Whether the call surely did not start: no connection was made, the server refused the stream, it ended the
+    /// connection and said that it had not seen the stream, or the connection ended before anything of the call was written.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         self.what != What::Broken

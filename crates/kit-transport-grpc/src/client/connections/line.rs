@@ -111,6 +111,7 @@ impl Line {
                 open.life.note_answer();
                 Ok(answer.map(|body| ResponseBody::new(body, authority.clone(), open, uploading)))
             }
+            // Where nothing was written since, the connection had ended, and nobody had heard of it.
             Err(error) if is_untaken(&error) || open.life.writes() == writes => match uploading {
                 None => return Sent::Unsent(request, error),
                 Some(_) => Err(ConnectionError::unsent(authority, error)),
