@@ -89,28 +89,61 @@
 //!
 //! The key `weight` of the metadata, if it is a number, counts instead of `Weights`: it can be 0.
 //!
+//! # Registering
+//!
+//! [`Consul::registrar`] gives a [`ConsulRegistrar`], a [`Registrar`](kit_base::Registrar). What it registers is a kept state: the
+//! [`ConsulRegistration`] has one task, which sends the heartbeat or asks the agent whether it still knows the
+//! instance, and registers it again where it does not.
+//!
+//! | setting | default | meaning |
+//! |---|---|---|
+//! | [`check`](ConsulRegistrar::check) | a heartbeat, TTL 15 s | or HTTP, gRPC or TCP by the agent, or [none](Check::none) |
+//! | [`readiness`](ConsulRegistrar::readiness) | always ready | the heartbeat says critical meanwhile |
+//! | [`deregister_critical_after`](ConsulRegistrar::deregister_critical_after) | 10 min | removes what has died; 1 min at least |
+//! | [`wait_for_agent`](ConsulRegistrar::wait_for_agent) | 30 s | how long `register` tries while there is no agent |
+//! | [`poll_interval`](ConsulRegistrar::poll_interval) | 10 s | between questions, where there is no heartbeat |
+//! | [`backoff`](ConsulRegistrar::backoff) | 1 to 10 s | pauses between tries while the agent fails, with jitter |
+//!
+//! | what happens | what follows |
+//! |---|---|
+//! | the agent is restarted with its data | the heartbeat goes on |
+//! | it is replaced, or has lost the instance | registered again within a third of the TTL, or the poll interval |
+//! | it could not be asked for a while | asked within 15 s of its return: the longest pause, and a request that hung |
+//! | the token is replaced | registered again at once, since the agent writes to the catalog with the token of the registration |
+//! | [`update`](ConsulRegistration::update) | changed in place: the id and the state of the checks stay, and watchers see no gap |
+//! | [`deregister`](kit_base::Registration::deregister) | ends it, and says whether the agent knows |
+//! | [`deregister_and_wait`](ConsulRegistration::deregister_and_wait) | as well, and watchers can have seen it: then stop serving |
+//! | drop, also of the future of `register` | deregistered at best effort, for at most 2 s, in the background |
+//! | the process dies | critical after the TTL, or the check; removed after `deregister_critical_after` |
+//!
 //! # Behaviour
 //!
 //! - **Clones** of [`Consul`] share the client and the token, those of a [`ConsulInstancer`] the watch.
 //! - **Cancellation.** With the last [`ConsulInstancer`] the watch ends at once, wherever it is: its task and its open request.
 //!   Subscribers see the last set, with an error, and then the end.
+//!   With a [`ConsulRegistration`] its task and its open request end at once, but for the deregistration of at most 2 s.
 //! - **Runtime.** tokio with I/O and time. A watch that is made elsewhere is refused by an [`InvalidSetting`].
 //! - **Requests.** However the agent answers, a watch sends at most 60 a minute, and 5 more in the first one; while all fail, at
 //!   most 9. An agent that is back is noticed within 15 s, a silent one after 74 s (`wait`, a sixteenth of it, `head_timeout`).
+//!   A registration sends 12 a minute (the heartbeat; 6 where the agent is only asked), and at most 30 while all fail. Each is
+//!   given up after 5 s.
+//! - **A new past.** An agent that was replaced between two queries by one with lower indexes lets the second query wait for an
+//!   index of its predecessor: it answers when `wait` is over, and then all is asked again.
 //! - **Memory.** A watch holds its set, and one answer while it reads it. Answers are read with pauses for other tasks.
 //! - **Redirects** are not Consul's; where your client follows one, each hop is a request more, and carries the token.
 //!
 //! # Errors
 //!
-//! Settings that make no sense are an [`InvalidSetting`]. What goes wrong later is the
-//! [`error`](kit_base::Snapshot::error) of a snapshot:
+//! Settings that make no sense are an [`InvalidSetting`]; those of a registrar are told by `register`, with the kind
+//! `InvalidArgument`. What goes wrong later is the [`error`](kit_base::Snapshot::error) of a snapshot, or of a
+//! [`RegistrationState`], and what calls of a registration return:
 //!
 //! | what happened | kind |
 //! |---|---|
 //! | no connection; it broke; 5xx, as without a leader; a set suddenly empty; a stale answer without a leader | `Unavailable` |
 //! | no answer, or none to its end, within the limits of time | `DeadlineExceeded` |
 //! | 403: the token is unknown, or may not; or it may not see the service | `PermissionDenied` |
-//! | 400, as for a wrong filter | `InvalidArgument` |
+//! | 400, as for a wrong filter, or metadata that Consul does not take | `InvalidArgument` |
 //! | the answer is too large; 429 | `ResourceExhausted` |
 //! | the answer is not what the API promises | `DataLoss` |
 //! | a redirect | `FailedPrecondition` |
@@ -131,6 +164,16 @@
 //! | `expired` | the service | 1 | a set became older than `max_staleness` |
 //! | `left_out` | the instance, or `<service>[<place>]` | 1 | an entry cannot be read, or nobody could connect to it |
 //!
+//! The one of a [registrar](ConsulRegistrar::observer), with the source `registrar`, the id of the instance and 1:
+//!
+//! | what | when |
+//! |---|---|
+//! | `registered`, `updated` | the agent has taken the instance, anew or changed |
+//! | `lost` | the agent does not know it any more |
+//! | `failed` | a try failed |
+//! | `deregistered` | the agent has taken it back |
+//! | `abandoned` | the agent could not be told; the instance stays until Consul forgets it |
+//!
 //! # Differences from Go kit
 //!
 //! - The first query is not waited for, and none blocks a constructor. Stopping ends the open request, also during a pause.
@@ -138,6 +181,8 @@
 //! - Queries wait 60 s, not 5 minutes, and are given up if the agent is silent. There is a floor under their rate.
 //! - An index of zero is an error that is seen. Weights, metadata and zones are taken over; IPv6 addresses are in brackets.
 //! - Without `passing_only`, critical instances have weight 0; in Go kit they get their share.
+//! - A registration stays: Go kit's registrar tells the agent once, logs the error, sends no heartbeat, and does not come back after
+//!   a restart of the agent. It can be changed, and its end can be waited for.
 //! - Tags are compared without regard to case, as in Consul; Go kit does so for the first one only.
 //!
 

@@ -177,9 +177,20 @@ impl Agent {
         self.wait_until_it_leads().await;
     }
 
-    /// SIGSTOP: it hangs, and its sockets stay open.
+    /// SIGSTOP: it hangs, and its sockets stay open. Returns when each of its threads has stopped.
     pub(crate) fn freeze(&self) {
         self.child.signal(Signal::Stop).unwrap();
+        let begun = Instant::now();
+        while !self.is_frozen() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "consul does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn is_frozen(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.pid())).unwrap();
+        let stopped = |stat: String| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"));
+        threads.flatten().all(|thread| std::fs::read_to_string(thread.path().join("stat")).is_ok_and(stopped))
     }
 
     /// SIGCONT.

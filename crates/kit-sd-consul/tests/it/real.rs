@@ -227,7 +227,9 @@ async fn services_that_the_agent_lost_are_believed_to_be_gone_after_a_while() {
     }
     let proxy = Proxy::start(&agent.addr());
     let begun = Instant::now();
-    let watch = consul(proxy.addr()).service("addsvc").empty_after(Duration::from_secs(3)).watch().unwrap();
+    // An agent that is replaced between two queries lets the second one wait for an index of its predecessor.
+    let query = consul(proxy.addr()).service("addsvc").wait(Duration::from_secs(5));
+    let watch = query.empty_after(Duration::from_secs(3)).watch().unwrap();
     let mut changes = watch.subscribe();
     shows(&mut changes, &["addsvc-1", "addsvc-2"]).await;
     let seen = Seen::begin(watch.subscribe());

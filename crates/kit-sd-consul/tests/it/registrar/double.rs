@@ -59,9 +59,9 @@ async fn no_failure_of_the_agent_makes_a_registration_spin() {
     for (name, by) in cases {
         running.spawn(async move {
             let backend = Backend::start(Script::by(by)).await.unwrap();
-            let registration = registrar(&backend).register(instance());
-            let kept = timeout(Duration::from_secs(2), async { (registration.await, pending::<()>().await) });
-            assert!(kept.await.is_err());
+            let registrar = registrar(&backend);
+            let kept = async { (registrar.register(instance()).await, pending::<()>().await) };
+            assert!(timeout(Duration::from_secs(2), kept).await.is_err());
             let requests = backend.requests().len();
             // 12 tries of at most 2 requests; and they do not end.
             assert!((3..=24).contains(&requests), "{name}: {requests} requests in 2 s");

@@ -2,11 +2,12 @@
 
 use std::process::Command;
 
-use kit_base::{Instance, Kind, Registrar as _, Registration as _};
-use kit_sd_consul::Consul;
+use kit_base::{Instance, Instancer as _, Instances, Kind, Registrar as _, Registration as _};
+use kit_sd_consul::{Check, Consul};
 use kit_testing::process::Child;
 use kit_testing::tools::skip_unless_or;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{SOON, entries, instance, is, output, quick, until};
 use crate::agent::{Agent, client};
@@ -153,4 +154,39 @@ async fn what_consul_refuses_is_an_error_in_its_words() {
     until("all is well again", || async { registration.state().error.is_none() }).await;
     let service = agent.get("/v1/agent/service/addsvc-1").await;
     assert_eq!((&service["Port"], &service["Meta"]), (&json!(8081), &json!({})));
+}
+
+#[tokio::test]
+async fn a_watch_of_this_crate_shows_what_was_registered() {
+    let Some(agent) = Agent::start().await else { return };
+    let consul = agent.consul();
+    let watch = consul.service("addsvc").watch().unwrap();
+    let mut changes = watch.subscribe();
+    let mut registration = quick(&consul).register(full()).await.unwrap();
+    for weight in [7, 0, 65_535, 1] {
+        let mut instance = full();
+        instance.weight = weight;
+        registration.update(instance.clone()).await.unwrap();
+        // The one field that is not the same: an id is unique on its agent only.
+        instance.id = "t1/addsvc-1".into();
+        let shown = async {
+            while let Some(now) = changes.changed().await {
+                if matches!(&now.instances, Instances::Known(set) if set.iter().map(|it| &**it).eq([&instance])) {
+                    break;
+                }
+            }
+        };
+        timeout(SOON, shown).await.unwrap_or_else(|_| panic!("{weight}: {:?}", changes.current()));
+    }
+}
+
+#[tokio::test]
+async fn another_kind_of_check_takes_the_place_of_the_one_of_an_earlier_run() {
+    let Some(agent) = Agent::start().await else { return };
+    let check = json!({"CheckID": "service:addsvc-1", "TTL": "60s"});
+    let other = json!({"CheckID": "other", "TTL": "60s"});
+    agent.register(json!({"ID": "addsvc-1", "Name": "addsvc", "Checks": [check, other]})).await;
+    let registration = quick(&agent.consul()).check(Check::none()).register(instance()).await.unwrap();
+    assert_eq!(agent.get("/v1/agent/checks").await, json!({}));
+    registration.deregister().await.unwrap();
 }

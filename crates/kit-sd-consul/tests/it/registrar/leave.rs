@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit_base::{Kind, Registrar as _, Registration as _};
+use kit_base::{Instance, Instancer as _, Instances, Kind, Registrar as _, Registration as _};
 use kit_sd_consul::Consul;
 use kit_testing::backend::{Backend, Reply, Script};
 use tokio::time::{Instant, timeout};
@@ -52,6 +52,23 @@ async fn deregistering_waits_until_watchers_can_have_seen_it() {
     assert_eq!(error.kind(), Kind::DeadlineExceeded);
     assert!(error.message().contains("watchers may still see it after 500ms"), "{error}");
     assert!(entries(&agent).await.is_empty(), "it is deregistered all the same");
+}
+
+#[tokio::test]
+async fn when_deregistering_has_waited_a_watch_no_longer_shows_the_instance() {
+    let Some(agent) = Agent::start().await else { return };
+    let registrar = quick(&agent.consul());
+    let _other = registrar.register(Instance::new("addsvc-2", "127.0.0.1:8082")).await.unwrap();
+    let watch = agent.consul().service("addsvc").watch().unwrap();
+    let changes = watch.subscribe();
+    let shown = || if let Instances::Known(set) = &changes.current().instances { set.len() } else { 0 };
+    // Often, so that the watch has no queries left that follow each other at once.
+    for _ in 0..4 {
+        let registration = registrar.register(instance()).await.unwrap();
+        until("the watch shows both", || async { shown() == 2 }).await;
+        registration.deregister_and_wait(SOON).await.unwrap();
+        assert_eq!(shown(), 1);
+    }
 }
 
 #[tokio::test]
