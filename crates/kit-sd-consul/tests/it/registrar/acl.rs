@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use kit_base::{Backoff, Instance, Kind, Registrar as _, Registration as _};
+use kit_base::{Backoff, Instance, Kind, Readiness, Registrar as _, Registration as _};
 use kit_sd_consul::{Consul, Token};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Events, entries, instance, quick, until};
+use super::{Events, entries, instance, is, quick, until};
 use crate::agent::{Agent, Setup, client};
 
 /// A token that may write the service: its secret, and the name by which it is revoked.
@@ -49,17 +49,22 @@ async fn a_token_that_is_replaced_reaches_the_agent_and_through_it_the_catalog()
     let Some(agent) = Setup::default().acl().start().await else { return };
     let ((old, old_name), (new, _)) = (token(&agent).await, token(&agent).await);
     let shared = Token::new(&old).unwrap();
-    let mut registration = quick(&with(&agent, &shared)).register(instance()).await.unwrap();
-    until("it is in the catalog", || async { entries(&agent).await.len() == 1 }).await;
+    let readiness = Readiness::new();
+    readiness.set(true);
+    let registrar = quick(&with(&agent, &shared)).readiness(readiness.clone());
+    let mut registration = registrar.register(instance()).await.unwrap();
+    until("it passes", || is(&agent, "passing")).await;
     shared.replace(&new).unwrap();
-    while registration.changed().await.error.is_some() {}
+    assert!(registration.changed().await.error.is_none());
+    assert!(registration.changed().await.error.is_none());
     revoke(&agent, &old_name).await;
     // The agent tells the catalog with the token that it was given at the last registration.
+    readiness.set(false);
+    until("the catalog knows", || is(&agent, "critical")).await;
     let mut changed = instance();
     changed.tags = vec!["new".into()];
     registration.update(changed).await.unwrap();
     until("the catalog knows", || async { entries(&agent).await[0]["Service"]["Tags"] == json!(["new"]) }).await;
-    assert!(registration.state().error.is_none());
     registration.deregister().await.unwrap();
     until("it is gone", || async { entries(&agent).await.is_empty() }).await;
 }
