@@ -1,9 +1,7 @@
 //! addsvc over gRPC, as Go kit's `pb.Add`: the text of a business error stands in the reply, under the status OK.
 
 use kit_base::{Error, Observer};
-use kit_transport_grpc::{
-    BuildError, Connections, DecodeResponse, Described, EncodeOutcome, GrpcClient, GrpcServer, Prost,
-};
+use kit_transport_grpc::{BuildError, DecodeResponse, Described, EncodeOutcome, GrpcClient, GrpcServer, Prost};
 
 use crate::{Add, AddEndpoints, own_error};
 
@@ -18,18 +16,10 @@ pub fn grpc_server(service: impl Add, observer: impl Observer + 'static) -> Grpc
 /// # Errors
 /// It is no URL of a host and port.
 pub fn grpc_client(url: &str) -> Result<impl Add + use<>, BuildError> {
-    Ok(AddEndpoints::connect(&grpc_connection(url)?))
+    Ok(AddEndpoints::connect(&GrpcClient::new(url)?.codec((Prost, Replies))))
 }
 
-/// The client under [`grpc_client`], for a balancer over many of them.
-///
-/// # Errors
-/// It is no URL of a host and port.
-pub fn grpc_connection(url: &str) -> Result<GrpcClient<Connections, (Prost, Replies)>, BuildError> {
-    Ok(GrpcClient::new(url)?.codec((Prost, Replies)))
-}
-
-/// The codec of the replies. Requests are messages of protobuf as they are.
+/// The codec of the replies. Requests are messages of protobuf as they are: a client speaks `(Prost, Replies)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Replies;
 

@@ -23,15 +23,7 @@ pub fn http_service(service: impl Add, observer: impl Observer + 'static) -> Res
 /// # Errors
 /// It is no base URL.
 pub fn http_client(url: &str) -> Result<impl Add + use<>, BuildError> {
-    Ok(AddEndpoints::connect(&http_connection(url)?))
-}
-
-/// The client under [`http_client`], for a balancer over many of them.
-///
-/// # Errors
-/// It is no base URL.
-pub fn http_connection(url: &str) -> Result<HttpClient, BuildError> {
-    Ok(HttpClient::new(url)?.error_decoder(decode_error))
+    Ok(AddEndpoints::connect(&HttpClient::new(url)?.error_decoder(decode_error)))
 }
 
 /// An error of the service's own.
@@ -48,7 +40,8 @@ pub fn encode_error(error: &Error) -> Option<Response<bytes::Bytes>> {
     answer.body(body.into()).ok()
 }
 
-fn decode_error(reply: &Reply) -> Option<Error> {
+/// The service's own error in such an answer; nothing in others.
+pub fn decode_error(reply: &Reply) -> Option<Error> {
     let Failure { error } = serde_json::from_slice(&reply.body).ok()?;
     own_error(&error).map(Error::from)
 }

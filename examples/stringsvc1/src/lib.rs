@@ -28,7 +28,7 @@ pub trait StringService {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct StringRequest {
-    /// It.
+    /// The string.
     pub s: String,
 }
 
