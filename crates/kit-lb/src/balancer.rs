@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use crate::record::{Live, Record, TokioClock, now};
 use crate::{Choice, Endpointer, LeastLoaded, SetSnapshot};
 
-/// How many instances are looked at for one that need not be passed over.
+/// How often the choice is asked for an instance that need not be passed over.
 const LOOKS: usize = 4;
 
 /// How many instances a call is taken to, at most, while it surely has not begun at any.
@@ -66,11 +66,14 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
             return None;
         }
         let mut place = self.choice.choose(&set);
-        for _ in 1..LOOKS {
-            if !set.rests(place) {
+        let mut looks = 1;
+        while set.rests(place) {
+            if looks == LOOKS {
+                // The choice may not be able to get away from it: of two, a dead one is always the less loaded.
+                place = set.next_awake(place);
                 break;
             }
-            place = self.choice.choose(&set);
+            (place, looks) = (self.choice.choose(&set), looks + 1);
         }
         set.live(place).cloned()
     }

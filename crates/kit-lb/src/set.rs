@@ -26,6 +26,10 @@ pub struct Place(u32);
 /// Chunks have up to 64 instances.
 const BITS: u32 = 7;
 
+/// How many are looked at for one that need not be passed over, when the choice has not found one: a bound on what a pick costs
+/// while nearly all are dead.
+const SCAN: usize = 64;
+
 impl Place {
     fn new(chunk: usize, entry: usize) -> Self {
         Self((chunk as u32) << BITS | entry as u32)
@@ -180,6 +184,15 @@ impl<C, K> Set<C, K> {
         }
         let weight = |place| self.instance(place).map_or(1, |instance| u128::from(instance.weight));
         u128::from(one) * weight(second) < u128::from(two) * weight(first)
+    }
+
+    /// The next one in the order of the ids that need not be passed over; the same one where that is none of [`SCAN`].
+    #[cold]
+    pub(crate) fn next_awake(&self, place: Place) -> Place {
+        let next = self.places.binary_search_by_key(&place.0, |place| place.0).map_or(0, |at| at + 1);
+        let (before, after) = self.places.split_at(next);
+        let others = after.iter().chain(before).take(SCAN);
+        others.copied().find(|other| !self.rests(*other)).unwrap_or(place)
     }
 
     #[inline]

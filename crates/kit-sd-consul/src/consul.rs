@@ -66,7 +66,15 @@ impl Consul {
     /// # Errors
     /// A variable has a value that makes no sense, or the file cannot be read. Secrets are not shown.
     pub fn from_env(client: Client) -> Result<Self, InvalidSetting> {
-        env::consul(client)
+        env::consul(client, None)
+    }
+
+    /// The agent at this address, with all else as the environment names it: for a program that has a flag for the address.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new) and [`from_env`](Self::from_env).
+    pub fn from_env_at(client: Client, address: &str) -> Result<Self, InvalidSetting> {
+        env::consul(client, Some(address))
     }
 
     pub(crate) fn at(client: Client, base: Url) -> Self {

@@ -7,15 +7,18 @@ use reqwest::Client;
 
 use crate::{Consul, InvalidSetting, Token, address};
 
-/// Source: `api.defaultConfig` and `api.NewClient` of Consul.
-pub(crate) fn consul(client: Client) -> Result<Consul, InvalidSetting> {
+/// An address that is given counts instead of the variable. Source: `api.defaultConfig` and `api.NewClient` of Consul.
+pub(crate) fn consul(client: Client, address: Option<&str>) -> Result<Consul, InvalidSetting> {
     let tls = match variable("CONSUL_HTTP_SSL")? {
         Some(text) => boolean(&text)
             .ok_or_else(|| InvalidSetting::new(format!("CONSUL_HTTP_SSL must be true or false, got {text:?}")))?,
         None => false,
     };
-    let base = address::parse(&variable("CONSUL_HTTP_ADDR")?.unwrap_or_default(), tls)
-        .map_err(|error| InvalidSetting::new(format!("CONSUL_HTTP_ADDR: {error}")))?;
+    let base = match address {
+        Some(address) => address::parse(address, tls)?,
+        None => address::parse(&variable("CONSUL_HTTP_ADDR")?.unwrap_or_default(), tls)
+            .map_err(|error| InvalidSetting::new(format!("CONSUL_HTTP_ADDR: {error}")))?,
+    };
     let mut consul = Consul::at(client, base).with_token(token()?);
     if let Some(auth) = variable("CONSUL_HTTP_AUTH")? {
         let (user, password) = auth.split_once(':').unwrap_or((&auth, ""));

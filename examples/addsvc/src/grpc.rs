@@ -19,14 +19,15 @@ pub fn grpc_client(url: &str) -> Result<impl Add + use<>, BuildError> {
     Ok(AddEndpoints::connect(&GrpcClient::new(url)?.codec((Prost, Replies))))
 }
 
-/// The codec of the replies. Requests are messages of protobuf as they are.
-struct Replies;
+/// The codec of the replies. Requests are messages of protobuf as they are: a client speaks `(Prost, Replies)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Replies;
 
 /// The messages of the replies, as in Go kit's addsvc.proto: what the service answers, or the text of an error of its own.
 macro_rules! replies {
     ($($Reply:ident($kind:ident: $Value:ty)),*) => {$(
         #[derive(prost::Message, kit_transport_grpc::Describe)]
-        struct $Reply {
+        pub struct $Reply {
             #[prost($kind, tag = "1")]
             v: $Value,
             #[prost(string, tag = "2")]
@@ -37,12 +38,11 @@ macro_rules! replies {
             type Message = $Reply;
 
             fn encode_outcome(&self, outcome: Result<crate::$Reply, Error>) -> Result<$Reply, Error> {
-                match outcome {
-                    Ok(crate::$Reply { v }) => Ok($Reply { v, ..$Reply::default() }),
-                    Err(own) => {
-                        Ok($Reply { err: own_error(own.message()).ok_or(own)?.to_string(), ..$Reply::default() })
-                    }
-                }
+                let (v, err) = match outcome {
+                    Ok(reply) => (reply.v, String::new()),
+                    Err(own) => (<$Value>::default(), own_error(own.message()).ok_or(own)?.to_string()),
+                };
+                Ok($Reply { v, err })
             }
 
             fn describe_response(&self) -> Option<kit_transport_grpc::describe::TypeRef> {

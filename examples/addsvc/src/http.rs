@@ -27,19 +27,21 @@ pub fn http_client(url: &str) -> Result<impl Add + use<>, BuildError> {
 }
 
 /// An error of the service's own.
-#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-struct Failure {
+#[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Failure {
     /// What Go kit's addsvc says.
     error: String,
 }
 
-fn encode_error(error: &Error) -> Option<Response<bytes::Bytes>> {
+/// The answer to an error of the service's own; nothing for other errors.
+pub fn encode_error(error: &Error) -> Option<Response<bytes::Bytes>> {
     let body = serde_json::to_vec(&Failure { error: own_error(error.message())?.to_string() }).ok()?;
     let answer = Response::builder().status(StatusCode::BAD_REQUEST).header(CONTENT_TYPE, "application/json");
     answer.body(body.into()).ok()
 }
 
-fn decode_error(reply: &Reply) -> Option<Error> {
+/// The service's own error in such an answer; nothing in others.
+pub fn decode_error(reply: &Reply) -> Option<Error> {
     let Failure { error } = serde_json::from_slice(&reply.body).ok()?;
     own_error(&error).map(Error::from)
 }

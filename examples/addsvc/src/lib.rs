@@ -9,8 +9,8 @@ use kit_endpoint::{Context, Error, service};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use grpc::{grpc_client, grpc_server};
-pub use http::{http_client, http_service};
+pub use grpc::{Replies, grpc_client, grpc_server};
+pub use http::{Failure, decode_error, encode_error, http_client, http_service};
 
 /// Adds numbers, and joins texts.
 #[service(name = "addsvc", grpc = "pb.Add")]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use addsvc::{Adder, grpc_server, http_service};
+use announce::Announce;
 use axum::Router;
 use axum::routing::get;
 use clap::Parser;
@@ -29,6 +30,8 @@ struct Flags {
     /// Where to serve /healthz, /readyz and /stats.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     debug_addr: String,
+    #[command(flatten)]
+    announce: Announce,
 }
 
 #[tokio::main]
@@ -53,6 +56,8 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let (http_addr, debug_addr) = (http.local_addr(), debug.local_addr());
     let grpc_addr = grpc.as_ref().map_or(http_addr, Server::local_addr);
     let (readiness, panics) = (Readiness::new(), Arc::new(AtomicU64::new(0)));
+    // Whoever finds it by discovery calls gRPC.
+    let leave = flags.announce.until("addsvc", grpc_addr, readiness.clone(), signal)?;
     let pages = debug_pages(readiness.clone(), once(&http).chain(&grpc).map(Server::stats).collect(), panics.clone());
     let observer = Arc::new(move |event: &Event<'_>| {
         if event.what == "panicked" {
@@ -90,8 +95,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     readiness.set(true);
 
     let stop = async move {
-        signal.await;
-        readiness.set(false);
+        leave.await;
         say("addsvc: stopping");
         drop(stop);
     };

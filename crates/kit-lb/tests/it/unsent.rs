@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kit_base::{Endpoint, Error, Instance, Kind, Request, Response};
-use kit_lb::{Endpointer, Fixed, RoundRobin};
+use kit_lb::{Endpointer, Fixed, Random, RoundRobin};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Not to be cloned: a balancer must not ask that of messages.
@@ -26,6 +27,8 @@ impl Endpoint<Request<Message>> for Node {
 
     async fn call(&self, request: Request<Message>) -> Result<Self::Response, Error> {
         self.tries.fetch_add(1, SeqCst);
+        // To connect takes a moment, in which others call.
+        tokio::task::yield_now().await;
         let dead = self.dead.lock().expect("no panic").iter().find(|(id, _)| *id == self.id).map(|(_, how)| *how);
         match dead {
             Some(how) => Err(how(request)),
@@ -131,4 +134,53 @@ async fn one_that_asks_for_calm_is_passed_over_for_that_time() {
     let ids = [balancer.call(Request::new(Message(0))).await, balancer.call(Request::new(Message(0))).await]
         .map(|answer| answer.unwrap().into_message().0);
     assert!(ids.contains(&"a".to_owned()), "{ids:?}");
+}
+
+/// One that cannot be reached has no calls in flight, so it always looks less loaded than the other.
+#[tokio::test(start_paused = true)]
+async fn of_two_the_dead_one_is_passed_over_however_busy_the_other_is() {
+    let (set, dead, tries) = nodes(&["a", "b"]);
+    let balancer = set.balancer();
+    let busy =
+        [balancer.pick().unwrap(), balancer.pick().unwrap()].into_iter().find(|pick| pick.connection().id == "b");
+    dead.lock().unwrap().push(("a", refused));
+    for n in 0..30 {
+        assert_eq!(balancer.call(Request::new(Message(n))).await.unwrap().into_message(), ("b".to_owned(), n));
+    }
+    assert_eq!(tries.load(SeqCst), 31);
+    drop(busy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_one_that_lives_is_found_among_many_dead_ones() {
+    let ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let (set, dead, tries) = nodes(&ids);
+    let balancer = set.balanced_by(Random);
+    dead.lock().unwrap().extend(ids.iter().filter(|id| **id != "f").map(|id| (*id, refused as fn(_) -> _)));
+    while set.snapshot().members.iter().filter(|member| member.resting).count() < 11 {
+        let _ = balancer.call(Request::new(Message(0))).await;
+    }
+    tries.store(0, SeqCst);
+    for n in 0..100 {
+        assert_eq!(balancer.call(Request::new(Message(n))).await.unwrap().into_message(), ("f".to_owned(), n));
+    }
+    assert_eq!(tries.load(SeqCst), 100);
+}
+
+/// All that wait for one connection fail together, which says no more than one failure does.
+#[tokio::test(start_paused = true)]
+async fn calls_that_fail_together_make_it_rest_once() {
+    let (set, dead, tries) = nodes(&["a", "b"]);
+    dead.lock().unwrap().push(("a", refused));
+    let balancer = set.balanced_by(RoundRobin::new());
+    let mut calls = JoinSet::new();
+    for n in 0..40 {
+        let balancer = balancer.clone();
+        calls.spawn(async move { balancer.call(Request::new(Message(n))).await.unwrap() });
+    }
+    calls.join_all().await;
+    assert!(tries.load(SeqCst) > 50, "none began before another had failed");
+    assert!(set.snapshot().members[0].resting);
+    tokio::time::sleep(Duration::from_millis(101)).await;
+    assert!(!set.snapshot().members[0].resting);
 }

@@ -57,6 +57,9 @@ fn secrets_are_shown_nowhere() {
 /// The variable that tells the test below that it is the child.
 const CHILD: &str = "KIT_SD_CONSUL_CHILD";
 
+/// The variable that gives the child an address, as a flag would.
+const AT: &str = "KIT_SD_CONSUL_AT";
+
 /// What a process with this environment makes of it: the handle, or the error, and the headers of a request.
 fn with_environment(variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -72,7 +75,11 @@ fn with_environment(variables: &[(&str, &str)]) -> String {
 #[test]
 fn the_environment_is_read_as_consul_reads_it() {
     if std::env::var(CHILD).is_ok() {
-        match Consul::from_env(Client::new()) {
+        let made = match std::env::var(AT) {
+            Ok(address) => Consul::from_env_at(Client::new(), &address),
+            Err(_) => Consul::from_env(Client::new()),
+        };
+        match made {
             Ok(consul) => println!("made: {consul:?}"),
             Err(error) => println!("made: {error}"),
         }
@@ -88,6 +95,9 @@ fn the_environment_is_read_as_consul_reads_it() {
         (&[("CONSUL_HTTP_ADDR", "consul:1"), ("CONSUL_HTTP_SSL", "true")], "\"https://consul:1/\""),
         // Never back to plain HTTP where TLS was asked for.
         (&[("CONSUL_HTTP_ADDR", "http://consul:1"), ("CONSUL_HTTP_SSL", "1")], "\"https://consul:1/\""),
+        (&[(AT, "here:2"), ("CONSUL_HTTP_ADDR", "consul:1"), ("CONSUL_HTTP_SSL", "true")], "\"https://here:2/\""),
+        (&[(AT, "here:2"), ("CONSUL_HTTP_TOKEN", "s3cr3t")], "address: \"http://here:2/\", token: Token(set)"),
+        (&[(AT, "here:x"), ("CONSUL_HTTP_ADDR", "consul:1")], "invalid address \"here:x\""),
         (&[("CONSUL_HTTP_SSL", "yes")], "CONSUL_HTTP_SSL must be true or false, got \"yes\""),
         (&[("CONSUL_HTTP_ADDR", "consul:x")], "CONSUL_HTTP_ADDR: invalid address \"consul:x\""),
         (&[("CONSUL_HTTP_TOKEN", "s3cr3t")], "token: Token(set)"),

@@ -69,7 +69,8 @@ async fn the_document_is_that_of_the_mode() {
             assert_eq!(keys(&operation["responses"]), statuses, "{verb} {args:?}");
             assert_eq!(operation["requestBody"]["required"], true, "{verb} {args:?}");
         }
-        let request = json!({"type": "object", "properties": {"s": {"type": "string", "default": ""}}});
+        let field = json!({"type": "string", "default": "", "description": "The string."});
+        let request = json!({"type": "object", "description": "A string.", "properties": {"s": field}});
         assert_eq!(document["components"]["schemas"]["StringRequest"], request, "{args:?}");
     }
 }
