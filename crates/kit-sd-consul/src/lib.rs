@@ -124,7 +124,8 @@
 //!   With a [`ConsulRegistration`] its task and its open request end at once, but for the deregistration of at most 2 s.
 //! - **Runtime.** tokio with I/O and time. A watch that is made elsewhere is refused by an [`InvalidSetting`].
 //! - **Requests.** However the agent answers, a watch sends at most 60 a minute, and 5 more in the first one; while all fail, at
-//!   most 9. An agent that is back is noticed within 15 s, a silent one after 74 s (`wait`, a sixteenth of it, `head_timeout`).
+//!   most 9. An agent that is back is noticed within 25 s (the longest pause, and a request that hung), a silent one after
+//!   74 s (`wait`, a sixteenth of it, `head_timeout`).
 //!   A registration sends 12 a minute (the heartbeat; 6 where the agent is only asked), and at most 30 while all fail. Each is
 //!   given up after 5 s.
 //! - **A new past.** An agent that was replaced between two queries by one with lower indexes lets the second query wait for an
@@ -184,7 +185,6 @@
 //! - A registration stays: Go kit's registrar tells the agent once, logs the error, sends no heartbeat, and does not come back after
 //!   a restart of the agent. It can be changed, and its end can be waited for.
 //! - Tags are compared without regard to case, as in Consul; Go kit does so for the first one only.
-//!
 
 mod address;
 mod call;

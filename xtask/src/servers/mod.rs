@@ -89,7 +89,9 @@ fn report(root: &Path, chosen: &[&Server]) -> Result {
 }
 
 fn install(root: &Path, chosen: &[&Server]) -> Result {
-    let missing = absent(root, chosen);
+    let mut missing = absent(root, chosen);
+    // What may be gone comes last, so that the others are here even so.
+    missing.sort_by_key(|server| matches!(server.source, Source::Suite(_)));
     if missing.is_empty() {
         let names: Vec<_> = chosen.iter().map(|server| server.name).collect();
         println!("all present: {}", names.join(", "));
@@ -199,6 +201,12 @@ mod tests {
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let failure = choose(&["consull".to_owned()]).unwrap_err().to_string();
         assert!(failure.contains("no server `consull`; there are: git, "), "{failure}");
+    }
+
+    #[test]
+    fn what_ci_goes_on_without_is_named_loudly() {
+        assert_eq!(vanished(Path::new("/nonexistent")), ["consul"]);
+        assert!(vanished_line("consul").starts_with("!!! WITHOUT CONSUL: "));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What subscribers see while Consul fails: the last set, the error and the age; and then the fresh set.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kit_base::{Backoff, Instancer, Instances, Kind};
+use kit_base::{Backoff, Event, Instancer, Instances, Kind};
 use kit_sd_consul::Consul;
 use kit_testing::backend::{Backend, Reply};
 use kit_testing::ports::free_port;
@@ -152,4 +153,28 @@ async fn after_a_success_the_pauses_begin_anew() {
     let begun = Instant::now();
     shows(&mut changes, &["b"]).await;
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn what_happens_is_told() {
+    let backend =
+        Backend::start([found(7, &["a"]), found(5, &["a"]), found(6, &[]), found(8, &["a", "b"]), Reply::status(500)]);
+    let backend = backend.await.unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let events = told.clone();
+    let observer = move |event: &Event<'_>| {
+        assert_eq!((event.source, event.key), ("consul", "addsvc"));
+        events.lock().unwrap().push((event.what, event.amount as usize));
+    };
+    let query = quick(&consul(backend.addr())).max_staleness(Duration::from_millis(300)).observer(observer);
+    let watch = query.watch().unwrap();
+    let mut changes = watch.subscribe();
+    until(&mut changes, |snapshot| snapshot.since.is_some() && snapshot.instances == Instances::Pending).await;
+    drop(watch);
+    let mut told = told.lock().unwrap().clone();
+    told.dedup();
+    // The full query after the reset is the empty one.
+    let updated = |count| ("updated", count);
+    let wanted = [updated(1), ("reset", 1), ("doubted", 1), updated(2), ("failed", 1), ("expired", 1)];
+    assert_eq!(told[..wanted.len()], wanted);
 }

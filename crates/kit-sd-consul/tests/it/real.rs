@@ -320,10 +320,10 @@ async fn a_slow_connection_is_good_enough_until_it_is_too_slow() {
         agent.register(service(&format!("addsvc-{number}"))).await;
     }
     let proxy = Proxy::start(&agent.addr());
-    // About 20 kB of answer in about half a second.
-    proxy.slow_down(400);
+    // About 20 kB of answer in about 0.2 s.
+    proxy.slow_down(1000);
     let begun = Instant::now();
-    let agent_slowly = consul(proxy.addr()).head_timeout(Duration::from_secs(5)).body_timeout(Duration::from_secs(5));
+    let agent_slowly = consul(proxy.addr()).head_timeout(Duration::from_secs(5)).body_timeout(Duration::from_secs(2));
     let watch = agent_slowly.service("addsvc").watch().unwrap();
     let mut changes = watch.subscribe();
     until(&mut changes, |snapshot| snapshot.error.is_none() && ids(snapshot).len() == 20).await;
