@@ -82,8 +82,8 @@
 //! - **Instances that cannot be reached.** A call that surely did not begin ([`Origin::NotSent`](kit_base::Origin::NotSent), and
 //!   `Unavailable`) is taken to another instance, three in all, if the client gave the request back
 //!   ([`Error::take_unsent`](kit_base::Error::take_unsent); kit's clients do, and so messages need not be `Clone`). What may have
-//!   begun is never done twice. The instance rests: it is passed over for 100 ms, twice as long after each further call that
-//!   did not reach it, up to 30 s. One that asks for calm (`ResourceExhausted` or `Unavailable` with a retry-after) rests for that
+//!   begun is never done twice. The instance rests: it is passed over for 100 ms, twice as long each time that it is tried in
+//!   vain after a rest, up to 30 s. One that asks for calm (`ResourceExhausted` or `Unavailable` with a retry-after) rests for that
 //!   time, up to 30 s. The choice is asked four times for one that does not rest, then the next one in the order of the ids is
 //!   taken; where the next 64 rest too, one that rests is called all the same.
 //! - **Cancellation.** Dropping the future of a call, or its stream, cancels it, and it is no longer in flight.

@@ -20,7 +20,7 @@ pub(crate) type Live<C, K> = Guard<Record<C>, K, TokioClock>;
 
 /// The longest time for which an instance is passed over; what a peer asks for beyond is cut.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// After the first call that could not be sent; twice as long after each further one.
+/// After the first call that could not be sent; twice as long each time that it is tried in vain after a rest.
 const FIRST_REST: Duration = Duration::from_millis(100);
 
 /// The connection to an instance and the record of its calls.
@@ -107,13 +107,22 @@ impl Stats {
         now.saturating_duration_since(self.epoch).as_millis() as u64
     }
 
-    /// Another call could not be sent.
+    /// Another call could not be sent. What fails while it rests already says nothing new: calls that wait for one connection
+    /// fail together.
     #[cold]
     fn could_not_reach(&self, now: Instant) {
-        let before = self.unreached.fetch_add(1, Relaxed).min(16);
+        let (at, until) = (self.since_epoch(now), self.rests_until.load(Relaxed));
+        if at < until {
+            return;
+        }
+        let before = self.unreached.load(Relaxed).min(16);
         let longest = FIRST_REST.saturating_mul(1 << before).min(LONGEST_REST);
         // From half of it, so that not everybody comes back at once.
-        self.rest(longest.mul_f64(0.5 + 0.5 * fastrand::f64()), now);
+        let rest = longest.mul_f64(0.5 + 0.5 * fastrand::f64()).as_millis() as u64;
+        // Of those that fail at the same moment, one counts.
+        if self.rests_until.compare_exchange(until, at.saturating_add(rest), Relaxed, Relaxed).is_ok() {
+            self.unreached.fetch_add(1, Relaxed);
+        }
     }
 
     fn reached(&self) {

@@ -189,8 +189,9 @@ impl<C, K> Set<C, K> {
     /// The next one in the order of the ids that need not be passed over; the same one where that is none of [`SCAN`].
     #[cold]
     pub(crate) fn next_awake(&self, place: Place) -> Place {
-        let at = self.places.binary_search_by_key(&place.0, |place| place.0).unwrap_or(0);
-        let others = self.places.iter().cycle().skip(at + 1).take(self.len().min(SCAN));
+        let next = self.places.binary_search_by_key(&place.0, |place| place.0).map_or(0, |at| at + 1);
+        let (before, after) = self.places.split_at(next);
+        let others = after.iter().chain(before).take(SCAN);
         others.copied().find(|other| !self.rests(*other)).unwrap_or(place)
     }
 

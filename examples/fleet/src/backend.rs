@@ -11,6 +11,8 @@ use std::time::Duration;
 use kit_testing::ports::{FreePort, free_port};
 use kit_testing::process::{Child, Signal};
 
+use crate::BoxError;
+
 /// How long a backend may take to start, to stop and to die; milliseconds as a rule.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -28,7 +30,7 @@ pub struct Backend {
 #[derive(Debug)]
 pub struct StartError {
     name: String,
-    source: Box<dyn Error + Send + Sync>,
+    source: BoxError,
 }
 
 impl fmt::Display for StartError {
@@ -100,7 +102,7 @@ impl Backend {
     }
 }
 
-fn spawn(command: &mut Command) -> Result<Child, Box<dyn Error + Send + Sync>> {
+fn spawn(command: &mut Command) -> Result<Child, BoxError> {
     tokio::task::block_in_place(|| {
         let child = Child::spawn(command)?;
         child.wait_for_line("serving on", PATIENCE)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kit_base::{Endpoint, Error, Instance, Kind, Request, Response};
 use kit_lb::{Endpointer, Fixed, Random, RoundRobin};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Not to be cloned: a balancer must not ask that of messages.
@@ -26,6 +27,8 @@ impl Endpoint<Request<Message>> for Node {
 
     async fn call(&self, request: Request<Message>) -> Result<Self::Response, Error> {
         self.tries.fetch_add(1, SeqCst);
+        // To connect takes a moment, in which others call.
+        tokio::task::yield_now().await;
         let dead = self.dead.lock().expect("no panic").iter().find(|(id, _)| *id == self.id).map(|(_, how)| *how);
         match dead {
             Some(how) => Err(how(request)),
@@ -162,4 +165,22 @@ async fn the_only_one_that_lives_is_found_among_many_dead_ones() {
         assert_eq!(balancer.call(Request::new(Message(n))).await.unwrap().into_message(), ("f".to_owned(), n));
     }
     assert_eq!(tries.load(SeqCst), 100);
+}
+
+/// All that wait for one connection fail together, which says no more than one failure does.
+#[tokio::test(start_paused = true)]
+async fn calls_that_fail_together_make_it_rest_once() {
+    let (set, dead, tries) = nodes(&["a", "b"]);
+    dead.lock().unwrap().push(("a", refused));
+    let balancer = set.balanced_by(RoundRobin::new());
+    let mut calls = JoinSet::new();
+    for n in 0..40 {
+        let balancer = balancer.clone();
+        calls.spawn(async move { balancer.call(Request::new(Message(n))).await.unwrap() });
+    }
+    calls.join_all().await;
+    assert!(tries.load(SeqCst) > 50, "none began before another had failed");
+    assert!(set.snapshot().members[0].resting);
+    tokio::time::sleep(Duration::from_millis(101)).await;
+    assert!(!set.snapshot().members[0].resting);
 }

@@ -8,7 +8,7 @@ use addsvc::{
     Add, AddEndpoints, ConcatReply, ConcatRequest, Replies, SumReply, SumRequest, grpc_connection, http_connection,
 };
 use fleet::Backend;
-use kit_base::{Connect, Error, Instance, Instancer, Unary};
+use kit_base::{Connect, Error, Instance, Instancer, Origin, Unary};
 use kit_lb::{Endpointer, Member};
 use kit_transport_grpc::{Connections, GrpcClient, Prost};
 use kit_transport_http::HttpClient;
@@ -16,26 +16,41 @@ use kit_transport_http::HttpClient;
 /// What must come is waited for this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What was tried at the instances: each failed try, with the instance it was made at.
+/// What was tried at the instances and failed there; the balancer may have taken the call to another one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tries {
-    failed: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
+    failed: Arc<Mutex<Vec<Try>>>,
+}
+
+/// A try that failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Try {
+    /// The instance.
+    pub(crate) id: String,
+    pub(crate) origin: Origin,
+    #[expect(dead_code, reason = "for who reads why a test failed")]
+    pub(crate) why: String,
 }
 
 impl Tries {
-    /// Notes what fails at an instance, for as long as the connection there lives.
+    /// Notes what fails at an instance.
     fn at(&self, id: &str) -> impl Fn(Option<&Error>) + Send + Sync + 'static {
         let (failed, id) = (Arc::clone(&self.failed), id.to_owned());
         move |error| {
             if let Some(error) = error {
-                failed.lock().unwrap().entry(id.clone()).or_default().push(format!("{error:?}"));
+                let (origin, why) = (error.origin(), format!("{error:?}"));
+                failed.lock().unwrap().push(Try { id: id.clone(), origin, why });
             }
         }
     }
 
-    /// The tries that failed, by the instance.
-    pub(crate) fn failed(&self) -> BTreeMap<String, Vec<String>> {
+    pub(crate) fn failed(&self) -> Vec<Try> {
         self.failed.lock().unwrap().clone()
+    }
+
+    /// Those that had been sent, so that nobody knows whether they were done.
+    pub(crate) fn broken(&self) -> Vec<Try> {
+        self.failed().into_iter().filter(|one| one.origin != Origin::NotSent).collect()
     }
 }
 
@@ -96,10 +111,11 @@ impl<C: Transport> Client<C> {
         self.endpointer.snapshot().members.into_iter().find(|member| member.instance.id == id)
     }
 
-    /// Waits until calls go to an instance.
-    pub(crate) async fn until_called(&self, id: &str) {
-        let before = self.member(id).map_or(0, |member| member.calls);
-        until(&format!("calls to {id}"), || self.member(id).is_some_and(|member| member.calls > before + 10)).await;
+    /// Waits until an instance has answered so many more calls.
+    pub(crate) async fn until_answers(&self, id: &str, calls: u64) {
+        let answered = || self.member(id).map_or(0, |member| member.calls - member.failures - member.in_flight);
+        let wanted = answered() + calls;
+        until(&format!("{calls} answers of {id}"), || answered() >= wanted).await;
     }
 
     /// Waits until the set has let go of an instance: no call goes there, and none is there any more.
