@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use addsvc::{AddEndpoints, http_connection};
+use addsvc::{AddEndpoints, http_client};
 use kit_serve::Server;
 use stringsvc1::Strings;
 use tokio::sync::watch;
@@ -66,7 +66,7 @@ pub async fn demo(flags: DemoFlags, program: &Path) -> Result<bool, BoxError> {
 
     let (tally, length) = (Tally::default(), Duration::from_secs(flags.seconds));
     let (stop_requests, no_more) = watch::channel(());
-    let remote = AddEndpoints::connect(&http_connection(&format!("http://{gateway}/addsvc"))?);
+    let remote = http_client(&format!("http://{gateway}/addsvc"))?;
     let requests = tokio::spawn(steady(remote, rate, tally.clone(), closed(no_more)));
     let happening = {
         let (board, view) = (board.clone(), view.clone());

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use addsvc::grpc_connection;
+use addsvc::Replies;
 use apigateway::AddClient;
 use kit_base::{Instance, Instancer};
 use kit_lb::{Endpointer, Registry};
+use kit_transport_grpc::{BuildError, GrpcClient, Prost};
 
 use crate::events::until;
 use crate::table::{Board, Seen};
@@ -95,8 +96,8 @@ fn endpointer(instancer: impl Instancer + 'static, board: &Board) -> Endpointer<
     let board = Arc::new(board.clone());
     Endpointer::new(instancer, move |instance: &Instance| {
         let (board, name) = (Arc::clone(&board), name(instance).to_owned());
-        let client = grpc_connection(&format!("http://{}", instance.address))?;
-        Ok::<_, kit_transport_grpc::BuildError>(client.finalizer(move |call| {
+        let client = GrpcClient::new(format!("http://{}", instance.address))?.codec((Prost, Replies));
+        Ok::<_, BuildError>(client.finalizer(move |call| {
             if call.error.is_none() && !call.left {
                 board.count(&name);
             }

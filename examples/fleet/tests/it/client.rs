@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use addsvc::{
-    Add, AddEndpoints, ConcatReply, ConcatRequest, Replies, SumReply, SumRequest, grpc_connection, http_connection,
-};
+use addsvc::{Add, AddEndpoints, ConcatReply, ConcatRequest, Replies, SumReply, SumRequest, decode_error};
 use fleet::Backend;
 use kit_base::{Connect, Error, Instance, Instancer, Origin, Unary};
 use kit_lb::{Endpointer, Member};
@@ -69,13 +67,13 @@ pub(crate) type Grpc = GrpcClient<Connections, (Prost, Replies)>;
 
 impl Transport for Http {
     fn to(url: &str, finished: impl Fn(Option<&Error>) + Send + Sync + 'static) -> Self {
-        http_connection(url).unwrap().finalizer(move |call| finished(call.error))
+        HttpClient::new(url).unwrap().error_decoder(decode_error).finalizer(move |call| finished(call.error))
     }
 }
 
 impl Transport for Grpc {
     fn to(url: &str, finished: impl Fn(Option<&Error>) + Send + Sync + 'static) -> Self {
-        grpc_connection(url).unwrap().finalizer(move |call| finished(call.error))
+        GrpcClient::new(url).unwrap().codec((Prost, Replies)).finalizer(move |call| finished(call.error))
     }
 }
 
