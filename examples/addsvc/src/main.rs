@@ -1,4 +1,5 @@
-//! The addsvc server: `cargo run -p addsvc`.
+//! The addsvc server: `cargo run -p addsvc`. With `--consul-addr 127.0.0.1:8500` it registers its gRPC address at Consul as
+//! `addsvc`; how it leaves is told in `announce`.
 
 use std::error::Error;
 use std::io::Write as _;

@@ -8,7 +8,8 @@
 //! | `GET /openapi.json` | the document of the routes above | |
 //!
 //! A `grpc-timeout` of the caller goes along, and so does the request id. Where a service has no instance the answer is 503 with
-//! problem details, whose text begins with Go kit's `no endpoints available`.
+//! problem details, whose text begins with Go kit's `no endpoints available`. (Over Consul a set that is suddenly empty is doubted
+//! for 10 s; so long the text is that nobody can be connected to.)
 //!
 //! # Differences from Go kit
 //!

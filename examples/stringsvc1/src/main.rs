@@ -1,4 +1,5 @@
-//! The stringsvc1 server: `cargo run -p stringsvc1`.
+//! The stringsvc1 server: `cargo run -p stringsvc1`. With `--consul-addr 127.0.0.1:8500` it registers at Consul as `stringsvc`;
+//! how it leaves is told in `announce`.
 
 use std::io::Write as _;
 
