@@ -8,7 +8,7 @@ use kit_base::{Call, Classify, Endpoint, Error, Kind, Origin, OwnedTicket, Reque
 use tower_layer::Layer;
 
 use crate::record::{Live, Record, TokioClock, now};
-use crate::{Choice, Endpointer, LeastLoaded, SetSnapshot};
+use crate::{Candidate, Choice, Endpointer, LeastLoaded, Set, SetSnapshot};
 
 /// How many instances are looked at for one that need not be passed over.
 const LOOKS: usize = 4;
@@ -65,14 +65,23 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
         if set.is_empty() {
             return None;
         }
-        let mut place = self.choice.choose(&set);
-        for _ in 1..LOOKS {
-            if !set.rests(place) {
+        let mut chosen = self.choice.choose(&set)?;
+        if chosen.rests() {
+            chosen = self.look_further(&set)?;
+        }
+        Some(chosen.live.clone())
+    }
+
+    #[cold]
+    fn look_further<'s>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
+        let mut chosen = self.choice.choose(set)?;
+        for _ in 2..LOOKS {
+            if !chosen.rests() {
                 break;
             }
-            place = self.choice.choose(&set);
+            chosen = self.choice.choose(set)?;
         }
-        set.live(place).cloned()
+        Some(chosen)
     }
 
     #[cold]

@@ -2,27 +2,27 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::{Place, Set};
+use crate::{Candidate, Set};
 
 /// Chooses the instance of a call. Called for each call and from any thread: it must not wait, and should not allocate.
 ///
 /// ```
-/// use kit_lb::{Choice, Place, Set};
+/// use kit_lb::{Candidate, Choice, Set};
 ///
 /// /// Always the first in the order of the ids.
 /// struct First;
 ///
 /// impl Choice for First {
-///     fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+///     fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
 ///         set.nth(0)
 ///     }
 /// }
 /// ```
 #[doc(alias = "Balancer")]
 pub trait Choice: Send + Sync + 'static {
-    /// One of the set, which is not empty. It is asked up to four times for a call, while what it chooses is to be passed
-    /// over.
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place;
+    /// One of the set, which is not empty; nothing if none will do, and the call fails as if there were none. It is asked up to
+    /// four times for a call, while what it chooses is to be passed over.
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>>;
 }
 
 /// One after the other, in the order of their ids, from the first on; weights are not regarded, except that a weight of 0
@@ -42,7 +42,7 @@ impl RoundRobin {
 
 impl Choice for RoundRobin {
     #[inline]
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
         set.nth(self.calls.fetch_add(1, Relaxed))
     }
 }
@@ -55,7 +55,7 @@ pub struct Random;
 
 impl Choice for Random {
     #[inline]
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
         set.draw()
     }
 }
@@ -66,7 +66,7 @@ pub struct Weighted;
 
 impl Choice for Weighted {
     #[inline]
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
         set.draw_by_weight()
     }
 }
@@ -82,8 +82,8 @@ pub struct LeastLoaded;
 
 impl Choice for LeastLoaded {
     #[inline]
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
-        let (one, other) = set.draw_two();
-        if set.is_less_loaded(other, one) { other } else { one }
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
+        let (one, other) = set.draw_two()?;
+        Some(if other.is_less_loaded(one) { other } else { one })
     }
 }

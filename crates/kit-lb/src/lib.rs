@@ -3,6 +3,7 @@
 mod alias;
 mod answering;
 mod balancer;
+mod candidate;
 mod cell;
 mod choice;
 mod connect;
@@ -19,12 +20,13 @@ mod snapshot;
 
 pub use answering::Answering;
 pub use balancer::{Balancer, Picked};
+pub use candidate::Candidate;
 pub use choice::{Choice, LeastLoaded, Random, RoundRobin, Weighted};
 pub use connect::Method;
 pub use endpointer::Endpointer;
 pub use fixed::Fixed;
 pub use record::Record;
 pub use registry::{Registered, Registry};
-pub use set::{Place, Set};
+pub use set::Set;
 pub use settings::Settings;
 pub use snapshot::{Member, SetSnapshot};
