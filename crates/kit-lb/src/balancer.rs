@@ -61,15 +61,16 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
 
     #[inline]
     fn choose(&self) -> Option<Live<C, K>> {
-        let set = self.endpointer.shared.cell.set.load();
-        if set.is_empty() {
-            return None;
-        }
-        let mut chosen = self.choice.choose(&set)?;
-        if chosen.rests() {
-            chosen = self.look_further(&set)?;
-        }
-        Some(chosen.live.clone())
+        self.endpointer.shared.cell.set.read(|set| {
+            if set.is_empty() {
+                return None;
+            }
+            let mut chosen = self.choice.choose(set)?;
+            if chosen.rests() {
+                chosen = self.look_further(set)?;
+            }
+            Some(chosen.live.clone())
+        })
     }
 
     #[cold]

@@ -73,7 +73,7 @@ impl<C, K: Clone> Keeper<C, K> {
     }
 
     fn update(&mut self, retry: bool) -> Arc<Set<C, K>> {
-        let old = self.cell.set.load_full();
+        let old = self.cell.set.load();
         let none = InstanceSet::default();
         let known = match &self.told.instances {
             Instances::Known(known) => known,

@@ -17,6 +17,7 @@ mod registry;
 mod set;
 mod settings;
 mod snapshot;
+mod swap;
 
 pub use answering::Answering;
 pub use balancer::{Balancer, Picked};

@@ -148,13 +148,19 @@ impl<C, K> Set<C, K> {
     #[inline]
     pub fn draw_two(&self) -> Option<(&Candidate<C, K>, &Candidate<C, K>)> {
         if self.by_weight.is_some() {
-            return self.draw_by_weight().zip(self.draw_by_weight());
+            return self.draw_two_by_weight();
         }
         let (bits, len) = (fastrand::u64(..), self.len());
         let one = below(bits >> 32, len);
-        let other = below(bits & u64::from(u32::MAX), len.saturating_sub(1).max(1));
+        let first = self.at(one)?;
         // Of the others: those from the first one on are one place further.
-        self.at(one).zip(self.at(other + usize::from(other >= one && len > 1)))
+        let other = below(bits & u64::from(u32::MAX), len - 1);
+        Some((first, self.at(other + usize::from(other >= one)).unwrap_or(first)))
+    }
+
+    #[inline(never)]
+    fn draw_two_by_weight(&self) -> Option<(&Candidate<C, K>, &Candidate<C, K>)> {
+        self.draw_by_weight().zip(self.draw_by_weight())
     }
 
     #[inline]

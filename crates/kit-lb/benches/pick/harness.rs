@@ -39,9 +39,9 @@ pub(crate) struct Figures {
 }
 
 /// Odd, so that there is a median. Each round takes every row once: what disturbs the machine disturbs all of them.
-const ROUNDS: usize = 15;
-/// Long enough for the caches to be as they are when calls follow on calls.
-const SAMPLE: Duration = Duration::from_millis(5);
+const ROUNDS: usize = 41;
+/// Short, so that most samples are not interrupted by what else the machine does.
+const SAMPLE: Duration = Duration::from_millis(1);
 
 /// Counts allocations.
 pub(crate) fn allocations(rows: &mut [Row]) -> Vec<Figures> {
@@ -60,6 +60,8 @@ pub(crate) fn times(rows: &mut [Row], results: &mut [Figures]) {
     let mut samples = vec![Vec::with_capacity(ROUNDS); rows.len()];
     for _ in 0..ROUNDS {
         for ((row, &calls), samples) in rows.iter_mut().zip(&calls).zip(&mut samples) {
+            // Once before, for the caches to be as they are when calls follow on calls.
+            time(row, calls);
             samples.push(time(row, calls).as_nanos() as f64 / calls as f64);
         }
     }
