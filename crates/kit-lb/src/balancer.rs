@@ -50,7 +50,7 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
                 live.gate().stats.begin();
                 Ok(Picked { live })
             }
-            None => Err(self.endpointer.shared.cell.why_none().unwrap_or_else(none_yet)),
+            None => Err(self.none()),
         }
     }
 
@@ -61,16 +61,10 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
 
     #[inline]
     fn choose(&self) -> Option<Live<C, K>> {
-        self.endpointer.shared.cell.set.read(|set| {
-            if set.is_empty() {
-                return None;
-            }
-            let mut chosen = self.choice.choose(set)?;
-            if chosen.rests() {
-                chosen = self.look_further(set)?;
-            }
-            Some(chosen.live.clone())
-        })
+        let set = self.endpointer.shared.cell.set.read();
+        let chosen = self.choice.choose(&set)?;
+        let chosen = if chosen.rests() { self.look_further(&set)? } else { chosen };
+        Some(chosen.live.clone())
     }
 
     #[cold]
@@ -86,10 +80,17 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
     }
 
     #[cold]
+    fn none(&self) -> Error {
+        let yet = "no endpoints available: the registry has told nothing yet";
+        let why = self.endpointer.shared.cell.why_none();
+        why.unwrap_or_else(|| Error::unavailable(yet).with_origin(Origin::NotSent))
+    }
+
+    #[cold]
     async fn wait(&self, deadline: Option<kit_base::Deadline>) -> Result<Live<C, K>, Error> {
         let cell = &self.endpointer.shared.cell;
         cell.known(deadline).await?;
-        self.choose().ok_or_else(|| cell.why_none().unwrap_or_else(none_yet))
+        self.choose().ok_or_else(|| self.none())
     }
 
     /// Calls the endpoint that `of` finds at the connection to an instance. A call that surely did not begin there, and whose
@@ -131,10 +132,6 @@ fn came_back<Req: 'static, Err: 'static>(error: &mut Err) -> Option<Req> {
     let error = (error as &mut dyn Any).downcast_mut::<Error>()?;
     let unreached = error.kind() == Kind::Unavailable && error.origin() == Origin::NotSent;
     error.take_unsent().filter(|_| unreached)
-}
-
-fn none_yet() -> Error {
-    Error::unavailable("no endpoints available: the registry has told nothing yet").with_origin(Origin::NotSent)
 }
 
 impl<Req, C, Ch, K> Endpoint<Req> for Balancer<C, Ch, K>

@@ -79,7 +79,7 @@ impl<C, K> Cell<C, K> {
         let wait = async {
             loop {
                 let changed = self.changed.notified();
-                if self.set.read(|set| !set.is_empty()) {
+                if !self.set.read().is_empty() {
                     return Ok(());
                 }
                 if let Some(error) = self.why_none() {

@@ -1,6 +1,6 @@
 //! How one of several instances is chosen.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::{Candidate, Set};
 
@@ -20,8 +20,8 @@ use crate::{Candidate, Set};
 /// ```
 #[doc(alias = "Balancer")]
 pub trait Choice: Send + Sync + 'static {
-    /// One of the set, which is not empty; nothing if none will do, and the call fails as if there were none. It is asked up to
-    /// four times for a call, while what it chooses is to be passed over.
+    /// One of the set; nothing if it is empty or none will do, and the call fails as if there were none. It is asked up to four
+    /// times for a call, while what it chooses is to be passed over.
     fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>>;
 }
 
@@ -30,7 +30,7 @@ pub trait Choice: Send + Sync + 'static {
 #[doc(alias = "NewRoundRobin")]
 #[derive(Debug, Default)]
 pub struct RoundRobin {
-    calls: AtomicUsize,
+    calls: AtomicU32,
 }
 
 impl RoundRobin {
@@ -43,7 +43,8 @@ impl RoundRobin {
 impl Choice for RoundRobin {
     #[inline]
     fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
-        set.nth(self.calls.fetch_add(1, Relaxed))
+        // A call that finds none does not count, so that the first one that is made goes to the first instance.
+        if set.is_empty() { None } else { set.nth(self.calls.fetch_add(1, Relaxed)) }
     }
 }
 

@@ -113,7 +113,7 @@ impl<C, K> Set<C, K> {
         self.places.len()
     }
 
-    /// Whether there are none. A choice is never asked then.
+    /// Whether there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
@@ -121,8 +121,8 @@ impl<C, K> Set<C, K> {
 
     /// The one with this number in the order of the ids; numbers beyond the end begin anew.
     #[inline]
-    pub fn nth(&self, number: usize) -> Option<&Candidate<C, K>> {
-        self.at(number.checked_rem(self.len())?)
+    pub fn nth(&self, number: u32) -> Option<&Candidate<C, K>> {
+        self.at(number.checked_rem(self.len() as u32)? as usize)
     }
 
     /// One by chance, each as likely as any other.

@@ -3,7 +3,7 @@
 use std::array;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// A power of two.
 const COPIES: usize = 16;
@@ -30,19 +30,25 @@ impl<T> Swap<T> {
 
     /// Reads the value. A replacement waits for this, so it must be short.
     #[inline]
-    pub(crate) fn read<R>(&self, read: impl FnOnce(&Arc<T>) -> R) -> R {
-        let mut at = own();
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Arc<T>> {
+        let own = own();
+        // No copy is ever poisoned: nothing that is done to it can panic.
+        self.copies[own % COPIES].0.try_read().unwrap_or_else(|_| self.read_another(own))
+    }
+
+    #[cold]
+    fn read_another(&self, own: usize) -> RwLockReadGuard<'_, Arc<T>> {
+        let mut others = self.copies.iter().cycle().skip(own % COPIES);
         loop {
-            if let Ok(value) = self.copies[at % COPIES].0.try_read() {
-                return read(&value);
+            if let Some(value) = others.next().and_then(|Copy(copy)| copy.try_read().ok()) {
+                return value;
             }
-            at += 1;
         }
     }
 
     /// The value as it is now.
     pub(crate) fn load(&self) -> Arc<T> {
-        self.read(Arc::clone)
+        Arc::clone(&self.read())
     }
 
     /// Puts another one in its place, and gives back the old one. Not to be called by two at a time.
