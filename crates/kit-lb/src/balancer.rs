@@ -8,7 +8,7 @@ use kit_base::{Call, Classify, Endpoint, Error, Kind, Origin, OwnedTicket, Reque
 use tower_layer::Layer;
 
 use crate::record::{Live, Record, TokioClock, now};
-use crate::{Candidate, Choice, Endpointer, LeastLoaded, Set, SetSnapshot};
+use crate::{Choice, Endpointer, LeastLoaded, Set, SetSnapshot};
 
 /// How many instances are looked at for one that need not be passed over.
 const LOOKS: usize = 4;
@@ -59,16 +59,18 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
         self.endpointer.snapshot()
     }
 
-    #[inline]
+    #[inline(always)]
     fn choose(&self) -> Option<Live<C, K>> {
         let set = self.endpointer.shared.cell.set.read();
         let chosen = self.choice.choose(&set)?;
-        let chosen = if chosen.rests() { self.look_further(&set)? } else { chosen };
+        if chosen.rests() {
+            return self.look_further(&set);
+        }
         Some(chosen.live.clone())
     }
 
     #[cold]
-    fn look_further<'s>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
+    fn look_further(&self, set: &Set<C, K>) -> Option<Live<C, K>> {
         let mut chosen = self.choice.choose(set)?;
         for _ in 2..LOOKS {
             if !chosen.rests() {
@@ -76,7 +78,7 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
             }
             chosen = self.choice.choose(set)?;
         }
-        Some(chosen)
+        Some(chosen.live.clone())
     }
 
     #[cold]

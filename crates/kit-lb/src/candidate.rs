@@ -38,8 +38,8 @@ impl<C, K> Candidate<C, K> {
     /// Whether it is less loaded than the other one: fewer calls in flight for each part of its weight.
     #[inline]
     pub fn is_less_loaded(&self, than: &Self) -> bool {
-        // Less than 2^32 calls run at a time.
-        let load = |of: &Self, by: &Self| of.in_flight().wrapping_mul(by.weight.into());
+        // Less than 2^31 calls run at a time.
+        let load = |of: &Self, by: &Self| of.live.gate().stats.running().wrapping_mul(by.weight.into());
         load(self, than) < load(than, self)
     }
 

@@ -32,11 +32,11 @@ impl<C, K> Cell<C, K> {
         Self { set, state, changed: Notify::new(), first_wait }
     }
 
-    /// Puts a new set in the place of the old one, which is given back.
-    pub(crate) fn replace(&self, set: Set<C, K>, told: &Arc<Snapshot>, failure: Option<Arc<Error>>) -> Arc<Set<C, K>> {
+    /// Puts a new set in the place of the old one, which is dropped here: no call that is just choosing has to.
+    pub(crate) fn replace(&self, set: Set<C, K>, told: &Arc<Snapshot>, failure: Option<Arc<Error>>) {
         let old = self.set.replace(set);
         self.say(told, failure);
-        old
+        drop(old);
     }
 
     /// Takes note of what discovery says where the set stays as it is.

@@ -20,25 +20,10 @@ pub struct Set<C, K> {
     by_weight: Option<Alias>,
 }
 
-/// The number of a chunk, and of a candidate in it.
-#[derive(Clone, Copy)]
-struct Place(u32);
-
-/// Chunks have up to 64 instances.
-const BITS: u32 = 7;
-
-impl Place {
-    fn new(chunk: usize, candidate: usize) -> Self {
-        Self((chunk as u32) << BITS | candidate as u32)
-    }
-
-    fn chunk(self) -> usize {
-        (self.0 >> BITS) as usize
-    }
-
-    fn candidate(self) -> usize {
-        (self.0 & ((1 << BITS) - 1)) as usize
-    }
+/// The numbers of a chunk, and of a candidate in it.
+struct Place {
+    chunk: u32,
+    candidate: u32,
 }
 
 /// A chunk of the instances that discovery told, with their connections.
@@ -90,8 +75,8 @@ impl<C, K> Chunk<C, K> {
 impl<C, K> Set<C, K> {
     pub(crate) fn new(chunks: Vec<Arc<Chunk<C, K>>>) -> Self {
         let mut places = Vec::with_capacity(chunks.iter().map(|chunk| chunk.candidates.len()).sum());
-        for (at, chunk) in chunks.iter().enumerate() {
-            places.extend((0..chunk.candidates.len()).map(|candidate| Place::new(at, candidate)));
+        for (chunk, held) in (0..).zip(&chunks) {
+            places.extend((0..held.candidates.len() as u32).map(|candidate| Place { chunk, candidate }));
         }
         let mut each = chunks.iter().filter(|chunk| !chunk.candidates.is_empty()).map(|chunk| match chunk.weights {
             Weights::Same(weight) => Some(weight),
@@ -155,7 +140,7 @@ impl<C, K> Set<C, K> {
         let first = self.at(one)?;
         // Of the others: those from the first one on are one place further.
         let other = below(bits & u64::from(u32::MAX), len - 1);
-        Some((first, self.at(other + usize::from(other >= one)).unwrap_or(first)))
+        Some((first, self.at((len - 1).min(other + usize::from(other >= one)))?))
     }
 
     #[inline(never)]
@@ -166,7 +151,7 @@ impl<C, K> Set<C, K> {
     #[inline]
     fn at(&self, number: usize) -> Option<&Candidate<C, K>> {
         let place = self.places.get(number)?;
-        self.chunks.get(place.chunk())?.candidates.get(place.candidate())
+        self.chunks.get(place.chunk as usize)?.candidates.get(place.candidate as usize)
     }
 }
 

@@ -26,7 +26,8 @@ impl Table<'_> {
         for row in self.rows.iter().filter(|row| printed.insert(row.title)) {
             let figures = || sizes.iter().map(|size| self.find(row.title, *size));
             let allocations = figures().flatten().map(|figures| figures.allocations).fold(0.0, f64::max);
-            let nanoseconds = figures().map(|figures| cell(figures.and_then(|f| f.nanoseconds), |ns| format!("{ns:.1}")));
+            let nanoseconds =
+                figures().map(|figures| cell(figures.and_then(|f| f.nanoseconds), |ns| format!("{ns:.1}")));
             let instructions = figures().map(|figures| cell(figures.and_then(|f| f.instructions), |n| n.to_string()));
             let cells: String = nanoseconds.chain(instructions).collect();
             println!("| {} | {allocations} |{cells}", row.title);
