@@ -1,10 +1,10 @@
 //! From what discovery says to the next call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kit_base::{Instance, Publisher};
 use kit_lb::{Endpointer, Registry};
-use kit_testing::alloc;
+use stats_alloc::INSTRUMENTED_SYSTEM;
 
 use crate::{connect, equal, instance, instances, median, mixed, runtime};
 
@@ -16,7 +16,7 @@ type Full = fn(usize, usize, Weight) -> Vec<Instance>;
 
 pub(crate) fn print(sizes: &[usize], rounds: usize) {
     println!(
-        "us: median of {rounds}; publish: in the publisher; set: until the next call sees it and the old set is dropped\n"
+        "us: median of {rounds}, time of the processor; publish: in the publisher; set: until the next call sees it and the old set is dropped\n"
     );
     println!("| event | instances | publish us | set us | allocations |\n|---|--:|--:|--:|--:|");
     let full: [(&str, Full, Weight); 5] = [
@@ -75,27 +75,35 @@ fn row<F: FnOnce()>(
     runtime().block_on(async {
         let set = Endpointer::new(instancer, connect);
         tokio::task::yield_now().await;
+        let mut told = Instant::now();
         let (mut publish, mut taken, mut allocations) = (Vec::new(), Vec::new(), Vec::new());
         for round in 1..=rounds {
             let event = event(round);
-            let ((begun, published), in_publisher) = alloc::count_with(|| {
-                let begun = Instant::now();
-                event();
-                (begun, Instant::now())
-            });
+            let before = (now(), allocated());
+            event();
+            let published = (now(), Instant::now());
             // The keeper has been woken, and runs before this goes on.
-            let (end, in_set) = alloc::count_async(|| async {
-                tokio::task::yield_now().await;
-                Instant::now()
-            })
-            .await;
-            let told = set.snapshot();
-            assert!(told.since.is_some_and(|since| since <= published), "the set has not been told of round {round}");
-            publish.push((published - begun).as_secs_f64() * 1e6);
-            taken.push((end - published).as_secs_f64() * 1e6);
-            allocations.push((in_publisher.allocations + in_set.allocations) as f64);
+            tokio::task::yield_now().await;
+            let after = (now(), allocated());
+            let since = set.snapshot().since;
+            assert!(since.is_some_and(|since| since <= published.1 && since > told), "the set knows of round {round}");
+            told = since.unwrap_or(told);
+            publish.push((published.0 - before.0).as_secs_f64() * 1e6);
+            taken.push((after.0 - published.0).as_secs_f64() * 1e6);
+            allocations.push((after.1 - before.1) as f64);
         }
         let (publish, taken, allocations) = (median(publish), median(taken), median(allocations));
         println!("| {title} | {count} | {publish:.1} | {taken:.1} | {allocations} |");
     });
+}
+
+/// The time that this thread has had of a processor: the whole time where nothing else runs, and nothing more where the machine
+/// is busy.
+fn now() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn allocated() -> usize {
+    INSTRUMENTED_SYSTEM.stats().allocations
 }
