@@ -20,8 +20,9 @@ async fn picks_from_many_threads_never_miss_a_set_that_is_being_replaced_and_let
             let picks = || {
                 let (balancer, mut picked) = (set.balancer(), 0_u64);
                 while !over.load(SeqCst) {
-                    drop(balancer.pick().unwrap());
+                    (0..50).for_each(|_| drop(balancer.pick().unwrap()));
                     picked += 1;
+                    thread::yield_now();
                 }
                 picked
             };
