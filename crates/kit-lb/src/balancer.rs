@@ -8,7 +8,7 @@ use kit_base::{Call, Classify, Endpoint, Error, Kind, Origin, OwnedTicket, Reque
 use tower_layer::Layer;
 
 use crate::record::{Live, Record, TokioClock, now};
-use crate::{Choice, Endpointer, LeastLoaded, SetSnapshot};
+use crate::{Choice, Endpointer, LeastLoaded, Set, SetSnapshot};
 
 /// How often the choice is asked for an instance that need not be passed over.
 const LOOKS: usize = 4;
@@ -50,7 +50,7 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
                 live.gate().stats.begin();
                 Ok(Picked { live })
             }
-            None => Err(self.endpointer.shared.cell.why_none().unwrap_or_else(none_yet)),
+            None => Err(self.none()),
         }
     }
 
@@ -59,30 +59,41 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
         self.endpointer.snapshot()
     }
 
-    #[inline]
+    #[inline(always)]
     fn choose(&self) -> Option<Live<C, K>> {
-        let set = self.endpointer.shared.cell.set.load();
-        if set.is_empty() {
-            return None;
+        let set = self.endpointer.shared.cell.set.read();
+        let chosen = self.choice.choose(&set)?;
+        if chosen.rests() {
+            return self.look_further(&set);
         }
-        let mut place = self.choice.choose(&set);
-        let mut looks = 1;
-        while set.rests(place) {
-            if looks == LOOKS {
-                // The choice may not be able to get away from it: of two, a dead one is always the less loaded.
-                place = set.next_awake(place);
-                break;
+        Some(chosen.live.clone())
+    }
+
+    #[cold]
+    fn look_further(&self, set: &Set<C, K>) -> Option<Live<C, K>> {
+        for _ in 1..LOOKS {
+            let chosen = self.choice.choose(set)?;
+            if !chosen.rests() {
+                return Some(chosen.live.clone());
             }
-            (place, looks) = (self.choice.choose(&set), looks + 1);
         }
-        set.live(place).cloned()
+        // The choice may not be able to get away from it: of two, a dead one is always the less loaded.
+        let chosen = self.choice.choose(set)?;
+        Some(set.next_awake(chosen).unwrap_or(chosen).live.clone())
+    }
+
+    #[cold]
+    fn none(&self) -> Error {
+        let yet = "no endpoints available: the registry has told nothing yet";
+        let why = self.endpointer.shared.cell.why_none();
+        why.unwrap_or_else(|| Error::unavailable(yet).with_origin(Origin::NotSent))
     }
 
     #[cold]
     async fn wait(&self, deadline: Option<kit_base::Deadline>) -> Result<Live<C, K>, Error> {
         let cell = &self.endpointer.shared.cell;
         cell.known(deadline).await?;
-        self.choose().ok_or_else(|| cell.why_none().unwrap_or_else(none_yet))
+        self.choose().ok_or_else(|| self.none())
     }
 
     /// Calls the endpoint that `of` finds at the connection to an instance. A call that surely did not begin there, and whose
@@ -124,10 +135,6 @@ fn came_back<Req: 'static, Err: 'static>(error: &mut Err) -> Option<Req> {
     let error = (error as &mut dyn Any).downcast_mut::<Error>()?;
     let unreached = error.kind() == Kind::Unavailable && error.origin() == Origin::NotSent;
     if unreached { error.take_unsent() } else { None }
-}
-
-fn none_yet() -> Error {
-    Error::unavailable("no endpoints available: the registry has told nothing yet").with_origin(Origin::NotSent)
 }
 
 impl<Req, C, Ch, K> Endpoint<Req> for Balancer<C, Ch, K>

@@ -3,16 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use kit_base::{Deadline, Error, Instances, Origin, Snapshot};
 use tokio::sync::Notify;
 
 use crate::Set;
 use crate::record::now;
+use crate::swap::Swap;
 
 /// The current set, and why there is nothing in it if there is not.
 pub(crate) struct Cell<C, K> {
-    pub(crate) set: ArcSwap<Set<C, K>>,
+    pub(crate) set: Swap<Set<C, K>>,
     /// What discovery said last, and why the last connection could not be made.
     state: Mutex<State>,
     /// Told at each change, for calls that wait for the first set.
@@ -28,15 +28,15 @@ struct State {
 
 impl<C, K> Cell<C, K> {
     pub(crate) fn new(first_wait: Duration) -> Self {
-        let (set, state) = (ArcSwap::from_pointee(Set::new(Vec::new())), Mutex::default());
+        let (set, state) = (Swap::new(Set::new(Vec::new())), Mutex::default());
         Self { set, state, changed: Notify::new(), first_wait }
     }
 
-    /// Puts a new set in the place of the old one, which is given back.
-    pub(crate) fn replace(&self, set: Set<C, K>, told: &Arc<Snapshot>, failure: Option<Arc<Error>>) -> Arc<Set<C, K>> {
-        let old = self.set.swap(Arc::new(set));
+    /// Puts a new set in the place of the old one, which is dropped here: no call that is just choosing has to.
+    pub(crate) fn replace(&self, set: Set<C, K>, told: &Arc<Snapshot>, failure: Option<Arc<Error>>) {
+        let old = self.set.replace(set);
         self.say(told, failure);
-        old
+        drop(old);
     }
 
     /// Takes note of what discovery says where the set stays as it is.
@@ -79,7 +79,7 @@ impl<C, K> Cell<C, K> {
         let wait = async {
             loop {
                 let changed = self.changed.notified();
-                if !self.set.load().is_empty() {
+                if !self.set.read().is_empty() {
                     return Ok(());
                 }
                 if let Some(error) = self.why_none() {

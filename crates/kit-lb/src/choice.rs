@@ -1,28 +1,28 @@
 //! How one of several instances is chosen.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::{Place, Set};
+use crate::{Candidate, Set};
 
 /// Chooses the instance of a call. Called for each call and from any thread: it must not wait, and should not allocate.
 ///
 /// ```
-/// use kit_lb::{Choice, Place, Set};
+/// use kit_lb::{Candidate, Choice, Set};
 ///
 /// /// Always the first in the order of the ids.
 /// struct First;
 ///
 /// impl Choice for First {
-///     fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+///     fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
 ///         set.nth(0)
 ///     }
 /// }
 /// ```
 #[doc(alias = "Balancer")]
 pub trait Choice: Send + Sync + 'static {
-    /// One of the set, which is not empty. It is asked up to four times for a call, while what it chooses is to be passed
-    /// over.
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place;
+    /// One of the set; nothing if it is empty or none will do, and the call fails as if there were none. It is asked up to four
+    /// times for a call, while what it chooses is to be passed over.
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>>;
 }
 
 /// One after the other, in the order of their ids, from the first on; weights are not regarded, except that a weight of 0
@@ -30,7 +30,7 @@ pub trait Choice: Send + Sync + 'static {
 #[doc(alias = "NewRoundRobin")]
 #[derive(Debug, Default)]
 pub struct RoundRobin {
-    calls: AtomicUsize,
+    calls: AtomicU32,
 }
 
 impl RoundRobin {
@@ -42,8 +42,9 @@ impl RoundRobin {
 
 impl Choice for RoundRobin {
     #[inline]
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
-        set.nth(self.calls.fetch_add(1, Relaxed))
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
+        // A call that finds none does not count, so that the first one that is made goes to the first instance.
+        if set.is_empty() { None } else { set.nth(self.calls.fetch_add(1, Relaxed)) }
     }
 }
 
@@ -55,7 +56,7 @@ pub struct Random;
 
 impl Choice for Random {
     #[inline]
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
         set.draw()
     }
 }
@@ -66,7 +67,7 @@ pub struct Weighted;
 
 impl Choice for Weighted {
     #[inline]
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
         set.draw_by_weight()
     }
 }
@@ -81,9 +82,10 @@ impl Choice for Weighted {
 pub struct LeastLoaded;
 
 impl Choice for LeastLoaded {
-    #[inline]
-    fn choose<C, K>(&self, set: &Set<C, K>) -> Place {
-        let (one, other) = set.draw_two();
-        if set.is_less_loaded(other, one) { other } else { one }
+    // A call of its own would cost a tenth of the pick.
+    #[inline(always)]
+    fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
+        let [one, other] = set.draw_two()?;
+        Some(if other.is_less_loaded(one) { other } else { one })
     }
 }

@@ -1,7 +1,6 @@
 //! The task that keeps a set: it follows discovery, connects what is new and lets go of what is gone.
 
 use std::error::Error as StdError;
-use std::mem;
 use std::sync::Arc;
 
 use kit_base::{Error, Event, Guard, Instance, InstanceSet, Instances, Pauses, Snapshot, Subscription, caught};
@@ -49,31 +48,27 @@ impl<C, K: Clone> Keeper<C, K> {
                 }
                 (Some(at), false) => timeout_at(at, subscription.changed()).await.map_err(drop),
             };
-            let old = match told {
+            match told {
                 Ok(Some(told)) => self.follow(told),
-                Ok(None) => {
-                    ended = true;
-                    continue;
-                }
+                Ok(None) => ended = true,
                 Err(()) => self.retry(),
-            };
-            let_go(old).await;
+            }
         }
     }
 
-    /// Takes over what discovery says. Gives back the set that was replaced.
-    pub(crate) fn follow(&mut self, told: Arc<Snapshot>) -> Arc<Set<C, K>> {
+    /// Takes over what discovery says.
+    pub(crate) fn follow(&mut self, told: Arc<Snapshot>) {
         self.told = told;
-        self.update(false)
+        self.update(false);
     }
 
-    fn retry(&mut self) -> Arc<Set<C, K>> {
+    fn retry(&mut self) {
         self.retry_at = None;
-        self.update(true)
+        self.update(true);
     }
 
-    fn update(&mut self, retry: bool) -> Arc<Set<C, K>> {
-        let old = self.cell.set.load_full();
+    fn update(&mut self, retry: bool) {
+        let old = self.cell.set.load();
         let none = InstanceSet::default();
         let known = match &self.told.instances {
             Instances::Known(known) => known,
@@ -90,7 +85,7 @@ impl<C, K: Clone> Keeper<C, K> {
         let chunks = merge(&old, known, retry, make, |gone| self.tell("removed", &gone.id));
         let failed = chunks.iter().any(|chunk| chunk.failed > 0);
         self.failure = failure.or_else(|| self.failure.take()).filter(|_| failed);
-        let old = self.cell.replace(Set::new(chunks), &self.told, self.failure.clone());
+        self.cell.replace(Set::new(chunks), &self.told, self.failure.clone());
         if failed && self.retry_at.is_none() {
             self.retry_at =
                 self.pauses.as_mut().and_then(Iterator::next).and_then(|pause| Instant::now().checked_add(pause));
@@ -98,7 +93,6 @@ impl<C, K: Clone> Keeper<C, K> {
             self.pauses.iter_mut().for_each(Pauses::reset);
             self.retry_at = None;
         }
-        old
     }
 
     /// A connection to this instance, with an empty record.
@@ -125,17 +119,4 @@ pub(crate) fn make<C>(factory: &Factory<C>, instance: &Instance) -> Result<C, Er
     caught(|| factory(instance)).and_then(|made| {
         made.map_err(|error| Error::unavailable("the connection could not be made").with_source(error))
     })
-}
-
-/// Drops a set that was replaced. A call that is just choosing from it must not be the one that frees ten thousand entries,
-/// so this waits for it.
-async fn let_go<T>(mut old: Arc<T>) {
-    for _ in 0..1_000 {
-        match Arc::try_unwrap(old) {
-            Ok(set) => return drop(set),
-            Err(held) => old = held,
-        }
-        tokio::task::yield_now().await;
-    }
-    mem::drop(old);
 }

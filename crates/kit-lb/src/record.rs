@@ -64,12 +64,15 @@ impl Stats {
         self.ended.fetch_add(1, Relaxed);
     }
 
-    /// Calls that run, streams that are read included.
+    /// Calls that run, streams that are read included. One that ends just then may make it negative.
     #[inline]
-    pub(crate) fn in_flight(&self) -> u64 {
-        // In this order, so that what ends in between makes it less, and never negative.
+    pub(crate) fn running(&self) -> i64 {
         let ended = self.ended.load(Relaxed);
-        self.started.load(Relaxed).saturating_sub(ended)
+        self.started.load(Relaxed).wrapping_sub(ended) as i64
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.running().max(0) as u64
     }
 
     pub(crate) fn started(&self) -> u64 {

@@ -6,42 +6,28 @@ use std::sync::Arc;
 use kit_base::Instance;
 
 use crate::alias::{Alias, below};
-use crate::record::{Live, Stats};
+use crate::candidate::Candidate;
+use crate::record::Live;
 
 /// The instances that can be called now: those that have a connection and a weight above zero, in the order of their ids.
 ///
 /// A [`Choice`](crate::Choice) takes one of them.
 pub struct Set<C, K> {
-    /// Where the callable ones are, in the order of their ids.
+    /// Where they are, in the order of their ids.
     places: Box<[Place]>,
     chunks: Box<[Arc<Chunk<C, K>>]>,
     /// Draws a chunk by the weights in it; nothing while all weights are the same.
     by_weight: Option<Alias>,
 }
 
-/// One instance of a [`Set`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u32);
-
-/// Chunks have up to 64 instances.
-const BITS: u32 = 7;
-
 /// How many are looked at for one that need not be passed over, when the choice has not found one: a bound on what a pick costs
 /// while nearly all are dead.
 const SCAN: usize = 64;
 
-impl Place {
-    fn new(chunk: usize, entry: usize) -> Self {
-        Self((chunk as u32) << BITS | entry as u32)
-    }
-
-    fn chunk(self) -> usize {
-        (self.0 >> BITS) as usize
-    }
-
-    fn entry(self) -> usize {
-        (self.0 & ((1 << BITS) - 1)) as usize
-    }
+/// The numbers of a chunk, and of a candidate in it.
+struct Place {
+    chunk: u32,
+    candidate: u32,
 }
 
 /// A chunk of the instances that discovery told, with their connections.
@@ -51,8 +37,7 @@ pub(crate) struct Chunk<C, K> {
     pub(crate) entries: Box<[Entry<C, K>]>,
     /// How many have no connection.
     pub(crate) failed: usize,
-    /// Those that can be called, by their place in the chunk.
-    callable: Box<[u8]>,
+    candidates: Box<[Candidate<C, K>]>,
     weights: Weights,
 }
 
@@ -62,7 +47,7 @@ pub(crate) struct Entry<C, K> {
     pub(crate) live: Option<Live<C, K>>,
 }
 
-/// The weights of a chunk's callable instances.
+/// The weights of a chunk's candidates.
 enum Weights {
     Same(u32),
     Differ(Alias, u64),
@@ -71,9 +56,8 @@ enum Weights {
 impl<C, K> Chunk<C, K> {
     pub(crate) fn new(source: &Arc<[Arc<Instance>]>, entries: Box<[Entry<C, K>]>) -> Self {
         let failed = entries.iter().filter(|entry| entry.live.is_none()).count();
-        let callable = |entry: &Entry<C, K>| entry.live.is_some() && entry.instance.weight > 0;
-        let callable: Box<[u8]> = (0..=u8::MAX).zip(&entries).filter(|(_, e)| callable(e)).map(|(at, _)| at).collect();
-        let weights: Vec<u64> = callable.iter().map(|at| entries[*at as usize].instance.weight.into()).collect();
+        let candidates: Box<[_]> = entries.iter().filter_map(Candidate::of).collect();
+        let weights: Vec<u64> = candidates.iter().map(|candidate| candidate.weight.into()).collect();
         let weights = match weights.split_first() {
             Some((first, others)) if others.iter().any(|weight| weight != first) => {
                 Weights::Differ(Alias::new(&weights), weights.iter().sum())
@@ -81,12 +65,12 @@ impl<C, K> Chunk<C, K> {
             Some((first, _)) => Weights::Same(*first as u32),
             None => Weights::Same(0),
         };
-        Self { source: Arc::clone(source), entries, failed, callable, weights }
+        Self { source: Arc::clone(source), entries, failed, candidates, weights }
     }
 
     fn weight(&self) -> u64 {
         match self.weights {
-            Weights::Same(weight) => u64::from(weight) * self.callable.len() as u64,
+            Weights::Same(weight) => u64::from(weight) * self.candidates.len() as u64,
             Weights::Differ(_, total) => total,
         }
     }
@@ -94,11 +78,11 @@ impl<C, K> Chunk<C, K> {
 
 impl<C, K> Set<C, K> {
     pub(crate) fn new(chunks: Vec<Arc<Chunk<C, K>>>) -> Self {
-        let mut places = Vec::with_capacity(chunks.iter().map(|chunk| chunk.callable.len()).sum());
-        for (at, chunk) in chunks.iter().enumerate() {
-            places.extend(chunk.callable.iter().map(|entry| Place::new(at, usize::from(*entry))));
+        let mut places = Vec::with_capacity(chunks.iter().map(|chunk| chunk.candidates.len()).sum());
+        for (chunk, held) in (0..).zip(&chunks) {
+            places.extend((0..held.candidates.len() as u32).map(|candidate| Place { chunk, candidate }));
         }
-        let mut each = chunks.iter().filter(|chunk| !chunk.callable.is_empty()).map(|chunk| match chunk.weights {
+        let mut each = chunks.iter().filter(|chunk| !chunk.candidates.is_empty()).map(|chunk| match chunk.weights {
             Weights::Same(weight) => Some(weight),
             Weights::Differ(..) => None,
         });
@@ -118,7 +102,7 @@ impl<C, K> Set<C, K> {
         self.places.len()
     }
 
-    /// Whether there are none. A choice is never asked then.
+    /// Whether there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
@@ -126,98 +110,66 @@ impl<C, K> Set<C, K> {
 
     /// The one with this number in the order of the ids; numbers beyond the end begin anew.
     #[inline]
-    pub fn nth(&self, number: usize) -> Place {
-        self.places.get(number % self.places.len().max(1)).copied().unwrap_or(Place(0))
+    pub fn nth(&self, number: u32) -> Option<&Candidate<C, K>> {
+        self.at(number.checked_rem(self.len() as u32)? as usize)
     }
 
     /// One by chance, each as likely as any other.
     #[inline]
-    pub fn draw(&self) -> Place {
+    pub fn draw(&self) -> Option<&Candidate<C, K>> {
         self.at(below(fastrand::u32(..).into(), self.len()))
     }
 
     /// One by chance, as likely as its share of the weights.
     #[inline]
-    pub fn draw_by_weight(&self) -> Place {
+    pub fn draw_by_weight(&self) -> Option<&Candidate<C, K>> {
         let Some(by_weight) = &self.by_weight else { return self.draw() };
-        let at = by_weight.draw(fastrand::u64(..));
-        let Some(chunk) = self.chunks.get(at) else { return self.draw() };
-        let entry = match &chunk.weights {
-            Weights::Same(_) => below(fastrand::u32(..).into(), chunk.callable.len()),
+        let chunk = self.chunks.get(by_weight.draw(fastrand::u64(..)))?;
+        let number = match &chunk.weights {
+            Weights::Same(_) => below(fastrand::u32(..).into(), chunk.candidates.len()),
             Weights::Differ(alias, _) => alias.draw(fastrand::u64(..)),
         };
-        chunk.callable.get(entry).map_or_else(|| self.draw(), |entry| Place::new(at, usize::from(*entry)))
+        chunk.candidates.get(number)
     }
 
     /// Two by chance, as likely as their shares of the weights. Different ones where all weights are the same and there is
     /// more than one.
     #[inline]
-    pub fn draw_two(&self) -> (Place, Place) {
+    pub fn draw_two(&self) -> Option<[&Candidate<C, K>; 2]> {
         if self.by_weight.is_some() {
-            return (self.draw_by_weight(), self.draw_by_weight());
+            return self.draw_two_by_weight();
         }
         let (bits, len) = (fastrand::u64(..), self.len());
         let one = below(bits >> 32, len);
-        let other = below(bits & u64::from(u32::MAX), len.saturating_sub(1).max(1));
+        let first = self.at(one)?;
         // Of the others: those from the first one on are one place further.
-        (self.at(one), self.at(other + usize::from(other >= one && len > 1)))
+        let other = below(bits & u64::from(u32::MAX), len - 1);
+        Some([first, self.at((len - 1).min(other + usize::from(other >= one)))?])
     }
 
-    /// The instance.
-    #[inline]
-    pub fn instance(&self, place: Place) -> Option<&Instance> {
-        self.entry(place).map(|entry| &*entry.instance)
+    #[inline(never)]
+    fn draw_two_by_weight(&self) -> Option<[&Candidate<C, K>; 2]> {
+        Some([self.draw_by_weight()?, self.draw_by_weight()?])
     }
 
-    /// How many calls run on it; streams that are read are calls.
-    #[inline]
-    pub fn in_flight(&self, place: Place) -> u64 {
-        self.record(place).map_or(0, Stats::in_flight)
-    }
-
-    /// Whether the first is less loaded than the second: fewer calls in flight for each part of its weight.
-    #[inline]
-    pub fn is_less_loaded(&self, first: Place, second: Place) -> bool {
-        let (one, two) = (self.in_flight(first), self.in_flight(second));
-        if self.by_weight.is_none() {
-            return one < two;
-        }
-        let weight = |place| self.instance(place).map_or(1, |instance| u128::from(instance.weight));
-        u128::from(one) * weight(second) < u128::from(two) * weight(first)
-    }
-
-    /// The next one in the order of the ids that need not be passed over; the same one where that is none of [`SCAN`].
+    /// The next one in the order of the ids that need not be passed over, among so many as may be looked at.
     #[cold]
-    pub(crate) fn next_awake(&self, place: Place) -> Place {
-        let next = self.places.binary_search_by_key(&place.0, |place| place.0).map_or(0, |at| at + 1);
-        let (before, after) = self.places.split_at(next);
+    pub(crate) fn next_awake(&self, after: &Candidate<C, K>) -> Option<&Candidate<C, K>> {
+        let is_before =
+            |place: &Place| self.in_place(place).is_some_and(|held| held.instance().id <= after.instance().id);
+        let (before, after) = self.places.split_at(self.places.partition_point(is_before));
         let others = after.iter().chain(before).take(SCAN);
-        others.copied().find(|other| !self.rests(*other)).unwrap_or(place)
+        others.filter_map(|place| self.in_place(place)).find(|other| !other.rests())
     }
 
     #[inline]
-    fn at(&self, number: usize) -> Place {
-        self.places.get(number).copied().unwrap_or(Place(0))
+    fn at(&self, number: usize) -> Option<&Candidate<C, K>> {
+        self.in_place(self.places.get(number)?)
     }
 
     #[inline]
-    fn entry(&self, place: Place) -> Option<&Entry<C, K>> {
-        self.chunks.get(place.chunk())?.entries.get(place.entry())
-    }
-
-    #[inline]
-    fn record(&self, place: Place) -> Option<&Stats> {
-        Some(&self.live(place)?.gate().stats)
-    }
-
-    #[inline]
-    pub(crate) fn live(&self, place: Place) -> Option<&Live<C, K>> {
-        self.entry(place)?.live.as_ref()
-    }
-
-    #[inline]
-    pub(crate) fn rests(&self, place: Place) -> bool {
-        self.record(place).is_some_and(Stats::rests)
+    fn in_place(&self, place: &Place) -> Option<&Candidate<C, K>> {
+        self.chunks.get(place.chunk as usize)?.candidates.get(place.candidate as usize)
     }
 }
 

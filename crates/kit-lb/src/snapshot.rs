@@ -42,7 +42,7 @@ pub struct Member {
 
 impl SetSnapshot {
     pub(crate) fn of<C, K>(cell: &Cell<C, K>) -> Self {
-        let (set, told) = (cell.set.load_full(), cell.told());
+        let (set, told) = (cell.set.load(), cell.told());
         let members = set.chunks().iter().flat_map(|chunk| &chunk.entries).map(|entry| {
             let stats = entry.live.as_ref().map(|live: &Live<C, K>| &live.gate().stats);
             Member {

@@ -60,8 +60,9 @@ pub(super) fn benches(run: &mut Run) -> Result {
     Program::cargo(&run.root).args(["bench", "--workspace", "--all-features", "--locked", "--no-run"]).run()
 }
 
-/// What a request costs, beside what a user would take instead: in instructions.
+/// What a request and a pick cost, beside what a user would take instead: in instructions.
 pub(super) fn prices(run: &mut Run) -> Result {
+    check_bench(run, "kit-lb", "pick")?;
     check_bench(run, "addsvc", "http")?;
     check_bench(run, "addsvc", "grpc")
 }

@@ -1,0 +1,55 @@
+//! What a pick and a balanced call allocate: nothing, and one box on the tower face.
+
+use std::convert::Infallible;
+
+use kit_base::{Endpoint, Error, Instance, IntoService, Request, Response};
+use kit_lb::{Choice, Endpointer, Fixed, LeastLoaded, Random, RoundRobin, Weighted};
+use kit_testing::alloc;
+use kit_testing::memory::alone;
+use tower::Service;
+
+struct Echo;
+
+impl Endpoint<Request<u64>> for Echo {
+    type Response = Response<u64>;
+    type Error = Error;
+
+    async fn call(&self, request: Request<u64>) -> Result<Response<u64>, Error> {
+        Ok(Response::new(request.into_message()))
+    }
+}
+
+fn count(set: &Endpointer<Echo>, choice: impl Choice) {
+    let balancer = set.balanced_by(choice);
+    // What a thread makes at its first pick.
+    drop(balancer.pick().unwrap());
+    let picks = alloc::count(|| (0..1_000).for_each(|_| drop(balancer.pick().unwrap())));
+    assert_eq!(picks.allocations, 0, "picks: {picks}");
+    let (answer, call) = alloc::count_ready(|| balancer.call(Request::new(7)));
+    assert_eq!((answer.unwrap().into_message(), call.allocations), (7, 0), "a call: {call}");
+    let mut service = IntoService::new(balancer);
+    let (answer, call) = alloc::count_ready(|| service.call(Request::new(7)));
+    assert_eq!((answer.unwrap().into_message(), call.allocations), (7, 1), "a call on the tower face: {call}");
+}
+
+/// Other tests allocate at the same time, so the counting is done in a process of its own.
+#[test]
+fn a_balanced_call_allocates_nothing_and_one_box_on_the_tower_face() {
+    if !alone("allocations::a_balanced_call_allocates_nothing_and_one_box_on_the_tower_face") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
+    for weight in [|_| 1, |number| 1 << (number % 3)] as [fn(u32) -> u32; 2] {
+        let instances = (0..200).map(|number| {
+            let mut instance = Instance::new(number.to_string(), "x:1");
+            instance.weight = weight(number);
+            instance
+        });
+        let set = Endpointer::new(Fixed::new(instances), |_| Ok::<_, Infallible>(Echo));
+        count(&set, RoundRobin::new());
+        count(&set, Random);
+        count(&set, Weighted);
+        count(&set, LeastLoaded);
+    }
+}
