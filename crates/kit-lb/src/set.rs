@@ -131,7 +131,7 @@ impl<C, K> Set<C, K> {
     /// Two by chance, as likely as their shares of the weights. Different ones where all weights are the same and there is
     /// more than one.
     #[inline]
-    pub fn draw_two(&self) -> Option<(&Candidate<C, K>, &Candidate<C, K>)> {
+    pub fn draw_two(&self) -> Option<[&Candidate<C, K>; 2]> {
         if self.by_weight.is_some() {
             return self.draw_two_by_weight();
         }
@@ -140,12 +140,12 @@ impl<C, K> Set<C, K> {
         let first = self.at(one)?;
         // Of the others: those from the first one on are one place further.
         let other = below(bits & u64::from(u32::MAX), len - 1);
-        Some((first, self.at((len - 1).min(other + usize::from(other >= one)))?))
+        Some([first, self.at((len - 1).min(other + usize::from(other >= one)))?])
     }
 
     #[inline(never)]
-    fn draw_two_by_weight(&self) -> Option<(&Candidate<C, K>, &Candidate<C, K>)> {
-        self.draw_by_weight().zip(self.draw_by_weight())
+    fn draw_two_by_weight(&self) -> Option<[&Candidate<C, K>; 2]> {
+        Some([self.draw_by_weight()?, self.draw_by_weight()?])
     }
 
     #[inline]
