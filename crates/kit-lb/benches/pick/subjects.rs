@@ -82,7 +82,7 @@ impl ByHand {
     pub(crate) fn less_loaded(&self) -> Option<Pending> {
         let nodes = self.nodes.load();
         let (bits, len) = (fastrand::u64(..), nodes.len() as u64);
-        let drawn = |bits: u64| nodes.get((bits * len >> 32) as usize);
+        let drawn = |bits: u64| nodes.get(((bits * len) >> 32) as usize);
         let (one, other) = (drawn(bits >> 32)?, drawn(bits & u64::from(u32::MAX))?);
         let less = other.pending.load(Relaxed) < one.pending.load(Relaxed);
         let node = Arc::clone(if less { other } else { one });

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
+use std::time::Duration;
 
 use kit_base::Instance;
 use kit_lb::{Endpointer, Registry};
+use tokio::time::timeout;
 
 use crate::support::Named;
 
@@ -37,7 +39,10 @@ async fn picks_from_many_threads_never_miss_a_set_that_is_being_replaced_and_let
         })
     });
     assert!(picked > 0);
-    while set.snapshot().members.len() > 1 || alive.load(SeqCst) > 1 {
-        tokio::task::yield_now().await;
-    }
+    let settled = async {
+        while set.snapshot().members.len() > 1 || alive.load(SeqCst) > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), settled).await.expect("what is gone is let go of");
 }

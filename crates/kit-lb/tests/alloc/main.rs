@@ -1,12 +1,17 @@
-//! What a pick and a balanced call allocate: nothing, and one box on the tower face.
+//! What a pick and a balanced call allocate: nothing, and one box on the tower face. A program without a test harness, whose
+//! threads would be counted too.
+
+#![allow(clippy::unwrap_used, reason = "the lint knows test functions, and this is a test program")]
 
 use std::convert::Infallible;
 
 use kit_base::{Endpoint, Error, Instance, IntoService, Request, Response};
 use kit_lb::{Choice, Endpointer, Fixed, LeastLoaded, Random, RoundRobin, Weighted};
-use kit_testing::alloc;
-use kit_testing::memory::alone;
+use kit_testing::alloc::{self, CountingAllocator};
 use tower::Service;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = alloc::counting();
 
 struct Echo;
 
@@ -32,12 +37,7 @@ fn count(set: &Endpointer<Echo>, choice: impl Choice) {
     assert_eq!((answer.unwrap().into_message(), call.allocations), (7, 1), "a call on the tower face: {call}");
 }
 
-/// Other tests allocate at the same time, so the counting is done in a process of its own.
-#[test]
-fn a_balanced_call_allocates_nothing_and_one_box_on_the_tower_face() {
-    if !alone("allocations::a_balanced_call_allocates_nothing_and_one_box_on_the_tower_face") {
-        return;
-    }
+fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _entered = runtime.enter();
     for weight in [|_| 1, |number| 1 << (number % 3)] as [fn(u32) -> u32; 2] {
