@@ -14,7 +14,7 @@ use crate::record::Live;
 /// A [`Choice`](crate::Choice) takes one of them.
 pub struct Set<C, K> {
     /// Where they are, in the order of their ids.
-    places: Box<[Place]>,
+    places: Arc<[Place]>,
     chunks: Box<[Arc<Chunk<C, K>>]>,
     /// Draws a chunk by the weights in it; nothing while all weights are the same.
     by_weight: Option<Alias>,
@@ -77,11 +77,14 @@ impl<C, K> Chunk<C, K> {
 }
 
 impl<C, K> Set<C, K> {
-    pub(crate) fn new(chunks: Vec<Arc<Chunk<C, K>>>) -> Self {
-        let mut places = Vec::with_capacity(chunks.iter().map(|chunk| chunk.candidates.len()).sum());
-        for (chunk, held) in (0..).zip(&chunks) {
-            places.extend((0..held.candidates.len() as u32).map(|candidate| Place { chunk, candidate }));
-        }
+    /// A set of these chunks in the place of an old one.
+    pub(crate) fn new(chunks: Vec<Arc<Chunk<C, K>>>, old: &Self) -> Self {
+        let count = |chunk: &Arc<Chunk<C, K>>| chunk.candidates.len();
+        let counts = chunks.iter().map(count);
+        let places = match counts.clone().eq(old.chunks.iter().map(count)) {
+            true => Arc::clone(&old.places),
+            false => places(counts),
+        };
         let mut each = chunks.iter().filter(|chunk| !chunk.candidates.is_empty()).map(|chunk| match chunk.weights {
             Weights::Same(weight) => Some(weight),
             Weights::Differ(..) => None,
@@ -89,7 +92,7 @@ impl<C, K> Set<C, K> {
         let first = each.next().unwrap_or(Some(0));
         let differ = first.is_none() || each.any(|weight| weight != first);
         let by_weight = differ.then(|| Alias::new(&chunks.iter().map(|chunk| chunk.weight()).collect::<Vec<_>>()));
-        Self { places: places.into(), chunks: chunks.into(), by_weight }
+        Self { places, chunks: chunks.into(), by_weight }
     }
 
     pub(crate) fn chunks(&self) -> &[Arc<Chunk<C, K>>] {
@@ -170,6 +173,21 @@ impl<C, K> Set<C, K> {
     #[inline]
     fn in_place(&self, place: &Place) -> Option<&Candidate<C, K>> {
         self.chunks.get(place.chunk as usize)?.candidates.get(place.candidate as usize)
+    }
+}
+
+/// The places in chunks with so many candidates.
+fn places(counts: impl Iterator<Item = usize> + Clone) -> Arc<[Place]> {
+    let mut places = Vec::with_capacity(counts.clone().sum());
+    for (chunk, count) in (0..).zip(counts) {
+        places.extend((0..count as u32).map(|candidate| Place { chunk, candidate }));
+    }
+    places.into()
+}
+
+impl<C, K> Default for Set<C, K> {
+    fn default() -> Self {
+        Self { places: Arc::default(), chunks: Box::default(), by_weight: None }
     }
 }
 
