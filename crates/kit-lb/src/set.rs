@@ -20,6 +20,9 @@ pub struct Set<C, K> {
     by_weight: Option<Alias>,
 }
 
+/// Two of a [`Set`].
+pub type Two<'s, C, K> = (&'s Candidate<C, K>, &'s Candidate<C, K>);
+
 /// How many are looked at for one that need not be passed over, when the choice has not found one: a bound on what a pick costs
 /// while nearly all are dead.
 const SCAN: usize = 64;
@@ -138,7 +141,7 @@ impl<C, K> Set<C, K> {
     /// Two by chance, as likely as their shares of the weights. Different ones where all weights are the same and there is
     /// more than one.
     #[inline]
-    pub fn draw_two(&self) -> Option<[&Candidate<C, K>; 2]> {
+    pub fn draw_two(&self) -> Option<Two<'_, C, K>> {
         if self.by_weight.is_some() {
             return self.draw_two_by_weight();
         }
@@ -147,12 +150,12 @@ impl<C, K> Set<C, K> {
         let first = self.at(one)?;
         // Of the others: those from the first one on are one place further.
         let other = below(bits & u64::from(u32::MAX), len - 1);
-        Some([first, self.at((len - 1).min(other + usize::from(other >= one)))?])
+        Some((first, self.at((len - 1).min(other + usize::from(other >= one)))?))
     }
 
     #[inline(never)]
-    fn draw_two_by_weight(&self) -> Option<[&Candidate<C, K>; 2]> {
-        Some([self.draw_by_weight()?, self.draw_by_weight()?])
+    fn draw_two_by_weight(&self) -> Option<Two<'_, C, K>> {
+        self.draw_by_weight().zip(self.draw_by_weight())
     }
 
     /// The next one in the order of the ids that need not be passed over, among so many as may be looked at.
