@@ -24,7 +24,11 @@ pub(crate) async fn run(query: &ServiceQuery, mut pauses: Pauses, publisher: &Pu
     let mut index = None;
     loop {
         floor.pass().await;
-        token.mark_unchanged();
+        if token.has_changed().unwrap_or_default() {
+            token.mark_unchanged();
+            // It may see what the index of the old one knows nothing of.
+            index = None;
+        }
         let answer = tokio::select! {
             biased;
             () = replaced(&mut token) => {
