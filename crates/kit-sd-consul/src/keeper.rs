@@ -184,7 +184,8 @@ impl Keeper {
     /// The heartbeat, or a question: whether the agent still knows the instance.
     async fn confirm(&mut self) -> Result<bool, Error> {
         let id = self.service.id.clone();
-        let call = if self.plan.check.time_to_live().is_some() {
+        let heartbeat = self.plan.check.time_to_live().is_some();
+        let call = if heartbeat {
             self.ready = self.is_ready();
             let output = if self.ready { "the process is ready" } else { "the process is not ready" };
             let call = self.call(Method::PUT, &["v1", "agent", "check", "update", &check_id(&id)]);
@@ -194,7 +195,7 @@ impl Keeper {
         };
         let answer = call.send().await?;
         // Agents before 1.10 answer 500 for a check that they do not know, and the text varies.
-        if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR) {
+        if answer.status == StatusCode::NOT_FOUND || heartbeat && answer.status == StatusCode::INTERNAL_SERVER_ERROR {
             return Ok(false);
         }
         answer.ok().map(|_| true)
@@ -220,7 +221,7 @@ impl Keeper {
             if error.kind() == Kind::InvalidArgument {
                 // What no agent will ever take must not take the place of what it has.
                 self.service = update.before;
-                self.next = now;
+                (self.due, self.next) = (true, now);
                 return;
             }
         }
@@ -255,8 +256,9 @@ impl Keeper {
     async fn withdraw(&mut self) -> Result<(), Error> {
         let id = self.service.id.clone();
         let answer = self.call(Method::PUT, &["v1", "agent", "service", "deregister", &id]).send().await?;
-        // Newer agents say so of what they do not know; there is nothing left to do.
-        if answer.status != StatusCode::NOT_FOUND {
+        // There is nothing left to do where the agent does not know it: 404, or before 1.10 with ACLs this 500.
+        let unknown = answer.status == StatusCode::INTERNAL_SERVER_ERROR && answer.text().starts_with("Unknown service");
+        if answer.status != StatusCode::NOT_FOUND && !unknown {
             answer.ok()?;
         }
         self.known = false;

@@ -107,6 +107,18 @@ async fn a_check_of_the_agents_own_is_asked_for_at_the_poll_interval() {
 }
 
 #[tokio::test]
+async fn an_agent_that_fails_at_the_question_has_lost_nothing() {
+    let failing = |it: &Request<Bytes>| if is(it, "/register") { Reply::ok() } else { Reply::status(500) };
+    let backend = Backend::start(Script::by(failing)).await.unwrap();
+    let events = Events::default();
+    let registrar = registrar(&backend).check(Check::none()).poll_interval(Duration::from_secs(1));
+    let registration = registrar.observer(events.observer()).register(instance()).await.unwrap();
+    until("it fails", || async { events.count("failed") > 1 }).await;
+    assert!(registration.state().registered_since.is_some());
+    assert_eq!((events.count("lost"), events.count("registered")), (0, 1), "{:?}", events.what());
+}
+
+#[tokio::test]
 async fn an_observer_that_panics_does_not_end_the_heartbeat() {
     let backend = Backend::start([Reply::ok(), Reply::status(500), Reply::ok()]).await.unwrap();
     let registrar = registrar(&backend).observer(|_: &kit_base::Event<'_>| panic!("no"));
@@ -122,7 +134,7 @@ async fn what_happens_is_told() {
     let events = Events::default();
     let mut registration = registrar(&backend).observer(events.observer()).register(instance()).await.unwrap();
     while events.count("registered") < 2 || registration.state().error.is_some() {
-        registration.changed().await;
+        registration.changed().await.unwrap();
     }
     registration.update(instance()).await.unwrap();
     drop(registration);
