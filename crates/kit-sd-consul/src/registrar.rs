@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::check::{SHORTEST, within};
 use crate::passing::{again, passes};
 use crate::plan::Plan;
+use crate::registration::ended;
 use crate::service::Service;
 use crate::{Check, Consul, ConsulRegistration};
 
@@ -149,18 +150,19 @@ impl kit_base::Registrar for ConsulRegistrar {
         let deadline = Instant::now().checked_add(self.wait_for_agent);
         let mut registration = ConsulRegistration::begin(&self.consul, &self.plan, pauses, service)?;
         // The first try ends by its own limits.
-        let mut state = registration.changed().await;
+        let mut next = registration.changed().await;
         loop {
+            let state = next.ok_or_else(ended)?;
             if state.registered_since.is_some() {
                 return Ok(registration);
             }
             if let Some(error) = state.error.filter(|error| !passes(error)) {
                 return Err(again(&error));
             }
-            state = match deadline {
+            next = match deadline {
                 None => registration.changed().await,
                 Some(deadline) => match timeout_at(deadline, registration.changed()).await {
-                    Ok(state) => state,
+                    Ok(next) => next,
                     Err(_) => return Err(registration.why_not()),
                 },
             };

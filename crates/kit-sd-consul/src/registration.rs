@@ -69,14 +69,12 @@ impl ConsulRegistration {
     }
 
     /// How it fares at the next news: after each heartbeat or question to the agent, and when the instance was lost.
+    /// Nothing when its task has ended with its runtime.
     ///
     /// *Cancellation:* nothing is lost.
-    pub async fn changed(&mut self) -> RegistrationState {
-        if self.state.changed().await.is_err() {
-            let error = Some(Arc::new(ended()));
-            return RegistrationState { registered_since: None, error, ..self.state() };
-        }
-        self.state.borrow_and_update().clone()
+    pub async fn changed(&mut self) -> Option<RegistrationState> {
+        self.state.changed().await.ok()?;
+        Some(self.state.borrow_and_update().clone())
     }
 
     /// Changes the instance in place: its address, weight, tags and the rest, but not its id. The checks keep their state,
@@ -160,7 +158,7 @@ impl kit_base::Registration for ConsulRegistration {
     }
 }
 
-fn ended() -> Error {
+pub(crate) fn ended() -> Error {
     Error::unavailable("the task of the registration has ended with its runtime")
 }
 

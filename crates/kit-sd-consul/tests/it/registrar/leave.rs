@@ -1,5 +1,6 @@
 //! The ways in which a registration ends.
 
+use std::future::Future as _;
 use std::time::Duration;
 
 use kit_base::{Instance, Instancer as _, Instances, Kind, Registrar as _, Registration as _};
@@ -178,6 +179,24 @@ async fn what_was_never_sent_is_not_taken_back() {
 }
 
 #[test]
+fn on_a_runtime_that_has_ended_a_registering_is_an_error_and_does_not_spin() {
+    let (done, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _entered = handle.enter();
+        let registrar = quick(&Consul::new(client(), "127.0.0.1:1").unwrap()).wait_for_agent(Duration::MAX);
+        let polled = std::pin::pin!(registrar.register(instance()))
+            .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        done.send(polled.map(|registered| registered.err().map(|error| error.to_string()))).unwrap();
+    });
+    let polled = result.recv_timeout(SOON).expect("the first poll returns");
+    let std::task::Poll::Ready(Some(error)) = polled else { panic!("{polled:?}") };
+    assert!(error.contains("has ended with its runtime"), "{error}");
+}
+
+#[test]
 fn without_a_runtime_a_registering_is_an_error() {
     let consul = {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -187,7 +206,7 @@ fn without_a_runtime_a_registering_is_an_error() {
     let registrar = quick(&consul);
     let mut registering = Box::pin(registrar.register(instance()));
     let polled =
-        std::future::Future::poll(registering.as_mut(), &mut std::task::Context::from_waker(std::task::Waker::noop()));
+        registering.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
     let std::task::Poll::Ready(Err(error)) = polled else { panic!("it waits") };
     assert!(error.message().contains("needs a tokio runtime"), "{error}");
 }
