@@ -193,3 +193,14 @@ impl fmt::Debug for Consul {
             .finish_non_exhaustive()
     }
 }
+
+/// Whether a name can stand in a path: dots and what lies between two slashes are cut out of it on the way, here and at the
+/// agent, and another name would be left.
+pub(crate) fn fits_into_a_path(name: &str) -> bool {
+    !name.contains(char::is_control) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+/// What is said of one that does not.
+pub(crate) fn misfit(what: &str, name: &str) -> String {
+    format!("the {what} must not be empty, nor have an empty part, one of dots, or a control character, got {name:?}")
+}

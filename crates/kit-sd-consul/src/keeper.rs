@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::call::{Answer, Call};
 use crate::check::check_id;
-use crate::passing::{again, passes};
+use crate::passing::{again, asked_pause, passes};
 use crate::plan::{LONGEST, Plan};
 use crate::service::Service;
 use crate::{Consul, RegistrationState};
@@ -24,9 +24,6 @@ const LEAVE: Duration = Duration::from_secs(2);
 
 /// How often a change of the readiness is looked for: reading it costs nothing.
 const READINESS: Duration = Duration::from_millis(200);
-
-/// What the agent may ask us to wait, at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the handle asks of the task.
 pub(crate) enum Command {
@@ -214,8 +211,7 @@ impl Keeper {
         };
         let error = Arc::new(error);
         self.tell("failed");
-        let asked = error.retry_after().unwrap_or_default().min(LONGEST_PAUSE);
-        self.next = now + self.pause().max(asked);
+        self.next = now + self.pause().max(asked_pause(&error));
         if let Some(update) = self.update.take() {
             let _ = update.reply.send(Err(again(&error)));
             if error.kind() == Kind::InvalidArgument {
@@ -257,7 +253,8 @@ impl Keeper {
         let id = self.service.id.clone();
         let answer = self.call(Method::PUT, &["v1", "agent", "service", "deregister", &id]).send().await?;
         // There is nothing left to do where the agent does not know it: 404, or before 1.10 with ACLs this 500.
-        let unknown = answer.status == StatusCode::INTERNAL_SERVER_ERROR && answer.text().starts_with("Unknown service");
+        let unknown =
+            answer.status == StatusCode::INTERNAL_SERVER_ERROR && answer.text().starts_with("Unknown service");
         if answer.status != StatusCode::NOT_FOUND && !unknown {
             answer.ok()?;
         }

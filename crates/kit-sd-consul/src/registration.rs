@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::Consul;
 use crate::call::Answer;
 use crate::keeper::{Command, Keeper};
-use crate::passing::{again, passes};
+use crate::passing::{again, asked_pause, passes};
 use crate::plan::{LONGEST, Plan};
 use crate::service::Service;
 
@@ -175,6 +175,7 @@ struct Entry {
 /// Waits until the catalog no longer lists it. The agent writes to it at once, as a rule.
 async fn gone(consul: &Consul, service: &Service) -> Result<(), Error> {
     let pauses = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
+    let pauses = pauses.and_then(|pauses| pauses.with_jitter(0.5));
     let mut pauses = pauses.map_err(|error| Error::internal(error.to_string()))?.pauses();
     // Ids are unique on an agent only; at one address there is one instance.
     let same = |entry: &Entry| {
@@ -186,8 +187,9 @@ async fn gone(consul: &Consul, service: &Service) -> Result<(), Error> {
         let call = consul.call(Method::GET, &["v1", "catalog", "service", &service.name]);
         match call.send().await.and_then(Answer::ok) {
             Ok(answer) if !answer.json::<Vec<Entry>>()?.iter().any(same) => return Ok(()),
-            Err(error) if !passes(&error) => return Err(error),
-            Ok(_) | Err(_) => sleep(pauses.next().unwrap_or_default()).await,
+            Ok(_) => sleep(pauses.next().unwrap_or_default()).await,
+            Err(error) if passes(&error) => sleep(pauses.next().unwrap_or_default().max(asked_pause(&error))).await,
+            Err(error) => return Err(error),
         }
     }
 }

@@ -100,13 +100,19 @@ fn a_runtime_that_has_ended_before_is_told_to_subscribers_too() {
 async fn settings_that_make_no_sense_are_refused_and_shown() {
     let agent = consul(([127, 0, 0, 1], 1).into());
     for (query, text) in [
-        (agent.service(""), "empty"),
+        (agent.service(""), "the name of the service must"),
+        (agent.service(".."), "got \"..\""),
+        (agent.service("a//b"), "got \"a//b\""),
+        (agent.service("add\nsvc"), "got \"add\\nsvc\""),
+        (agent.service("a").tag(""), "a tag is empty"),
         (quick(&agent).wait(Duration::ZERO), "wait must be from 1ms to 600s, got 0ns"),
         (quick(&agent).wait(Duration::from_secs(601)), "got 601s"),
         (quick(&agent).min_interval(Duration::ZERO), "min_interval must be"),
         (quick(&agent).min_interval(Duration::MAX), "min_interval must be"),
         (quick(&agent).empty_after(Duration::MAX), "empty_after must be"),
         (quick(&agent).max_staleness(Duration::MAX), "max_staleness must be"),
+        (quick(&agent).max_staleness(Duration::from_secs(63)), "must be from 63.75s"),
+        (agent.service("a").wait(Duration::from_millis(1)).max_staleness(Duration::ZERO), "must be from 1s"),
     ] {
         let error = query.watch().unwrap_err().to_string();
         assert!(error.contains(text), "{error}");

@@ -114,6 +114,7 @@ async fn settings_of_a_check_that_make_no_sense_are_refused_with_their_value() {
         (registrar().check(Check::tcp(" ", SECOND)), "empty address"),
         (registrar().check(Check::tcp("a:1", SECOND).timeout(Duration::ZERO)), "time-out of the check"),
         (registrar().check(Check::ttl(SECOND).timeout(SECOND)), "has a time-out, got 1s"),
+        (registrar().check(Check::http("http://a", SECOND).over_tls()), "only a check by gRPC is asked over TLS"),
         (registrar().check(Check::none()).readiness(Readiness::new()), "readiness needs a TTL check"),
         (registrar().deregister_critical_after(Duration::from_secs(59)), "must be from 60s"),
         (registrar().poll_interval(Duration::MAX), "poll interval must be from 1s"),

@@ -205,8 +205,7 @@ fn without_a_runtime_a_registering_is_an_error() {
     };
     let registrar = quick(&consul);
     let mut registering = Box::pin(registrar.register(instance()));
-    let polled =
-        registering.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let polled = registering.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
     let std::task::Poll::Ready(Err(error)) = polled else { panic!("it waits") };
     assert!(error.message().contains("needs a tokio runtime"), "{error}");
 }
