@@ -1,5 +1,6 @@
 //! The task of a registration: makes the agent know what it is to know, again and again.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub(crate) struct Keeper {
     /// What the agent is to know.
     service: Box<Service>,
     update: Option<Update>,
+    /// A registration that is on its way. It outlives what interrupts it: at the agent, requests of two connections have
+    /// no order, and an older one that is taken last would undo an update, or stay after the end.
+    sending: Option<Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>>,
     /// Whether the agent is to be told: it is not known to know.
     due: bool,
     /// Whether it may know of the instance.
@@ -65,11 +69,11 @@ impl Keeper {
         state: watch::Sender<RegistrationState>,
     ) -> Self {
         let (token, next, service) = (consul.token().replaced(), Instant::now(), Box::new(service));
-        let (update, due, known, ready) = (None, true, false, false);
-        Self { consul, plan, service, update, due, known, ready, next, pauses, token, state }
+        let (update, sending, due, known, ready) = (None, None, true, false, false);
+        Self { consul, plan, service, update, sending, due, known, ready, next, pauses, token, state }
     }
 
-    /// Until it is asked to end, or the handle is gone. Each open request ends with what it was for.
+    /// Until it is asked to end, or the handle is gone. Each open request ends with what it was for, but registrations.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
             let command = tokio::select! {
@@ -152,6 +156,7 @@ impl Keeper {
     }
 
     async fn register(&mut self) -> Result<(), Error> {
+        let _earlier = self.sent().await;
         self.ready = self.is_ready();
         let status = status(self.ready);
         let heartbeat = self.plan.check.time_to_live().is_some();
@@ -162,7 +167,8 @@ impl Keeper {
         // So that a check that is wanted no more goes; those that stay keep their state.
         let call = call.query("replace-existing-checks", "true").json(&self.service)?;
         let knew = std::mem::replace(&mut self.known, true);
-        if let Err(error) = call.send().await.and_then(Answer::ok) {
+        self.sending = Some(Box::pin(call.send()));
+        if let Some(Err(error)) = self.sent().await.map(|answer| answer.and_then(Answer::ok)) {
             self.known = knew || passes(&error);
             return Err(error);
         }
@@ -176,6 +182,13 @@ impl Keeper {
             self.tell(if self.update.is_some() { "updated" } else { "registered" });
         }
         Ok(())
+    }
+
+    /// The answer to the registration that is on its way, if there is one. *Cancellation:* it goes on.
+    async fn sent(&mut self) -> Option<Result<Answer, Error>> {
+        let answer = self.sending.as_mut()?.await;
+        self.sending = None;
+        Some(answer)
     }
 
     /// The heartbeat, or a question: whether the agent still knows the instance.
@@ -237,7 +250,7 @@ impl Keeper {
         self.pauses.reset();
         let mut last = None;
         let error = loop {
-            match timeout_at(until, self.withdraw()).await {
+            match timeout_at(until, self.withdraw(until)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) if passes(&error) => last = Some(error),
                 Ok(Err(error)) => break error,
@@ -249,7 +262,10 @@ impl Keeper {
         Err(error)
     }
 
-    async fn withdraw(&mut self) -> Result<(), Error> {
+    async fn withdraw(&mut self, until: Instant) -> Result<(), Error> {
+        let begun = Instant::now();
+        let _answer = timeout(until.saturating_duration_since(begun) / 2, self.sent()).await;
+        self.sending = None;
         let id = self.service.id.clone();
         let answer = self.call(Method::PUT, &["v1", "agent", "service", "deregister", &id]).send().await?;
         // There is nothing left to do where the agent does not know it: 404, or before 1.10 with ACLs this 500.
@@ -265,7 +281,8 @@ impl Keeper {
 
     /// The best effort for a handle that was dropped.
     async fn leave(&mut self) {
-        if self.known && !matches!(timeout(LEAVE, self.withdraw()).await, Ok(Ok(()))) {
+        let until = Instant::now() + LEAVE;
+        if self.known && !matches!(timeout_at(until, self.withdraw(until)).await, Ok(Ok(()))) {
             self.tell("abandoned");
         }
     }

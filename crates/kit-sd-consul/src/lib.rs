@@ -121,7 +121,8 @@
 //! - **Clones** of [`Consul`] share the client and the token, those of a [`ConsulInstancer`] the watch.
 //! - **Cancellation.** With the last [`ConsulInstancer`] the watch ends at once, wherever it is: its task and its open request.
 //!   Subscribers see the last set, with an error, and then the end.
-//!   With a [`ConsulRegistration`] its task and its open request end at once, but for the deregistration of at most 2 s.
+//!   With a [`ConsulRegistration`] its task and its open request end at once, but for the deregistration of at most 2 s; a
+//!   registration that is on its way has 1 s of them, lest the agent take it last.
 //! - **Runtime.** tokio with I/O and time. A watch that is made elsewhere is refused by an [`InvalidSetting`].
 //! - **Requests.** However the agent answers, a watch sends at most 60 a minute, and 5 more in the first one; while all fail, at
 //!   most 9. An agent that is back is noticed within 25 s (the longest pause, and a request that hung), a silent one after

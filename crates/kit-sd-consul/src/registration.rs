@@ -40,7 +40,8 @@ pub struct RegistrationState {
 /// instance, and registers it again where it does not.
 ///
 /// *Drop* ends the task and its open request at once, and then tries for at most 2 s, in the background, to
-/// deregister. Where the runtime ends before, or the agent does not answer, the instance stays until Consul finds it
+/// deregister. Only a registration that is on its way has half of that for its answer, lest the agent take it after
+/// the deregistration. Where the runtime ends before, or the agent does not answer, the instance stays until Consul finds it
 /// critical for as long as the registrar says. To know, call [`deregister`](kit_base::Registration::deregister).
 #[derive(Debug)]
 #[must_use = "dropping it deregisters"]
