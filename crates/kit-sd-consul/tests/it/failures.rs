@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::agent::client;
 use crate::double::{answer, consul, entry, fails, found, ids, quick, shows, until};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn through_every_failure_the_last_set_stays_with_error_and_age_and_the_fresh_one_follows() {
     let limit = 4000;
     let endless = Reply::ok().header("x-consul-index", "8").body("[".repeat(limit + 1));
@@ -113,7 +113,7 @@ async fn a_query_that_waits_makes_no_set_too_old() {
     assert_eq!(ids(&changes.current()), ["a"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_says_when_to_come_back_is_not_asked_before() {
     let later = Reply::status(503).header("retry-after", "1");
     let backend = Backend::start([later, found(7, &["a"]), Reply::hang()]).await.unwrap();

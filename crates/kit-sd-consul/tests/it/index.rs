@@ -77,7 +77,7 @@ async fn an_index_of_zero_or_none_at_all_is_an_error_and_never_waited_with() {
     assert_eq!(indexes(&backend), ["none", "7", "none", "none", "8"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_to_an_older_query_does_not_win() {
     let late = found(99, &["late"]).after(Duration::from_millis(600));
     let backend = Backend::start([found(7, &["a"]), late, found(8, &["b"]), Reply::hang()]).await.unwrap();
