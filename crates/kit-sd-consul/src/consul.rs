@@ -141,7 +141,8 @@ impl Consul {
         self.with(|settings| settings.head_timeout = timeout)
     }
 
-    /// The time from the head of an answer to the end of its body; 30 s unless set.
+    /// The time from the head of an answer to the end of its body; 30 s unless set. A set that does not arrive within it never
+    /// arrives: 60,000 instances need 18 Mbit/s.
     pub fn body_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.body_timeout = timeout)
     }

@@ -39,6 +39,8 @@ struct Update {
     reply: oneshot::Sender<Result<(), Error>>,
 }
 
+type Sending = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
+
 pub(crate) struct Keeper {
     consul: Consul,
     plan: Plan,
@@ -47,7 +49,7 @@ pub(crate) struct Keeper {
     update: Option<Update>,
     /// A registration that is on its way. It outlives what interrupts it: at the agent, requests of two connections have
     /// no order, and an older one that is taken last would undo an update, or stay after the end.
-    sending: Option<Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>>,
+    sending: Option<Sending>,
     /// Whether the agent is to be told: it is not known to know.
     due: bool,
     /// Whether it may know of the instance.

@@ -109,7 +109,8 @@ impl ConsulRegistration {
     ///
     /// A program that stops calls this first, goes on serving meanwhile, and stops serving then: so a rolling restart loses
     /// no request. A watcher whose set would be empty without this instance keeps it for longer
-    /// ([`empty_after`](crate::ServiceQuery::empty_after)).
+    /// ([`empty_after`](crate::ServiceQuery::empty_after)). With ACLs, a token without `node:read` sees nothing in the catalog, so
+    /// that only the 1.5 s are waited.
     ///
     /// # Errors
     /// `DeadlineExceeded`: the limit has passed first, the instance may still be seen. Else as `deregister`; and the catalog

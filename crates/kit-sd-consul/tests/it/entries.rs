@@ -115,6 +115,15 @@ async fn a_bad_entry_loses_no_good_one_and_is_told() {
 }
 
 #[tokio::test]
+async fn of_very_many_bad_entries_only_the_first_thousand_are_told() {
+    let mut entries = vec![json!(1); 3_000];
+    entries.push(entry("good"));
+    let (instances, told) = made_of(Value::Array(entries), |query| query).await;
+    assert_eq!(instances.len(), 1);
+    assert_eq!(told.iter().filter(|told| told.starts_with("consul left_out ")).count(), 1_000);
+}
+
+#[tokio::test]
 async fn health_decides_who_is_taken_and_with_which_weight() {
     let with = |id: &str, status: &str| {
         changed(id, |entry| {

@@ -74,14 +74,14 @@ async fn without_a_check_an_instance_passes() {
 async fn the_heartbeat_outlives_its_time_and_says_whether_the_process_is_ready() {
     let Some(agent) = Agent::start().await else { return };
     let readiness = Readiness::new();
-    let registrar = quick(&agent.consul()).check(Check::ttl(SECOND)).readiness(readiness.clone());
+    let registrar = quick(&agent.consul()).check(Check::ttl(2 * SECOND)).readiness(readiness.clone());
     let _registration = registrar.register(instance()).await.unwrap();
     until("it is critical", || is(&agent, "critical")).await;
     assert_eq!(output(&agent).await, "the process is not ready");
     readiness.set(true);
     until("it passes", || is(&agent, "passing")).await;
     let begun = Instant::now();
-    while begun.elapsed() < 2 * SECOND {
+    while begun.elapsed() < 3 * SECOND {
         assert!(is(&agent, "passing").await);
         assert_eq!(output(&agent).await, "the process is ready");
         tokio::time::sleep(Duration::from_millis(50)).await;
