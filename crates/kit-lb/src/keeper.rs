@@ -3,12 +3,15 @@
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use kit_base::{Error, Event, Guard, Instance, InstanceSet, Instances, Pauses, Snapshot, Subscription, caught};
+use kit_base::{
+    Error, Event, Guard, Instance, InstanceSet, Instances, Observer, Pauses, Snapshot, Subscription, caught,
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::cell::Cell;
 use crate::merge::merge;
 use crate::record::{Live, Record, TokioClock, now};
+use crate::set::Basis;
 use crate::{Set, Settings};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -24,22 +27,22 @@ pub(crate) struct Keeper<C, K> {
     pauses: Option<Pauses>,
     /// When the connections are tried again that could not be made.
     retry_at: Option<Instant>,
-    told: Arc<Snapshot>,
-    /// Why the last connection could not be made, while there is one.
-    failure: Option<Arc<Error>>,
 }
 
 impl<C, K: Clone> Keeper<C, K> {
     pub(crate) fn new(cell: Arc<Cell<C, K>>, factory: Factory<C>, classify: K, settings: Settings) -> Self {
         let pauses = settings.retry.map(|retry| retry.pauses());
-        Self { cell, factory, classify, settings, pauses, retry_at: None, told: Arc::default(), failure: None }
+        Self { cell, factory, classify, settings, pauses, retry_at: None }
     }
 
     /// Follows the subscription until the instancer ends; connections are tried again for as long as any fails.
     pub(crate) async fn run(mut self, mut subscription: Subscription) {
         let mut ended = false;
         loop {
+            // A registry that never stops telling keeps neither the retries nor the other tasks of this thread waiting.
+            let due = self.retry_at.is_some_and(|at| at <= Instant::now());
             let told = match (self.retry_at, ended) {
+                (Some(_), _) if due => Err(()),
                 (None, true) => return,
                 (None, false) => Ok(subscription.changed().await),
                 (Some(at), true) => {
@@ -53,24 +56,25 @@ impl<C, K: Clone> Keeper<C, K> {
                 Ok(None) => ended = true,
                 Err(()) => self.retry(),
             }
+            tokio::task::coop::consume_budget().await;
         }
     }
 
     /// Takes over what discovery says.
     pub(crate) fn follow(&mut self, told: Arc<Snapshot>) {
-        self.told = told;
-        self.update(false);
+        self.update(told, false);
     }
 
     fn retry(&mut self) {
         self.retry_at = None;
-        self.update(true);
+        let told = Arc::clone(&self.cell.set.read().basis.told);
+        self.update(told, true);
     }
 
-    fn update(&mut self, retry: bool) {
+    fn update(&mut self, told: Arc<Snapshot>, retry: bool) {
         let old = self.cell.set.load();
         let none = InstanceSet::default();
-        let known = match &self.told.instances {
+        let known = match &told.instances {
             Instances::Known(known) => known,
             Instances::Pending | Instances::Absent => &none,
         };
@@ -84,8 +88,10 @@ impl<C, K: Clone> Keeper<C, K> {
         };
         let chunks = merge(&old, known, retry, make, |gone| self.tell("removed", &gone.id));
         let failed = chunks.iter().any(|chunk| chunk.failed > 0);
-        self.failure = failure.or_else(|| self.failure.take()).filter(|_| failed);
-        self.cell.replace(Set::new(chunks), &self.told, self.failure.clone());
+        let failure = failure.or_else(|| old.basis.failure.clone()).filter(|_| failed);
+        self.cell.replace(Set::new(chunks, Basis { told, failure }));
+        // What is gone is dropped here: no call that is just choosing has to.
+        let _panicked = caught(|| drop(old));
         if failed && self.retry_at.is_none() {
             self.retry_at =
                 self.pauses.as_mut().and_then(Iterator::next).and_then(|pause| Instant::now().checked_add(pause));
@@ -97,21 +103,22 @@ impl<C, K: Clone> Keeper<C, K> {
 
     /// A connection to this instance, with an empty record.
     fn connect(&self, instance: &Instance) -> Result<Live<C, K>, Error> {
-        match make(&self.factory, instance) {
-            Ok(connection) => {
-                self.tell("added", &instance.id);
-                Ok(Guard::with(Record::new(connection), self.classify.clone(), now as TokioClock))
-            }
-            Err(error) => {
-                self.tell("connect_failed", &instance.id);
-                Err(error)
-            }
-        }
+        let live = make(&self.factory, instance).and_then(|connection| {
+            let classify = caught(|| self.classify.clone())?;
+            Ok(Guard::with(Record::new(connection), classify, now as TokioClock))
+        });
+        self.tell(if live.is_ok() { "added" } else { "connect_failed" }, &instance.id);
+        live
     }
 
     fn tell(&self, what: &'static str, key: &str) {
-        self.settings.observer.observe(&Event::new("lb", what, key));
+        tell(&*self.settings.observer, what, key);
     }
+}
+
+/// Tells what has become of an instance. A panic of the observer ends here, reported by the panic hook: the set must go on.
+pub(crate) fn tell(observer: &dyn Observer, what: &'static str, key: &str) {
+    let _panicked = caught(|| observer.observe(&Event::new("lb", what, key)));
 }
 
 /// A connection to this instance.

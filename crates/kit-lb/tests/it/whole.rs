@@ -11,12 +11,12 @@ use kit_lb::{Endpointer, Fixed, RoundRobin};
 
 /// A client of one instance, and how many endpoints it has made.
 #[derive(Clone)]
-struct Client {
+pub(crate) struct Client {
     id: String,
     made: Arc<AtomicUsize>,
 }
 
-struct Called {
+pub(crate) struct Called {
     id: String,
     operation: Operation,
 }
@@ -39,7 +39,7 @@ impl<S: Shape> Endpoint<Request<(), S>> for Called {
     }
 }
 
-fn clients() -> (Endpointer<Client>, Arc<AtomicUsize>) {
+pub(crate) fn clients() -> (Endpointer<Client>, Arc<AtomicUsize>) {
     let made = Arc::new(AtomicUsize::new(0));
     let factory = {
         let made = made.clone();
