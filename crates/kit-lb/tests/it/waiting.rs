@@ -183,7 +183,7 @@ async fn the_age_of_a_set_counts_from_when_it_was_told_last_whether_it_has_chang
 /// The set comes while calls find that there is none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_that_waits_for_the_first_set_misses_it() {
-    for _ in 0..3_000 {
+    for _ in 0..1_000 {
         let publisher = Publisher::new();
         let set = set(&publisher);
         let calls: Vec<_> = (0..4)
