@@ -21,7 +21,8 @@ const CAPACITY: usize = 64;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A channel that is balanced by tonic over the instances that this instancer finds; the factory makes the tonic `Endpoint` of
-/// each, for instance by [`endpoint`]. One that fails, or panics, is tried again after a pause, from 100 ms to 10 s.
+/// each, for instance by [`endpoint`]. One that fails, or panics, is tried again after a
+/// pause, up to 100 ms at first and up to 10 s later.
 ///
 /// A task feeds the channel. It ends, and the instancer with it, when the last clone of the channel is dropped.
 ///

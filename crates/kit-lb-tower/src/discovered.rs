@@ -24,7 +24,7 @@ impl<S> Discovered<S> {
     /// The instances that this instancer finds, each with the service that the factory makes for it.
     ///
     /// The factory must not wait: let the service connect when it is called or asked whether it is ready. One that fails, or
-    /// panics, is tried again after a pause, from 100 ms to 10 s; its instance is not told of before.
+    /// panics, is tried again after a pause, up to 100 ms at first and up to 10 s later; its instance is not told of before.
     pub fn new<I, F, E>(instancer: I, factory: F) -> Self
     where
         I: Instancer + 'static,

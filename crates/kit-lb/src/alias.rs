@@ -2,7 +2,7 @@
 //!
 //! Source: Vose, "A linear algorithm for generating random numbers with a given distribution", 1991.
 
-/// One column a candidate: it is drawn itself below the threshold, and another one above it.
+/// One column a candidate: it is drawn itself below the threshold, and another one from there on.
 #[derive(Debug)]
 pub(crate) struct Alias(Box<[(u32, u32)]>);
 
@@ -28,7 +28,7 @@ impl Alias {
     pub(crate) fn draw(&self, bits: u64) -> usize {
         let column = below(bits >> 32, self.0.len());
         match self.0.get(column) {
-            Some((threshold, other)) if bits as u32 > *threshold => *other as usize,
+            Some((threshold, other)) if bits as u32 >= *threshold => *other as usize,
             _ => column,
         }
     }

@@ -1,14 +1,16 @@
 //! The balancer: an endpoint that sends each call to one instance of a live set.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, ptr};
 
 use kit_base::{Call, Classify, Endpoint, Error, Kind, Origin, OwnedTicket, RequestParts};
 use tower_layer::Layer;
 
+use crate::methods::Made;
+use crate::none::no_endpoints;
 use crate::record::{Live, Record, TokioClock, now};
-use crate::{Choice, Endpointer, LeastLoaded, Set, SetSnapshot};
+use crate::{Candidate, Choice, Endpointer, LeastLoaded, Set, SetSnapshot};
 
 /// How often the choice is asked for an instance that need not be passed over.
 const LOOKS: usize = 4;
@@ -45,13 +47,12 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
     /// There is none: `Unavailable`, not sent, with Go kit's text `no endpoints available` and the reason.
     #[doc(alias = "ErrNoEndpoints")]
     pub fn pick(&self) -> Result<Picked<C, K>, Error> {
-        match self.choose() {
-            Some(live) => {
-                live.gate().stats.begin();
-                Ok(Picked { live })
-            }
-            None => Err(self.none()),
-        }
+        let live = match self.choose() {
+            Some(live) => live,
+            None => self.choose_or_say()?,
+        };
+        live.gate().stats.begin();
+        Ok(Picked { live })
     }
 
     /// The set as it is now.
@@ -64,36 +65,67 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
         let set = self.endpointer.shared.cell.set.read();
         let chosen = self.choice.choose(&set)?;
         if chosen.rests() {
-            return self.look_further(&set);
+            return self.look_further(&set, chosen, &[]);
         }
         Some(chosen.live.clone())
     }
 
+    /// From one that the choice fell on: one that need not be passed over, else one that rests; none of those that were tried.
     #[cold]
-    fn look_further(&self, set: &Set<C, K>) -> Option<Live<C, K>> {
-        for _ in 1..LOOKS {
-            let chosen = self.choice.choose(set)?;
-            if !chosen.rests() {
-                return Some(chosen.live.clone());
+    fn look_further<'s>(
+        &self,
+        set: &'s Set<C, K>,
+        mut chosen: &'s Candidate<C, K>,
+        tried: &[usize],
+    ) -> Option<Live<C, K>> {
+        let is_new = |one: &&Candidate<C, K>| !tried.contains(&place(&one.live));
+        let mut resting = None;
+        for look in 1..=LOOKS {
+            if is_new(&chosen) {
+                if !chosen.rests() {
+                    return Some(chosen.live.clone());
+                }
+                // One of them by chance: by a round robin that is asked four times a call, the last one is ever the same.
+                if resting.is_none() || fastrand::usize(..look) == 0 {
+                    resting = Some(chosen);
+                }
+            }
+            if look < LOOKS {
+                let Some(next) = self.choice.choose(set) else { break };
+                chosen = next;
             }
         }
         // The choice may not be able to get away from it: of two, a dead one is always the less loaded.
-        let chosen = self.choice.choose(set)?;
-        Some(set.next_awake(chosen).unwrap_or(chosen).live.clone())
+        let others = set.after(chosen).filter(is_new);
+        let found = others.clone().find(|other| !other.rests()).or(resting).or_else(|| others.clone().next());
+        found.map(|found| found.live.clone())
+    }
+
+    /// For who has found none: one of the set as it is now, or why there is none in this very set; nothing while none is known yet.
+    #[cold]
+    fn look_again(&self) -> Option<Result<Live<C, K>, Error>> {
+        let set = self.endpointer.shared.cell.set.load();
+        match self.choice.choose(&set) {
+            Some(chosen) => self.look_further(&set, chosen, &[]).map(Ok),
+            None => set.why_none().map(Err),
+        }
     }
 
     #[cold]
-    fn none(&self) -> Error {
-        let yet = "no endpoints available: the registry has told nothing yet";
-        let why = self.endpointer.shared.cell.why_none();
-        why.unwrap_or_else(|| Error::unavailable(yet).with_origin(Origin::NotSent))
+    fn choose_or_say(&self) -> Result<Live<C, K>, Error> {
+        self.look_again().unwrap_or_else(|| Err(no_endpoints("the registry has told nothing yet")))
     }
 
+    /// Another one for a call that surely did not begin at those that were tried, and its request.
     #[cold]
-    async fn wait(&self, deadline: Option<kit_base::Deadline>) -> Result<Live<C, K>, Error> {
-        let cell = &self.endpointer.shared.cell;
-        cell.known(deadline).await?;
-        self.choose().ok_or_else(|| self.none())
+    fn elsewhere<Req: 'static, Err: 'static>(&self, error: &mut Err, tried: &[usize]) -> Option<(Req, Live<C, K>)> {
+        let error = (error as &mut dyn Any).downcast_mut::<Error>()?;
+        if error.kind() != Kind::Unavailable || error.origin() != Origin::NotSent {
+            return None;
+        }
+        let set = self.endpointer.shared.cell.set.load();
+        let other = self.look_further(&set, self.choice.choose(&set)?, tried)?;
+        error.take_unsent().map(|request| (request, other))
     }
 
     /// Calls the endpoint that `of` finds at the connection to an instance. A call that surely did not begin there, and whose
@@ -101,7 +133,7 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
     pub(crate) async fn balanced<Req, E>(
         &self,
         mut request: Req,
-        of: impl for<'a> Fn(&'a Record<C>) -> Result<&'a E, Error> + Send + Sync,
+        of: impl for<'a> Fn(&'a Record<C>) -> Made<'a, E> + Send + Sync,
     ) -> Result<Req::Held<Ticket<Req, E::Response, E::Error, C, K>>, E::Error>
     where
         E: Endpoint<Req, Response: 'static, Error: From<Error> + 'static>,
@@ -109,32 +141,42 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
         K: Classify<Req, E::Response, E::Error> + 'static,
         C: Send + Sync + 'static,
     {
-        let mut tries = 1;
-        loop {
-            let live = match self.choose() {
-                Some(live) => live,
-                None => {
-                    // Read before the wait, so that the request need not be `Sync`.
-                    let deadline = request.deadline(now());
-                    self.wait(deadline).await?
+        let mut live = match self.choose() {
+            Some(live) => live,
+            None => {
+                // Read before the wait, so that the request need not be `Sync`.
+                let deadline = request.deadline(now());
+                match self.endpointer.shared.cell.wait(deadline, || self.look_again()).await {
+                    Ok(live) => live,
+                    Err(error) => return Err(error.with_unsent(request).into()),
                 }
+            }
+        };
+        let (mut tried, mut tries) = ([0; TRIES - 1], 0);
+        loop {
+            let endpoint = of(live.gate());
+            let mut outcome = live.layer(&*endpoint).call(request).await;
+            let again = match (&mut outcome, tried.get_mut(tries)) {
+                (Err(error), Some(last)) => {
+                    (*last, tries) = (place(&live), tries + 1);
+                    self.elsewhere(error, &tried[..tries])
+                }
+                _ => None,
             };
-            let endpoint = of(live.gate())?;
-            let mut outcome = live.layer(endpoint).call(request).await;
-            match outcome.as_mut().err().filter(|_| tries < TRIES).and_then(came_back) {
-                Some(again) => (request, tries) = (again, tries + 1),
+            match again {
+                Some(again) => {
+                    drop(endpoint);
+                    (request, live) = again;
+                }
                 None => return outcome,
             }
         }
     }
 }
 
-/// The request of a call that did not begin because the instance could not be reached.
-#[cold]
-fn came_back<Req: 'static, Err: 'static>(error: &mut Err) -> Option<Req> {
-    let error = (error as &mut dyn Any).downcast_mut::<Error>()?;
-    let unreached = error.kind() == Kind::Unavailable && error.origin() == Origin::NotSent;
-    if unreached { error.take_unsent() } else { None }
+/// What tells connections apart.
+fn place<C, K>(live: &Live<C, K>) -> usize {
+    ptr::from_ref(live.gate()).addr()
 }
 
 impl<Req, C, Ch, K> Endpoint<Req> for Balancer<C, Ch, K>
@@ -148,7 +190,7 @@ where
     type Error = C::Error;
 
     async fn call(&self, request: Req) -> Result<Self::Response, C::Error> {
-        self.balanced(request, |record| Ok(&record.connection)).await
+        self.balanced(request, |record| Made::Kept(&record.connection)).await
     }
 }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use kit_base::{Event, Instance, InstanceSet, Instancer, Instances, Pauses, Snapshot, Subscription};
+use kit_base::{Instance, InstanceSet, Instancer, Instances, Pauses, Snapshot, Subscription};
 use tokio::time::{Sleep, sleep};
 
 use crate::Settings;
-use crate::keeper::{Factory, make};
+use crate::keeper::{Factory, make, tell};
 use crate::merge::is_same;
 
 /// What has become of one instance; see [`Changes`].
@@ -131,8 +131,11 @@ impl<C> Changes<C> {
     /// # Panics
     /// As [`next`](Self::next).
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Change<C>> {
+        let mut news = false;
         while let Poll::Ready(Some(told)) = self.subscription.poll_changed(cx) {
-            self.told = told;
+            (self.told, news) = (told, true);
+        }
+        if news {
             self.plan(false);
         }
         loop {
@@ -201,7 +204,7 @@ impl<C> Changes<C> {
     }
 
     fn tell(&self, what: &'static str, key: &str) {
-        self.settings.observer.observe(&Event::new("lb", what, key));
+        tell(&*self.settings.observer, what, key);
     }
 }
 

@@ -9,18 +9,23 @@ use kit_base::{Call, Classify, Connect, Endpoint, Error, Operation, Request, Res
 
 use crate::Choice;
 use crate::balancer::{Balancer, Ticket};
+use crate::methods::MOST;
 
 /// The methods that were asked for, each with its number at every connection.
 #[derive(Default)]
 pub(crate) struct Numbers(Vec<(Operation, TypeId)>);
 
 impl Numbers {
-    /// The same for the same method, so that who asks again and again costs nothing more.
+    /// The same for the same method, so that who asks again and again costs nothing more. Beyond the most that connections keep,
+    /// all have one.
     fn of<E: 'static>(&mut self, operation: &Operation) -> usize {
         let is_it = |(known, kind): &(Operation, TypeId)| known == operation && *kind == TypeId::of::<E>();
         self.0.iter().position(is_it).unwrap_or_else(|| {
-            self.0.push((operation.clone(), TypeId::of::<E>()));
-            self.0.len() - 1
+            let number = self.0.len();
+            if number < MOST {
+                self.0.push((operation.clone(), TypeId::of::<E>()));
+            }
+            number
         })
     }
 }
@@ -67,13 +72,9 @@ where
     type Error = Error;
 
     async fn call(&self, request: Request<Req, S>) -> Result<Response<Res>, Error> {
-        let make = |connection: &C| connection.connect(self.operation.clone());
         self.balancer
             .balanced(request, |record| {
-                record
-                    .methods
-                    .get_or_make(self.number, || make(&record.connection))
-                    .ok_or_else(|| Error::internal("two methods have one number"))
+                record.methods.get_or_make(self.number, || record.connection.connect(self.operation.clone()))
             })
             .await
     }

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use kit_base::{Instance, Instancer, Standard};
+use kit_base::{Instance, Instancer, Standard, Subscription};
 use tokio::task::AbortHandle;
 
 use crate::balancer::Balancer;
@@ -21,7 +21,8 @@ use crate::{Choice, LeastLoaded, Settings};
 /// when its instance is gone and the last call on it has ended, streams included.
 ///
 /// *Clones* share everything. When the last of them and of their balancers is dropped, the task that follows discovery ends at
-/// once, and so does the instancer that was given.
+/// once, and so does the instancer that was given. The task belongs to the runtime in which the set was made: when that is shut
+/// down, the set stays as it is.
 #[doc(alias = "DefaultEndpointer")]
 pub struct Endpointer<C, K = Standard> {
     pub(crate) shared: Arc<Shared<C, K>>,
@@ -30,6 +31,8 @@ pub struct Endpointer<C, K = Standard> {
 pub(crate) struct Shared<C, K> {
     pub(crate) cell: Arc<Cell<C, K>>,
     pub(crate) numbers: Mutex<Numbers>,
+    /// A registry that says the same again tells nobody, but how old that is.
+    newest: Subscription,
     keeper: AbortHandle,
 }
 
@@ -44,7 +47,8 @@ impl<C: Send + Sync + 'static> Endpointer<C> {
     /// service in a [`FromService`](kit_base::FromService), or what else has to do with one instance.
     ///
     /// The factory must not wait: let it make what connects when it is first called, as kit's clients and tonic's
-    /// `connect_lazy` do. One that fails, or panics, is [tried again](Settings::retry); its instance is not called before.
+    /// `connect_lazy` do. One that fails, or panics, is [tried again](Settings::retry); its instance is not called before. The
+    /// connections that a set brings are made in one go: ten thousand of 20 us each keep a thread of the runtime for 0.2 s.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -72,7 +76,7 @@ impl<C: Send + Sync + 'static, K: Clone + Send + Sync + 'static> Endpointer<C, K
         let cell = Arc::new(Cell::new(settings.first_wait));
         let factory: Factory<C> = Box::new(move |instance| factory(instance).map_err(Into::into));
         let mut keeper = Keeper::new(Arc::clone(&cell), factory, classify, settings);
-        let subscription = instancer.subscribe();
+        let (subscription, newest) = (instancer.subscribe(), instancer.subscribe());
         // What is known already can be called at once.
         drop(keeper.follow(subscription.current()));
         let keeping = async move {
@@ -81,7 +85,7 @@ impl<C: Send + Sync + 'static, K: Clone + Send + Sync + 'static> Endpointer<C, K
             drop(instancer);
         };
         let keeper = tokio::spawn(keeping).abort_handle();
-        Self { shared: Arc::new(Shared { cell, numbers: Mutex::default(), keeper }) }
+        Self { shared: Arc::new(Shared { cell, numbers: Mutex::default(), newest, keeper }) }
     }
 }
 
@@ -98,7 +102,7 @@ impl<C, K> Endpointer<C, K> {
 
     /// The set as it is now.
     pub fn snapshot(&self) -> SetSnapshot {
-        SetSnapshot::of(&self.shared.cell)
+        SetSnapshot::of(&self.shared.cell.set.load(), &self.shared.newest.current())
     }
 }
 

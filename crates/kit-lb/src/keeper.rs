@@ -3,13 +3,16 @@
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use kit_base::{Error, Event, Guard, Instance, InstanceSet, Instances, Pauses, Snapshot, Subscription, caught};
+use kit_base::{
+    Error, Event, Guard, Instance, InstanceSet, Instances, Observer, Pauses, Snapshot, Subscription, caught,
+};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cell::Cell;
 use crate::merge::merge;
 use crate::record::{Live, Record, TokioClock, now};
+use crate::set::Basis;
 use crate::{Set, Settings};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -25,34 +28,24 @@ pub(crate) struct Keeper<C, K> {
     pauses: Option<Pauses>,
     /// When the connections are tried again that could not be made.
     retry_at: Option<Instant>,
-    told: Arc<Snapshot>,
     /// From which the records count.
     epoch: std::time::Instant,
-    /// Why the last connection could not be made, while there is one.
-    failure: Option<Arc<Error>>,
 }
 
 impl<C, K: Clone> Keeper<C, K> {
     pub(crate) fn new(cell: Arc<Cell<C, K>>, factory: Factory<C>, classify: K, settings: Settings) -> Self {
         let pauses = settings.retry.map(|retry| retry.pauses());
-        Self {
-            cell,
-            factory,
-            classify,
-            settings,
-            pauses,
-            retry_at: None,
-            told: Arc::default(),
-            epoch: now(),
-            failure: None,
-        }
+        Self { cell, factory, classify, settings, pauses, retry_at: None, epoch: now() }
     }
 
     /// Follows the subscription until the instancer ends; connections are tried again for as long as any fails.
     pub(crate) async fn run(mut self, mut subscription: Subscription) {
         let mut ended = false;
         loop {
+            // A registry that never stops telling keeps neither the retries nor the other tasks of this thread waiting.
+            let due = self.retry_at.is_some_and(|at| at <= Instant::now());
             let told = match (self.retry_at, ended) {
+                (Some(_), _) if due => Err(()),
                 (None, true) => return,
                 (None, false) => Ok(subscription.changed().await),
                 (Some(at), true) => {
@@ -69,27 +62,27 @@ impl<C, K: Clone> Keeper<C, K> {
                 }
                 Err(()) => self.retry(),
             };
-            // Calls go on with the new set before the work of freeing the old one is done.
+            // Calls go on with the new set before what is gone is dropped; and however fast the registry tells, others get a turn.
             yield_now().await;
-            drop(old);
+            let _panicked = caught(|| drop(old));
         }
     }
 
     /// Takes over what discovery says. Gives back the set that was replaced.
     pub(crate) fn follow(&mut self, told: Arc<Snapshot>) -> Arc<Set<C, K>> {
-        self.told = told;
-        self.update(false)
+        self.update(told, false)
     }
 
     fn retry(&mut self) -> Arc<Set<C, K>> {
         self.retry_at = None;
-        self.update(true)
+        let told = Arc::clone(&self.cell.set.read().basis.told);
+        self.update(told, true)
     }
 
-    fn update(&mut self, retry: bool) -> Arc<Set<C, K>> {
+    fn update(&mut self, told: Arc<Snapshot>, retry: bool) -> Arc<Set<C, K>> {
         let old = self.cell.set.load();
         let none = InstanceSet::default();
-        let known = match &self.told.instances {
+        let known = match &told.instances {
             Instances::Known(known) => known,
             Instances::Pending | Instances::Absent => &none,
         };
@@ -103,8 +96,8 @@ impl<C, K: Clone> Keeper<C, K> {
         };
         let chunks = merge(&old, known, retry, make, |gone| self.tell("removed", &gone.id));
         let failed = chunks.iter().any(|chunk| chunk.failed > 0);
-        self.failure = failure.or_else(|| self.failure.take()).filter(|_| failed);
-        let old = self.cell.replace(Set::new(chunks, &old), &self.told, self.failure.clone());
+        let failure = failure.or_else(|| old.basis.failure.clone()).filter(|_| failed);
+        self.cell.replace(Set::new(chunks, Basis { told, failure }, &old));
         if failed && self.retry_at.is_none() {
             self.retry_at =
                 self.pauses.as_mut().and_then(Iterator::next).and_then(|pause| Instant::now().checked_add(pause));
@@ -117,21 +110,22 @@ impl<C, K: Clone> Keeper<C, K> {
 
     /// A connection to this instance, with an empty record.
     fn connect(&self, instance: &Instance) -> Result<Live<C, K>, Error> {
-        match make(&self.factory, instance) {
-            Ok(connection) => {
-                self.tell("added", &instance.id);
-                Ok(Guard::with(Record::new(connection, self.epoch), self.classify.clone(), now as TokioClock))
-            }
-            Err(error) => {
-                self.tell("connect_failed", &instance.id);
-                Err(error)
-            }
-        }
+        let live = make(&self.factory, instance).and_then(|connection| {
+            let classify = caught(|| self.classify.clone())?;
+            Ok(Guard::with(Record::new(connection, self.epoch), classify, now as TokioClock))
+        });
+        self.tell(if live.is_ok() { "added" } else { "connect_failed" }, &instance.id);
+        live
     }
 
     fn tell(&self, what: &'static str, key: &str) {
-        self.settings.observer.observe(&Event::new("lb", what, key));
+        tell(&*self.settings.observer, what, key);
     }
+}
+
+/// Tells what has become of an instance. A panic of the observer ends here, reported by the panic hook: the set must go on.
+pub(crate) fn tell(observer: &dyn Observer, what: &'static str, key: &str) {
+    let _panicked = caught(|| observer.observe(&Event::new("lb", what, key)));
 }
 
 /// A connection to this instance.

@@ -83,15 +83,16 @@
 //! - **Connections** are made by the factory, one an instance, and kept while the instance keeps id, address, scheme and server
 //!   name. One that could not be made is tried again with growing pauses ([`Settings::retry`]) while the others serve. One whose
 //!   instance is gone is dropped when the last call on it has ended: what runs is never cut.
-//! - **Picks** read the set without a lock and never wait for an update; between the caller and the connection there is no worker
+//! - **Picks** never wait, neither for an update nor for a lock; between the caller and the connection there is no worker
 //!   and no queue. A call before anything is known waits for it, within its deadline and within
 //!   [`Settings::first_wait`]; it never waits later.
 //! - **Instances that cannot be reached.** A call that surely did not begin ([`Origin::NotSent`](kit_base::Origin::NotSent), and
-//!   `Unavailable`) is taken to another instance, three in all, if the client gave the request back
-//!   ([`Error::take_unsent`](kit_base::Error::take_unsent); kit's clients do, and so messages need not be `Clone`). What may have
+//!   `Unavailable`) is taken to another instance, three in all and to none twice, if the client gave the request
+//!   back ([`Error::take_unsent`](kit_base::Error::take_unsent); kit's clients do, and so messages need not be `Clone`). What may have
 //!   begun is never done twice. The instance rests: it is passed over for 100 ms, twice as long each time that it is tried in
-//!   vain after a rest, up to 30 s. One that asks for calm (`ResourceExhausted` or `Unavailable` with a retry-after) rests for that
-//!   time, up to 30 s. The choice is asked four times for one that does not rest, then the next one in the order of the ids is
+//!   vain after a rest, up to 30 s, each time cut by chance by up to a half. One that asks for calm (`ResourceExhausted` or
+//!   `Unavailable` with a retry-after, from the peer or from a breaker or limit around its connection) rests for that time, up to
+//!   30 s. The choice is asked four times for one that does not rest, then the next one in the order of the ids is
 //!   taken; where the next 64 rest too, one that rests is called all the same.
 //! - **Cancellation.** Dropping the future of a call, or its stream, cancels it, and it is no longer in flight.
 //! - **Clones** of an [`Endpointer`], a [`Balancer`] or a [`Registry`] are handles on the same. When the last handle of a set is
@@ -101,14 +102,15 @@
 //! # Limits
 //!
 //! There are no queues, and nothing is kept of an instance that is gone. Each connection keeps one endpoint for each method that was
-//! called through it. Waiting calls are bounded by [`Settings::first_wait`].
+//! called through it, of 256 methods; those of further ones are made for each call. Waiting calls are bounded by [`Settings::first_wait`].
 //!
 //! # Errors
 //!
 //! Those of the connection pass through unchanged. Without an instance a call fails as `Unavailable`, not sent, with the text
 //! `no endpoints available` and the reason: the service has no instances; the registry does not know the service, or cannot be
-//! asked (its error is the source); no instance can be connected (the last failure is the source); every instance has the weight 0.
-//! When the deadline passes before anything is known, it is `DeadlineExceeded`.
+//! asked (its error is the source); no instance can be connected (the last failure is the source); every instance has the weight 0;
+//! the choice takes none. The request is in the error, for a retry or a balancer of several to
+//! [take](kit_base::Error::take_unsent). When the deadline passes before anything is known, it is `DeadlineExceeded`.
 //!
 //! # Events and log fields
 //!
@@ -148,6 +150,7 @@ mod fixed;
 mod keeper;
 mod merge;
 mod methods;
+mod none;
 mod record;
 mod registry;
 mod services;

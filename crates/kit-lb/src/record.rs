@@ -166,14 +166,15 @@ impl Stats {
         }
         match (judgement.verdict, judgement.origin) {
             (Verdict::Transient, Origin::NotSent) => self.could_not_reach(end.now.get()),
-            (Verdict::Overloaded, Origin::Remote) => {
+            (Verdict::Overloaded, Origin::Remote | Origin::LocalRefusal) => {
                 if let RetryHint::After(after) = judgement.retry_hint {
                     self.rest(after, end.now.get());
                 }
-                self.reached();
             }
-            (_, Origin::Remote) => self.reached(),
             _ => {}
+        }
+        if judgement.origin == Origin::Remote {
+            self.reached();
         }
     }
 }

@@ -30,7 +30,8 @@ impl<S: Send + Sync + 'static> Endpointer<FromService<S>, ByCause> {
 }
 
 /// Judges as [`Standard`] does, and looks besides for what lies below the error of a tower service: where an
-/// [`io::Error`] says that the connection was refused, or could not be made in time, the instance rests.
+/// [`io::Error`] says that the connection was refused, or could not be made in time, or that there is no way to the host,
+/// the instance rests. (The connect time-out of a `reqwest::Client` is no such error; those of hyper-util and tonic are.)
 ///
 /// Other services than kit's say in no common way that nobody was there, so by [`Standard`] an instance that is down fails its
 /// share of the calls until discovery knows it. The request is lost with the service's error and goes to no other instance.
@@ -59,11 +60,12 @@ where
 /// much of the instance.
 #[cold]
 fn unreached(error: &(dyn StdError + 'static)) -> bool {
-    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, TimedOut};
+    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
     let mut cause = Some(error);
     while let Some(error) = cause {
         let kind = error.downcast_ref().map(io::Error::kind);
-        if matches!(kind, Some(ConnectionRefused | TimedOut | AddrNotAvailable)) {
+        if matches!(kind, Some(ConnectionRefused | TimedOut | HostUnreachable | NetworkUnreachable | AddrNotAvailable))
+        {
             return true;
         }
         cause = error.source();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kit_base::Instance;
+use kit_base::{Error, Instance, Snapshot};
 
 use crate::alias::{Alias, below};
 use crate::candidate::Candidate;
@@ -18,6 +18,15 @@ pub struct Set<C, K> {
     chunks: Box<[Arc<Chunk<C, K>>]>,
     /// Draws a chunk by the weights in it; nothing while all weights are the same.
     by_weight: Option<Alias>,
+    /// What it was made of. Here, so that who finds nothing in it knows why of this very set.
+    pub(crate) basis: Basis,
+}
+
+/// What discovery said, and why the last connection could not be made, while there is one.
+#[derive(Clone, Default)]
+pub(crate) struct Basis {
+    pub(crate) told: Arc<Snapshot>,
+    pub(crate) failure: Option<Arc<Error>>,
 }
 
 /// Two of a [`Set`].
@@ -81,7 +90,7 @@ impl<C, K> Chunk<C, K> {
 
 impl<C, K> Set<C, K> {
     /// A set of these chunks in the place of an old one.
-    pub(crate) fn new(chunks: Vec<Arc<Chunk<C, K>>>, old: &Self) -> Self {
+    pub(crate) fn new(chunks: Vec<Arc<Chunk<C, K>>>, basis: Basis, old: &Self) -> Self {
         let count = |chunk: &Arc<Chunk<C, K>>| chunk.candidates.len();
         let counts = chunks.iter().map(count);
         let places = match counts.clone().eq(old.chunks.iter().map(count)) {
@@ -95,7 +104,7 @@ impl<C, K> Set<C, K> {
         let first = each.next().unwrap_or(Some(0));
         let differ = first.is_none() || each.any(|weight| weight != first);
         let by_weight = differ.then(|| Alias::new(&chunks.iter().map(|chunk| chunk.weight()).collect::<Vec<_>>()));
-        Self { places, chunks: chunks.into(), by_weight }
+        Self { places, chunks: chunks.into(), by_weight, basis }
     }
 
     pub(crate) fn chunks(&self) -> &[Arc<Chunk<C, K>>] {
@@ -129,7 +138,14 @@ impl<C, K> Set<C, K> {
     /// One by chance, as likely as its share of the weights.
     #[inline]
     pub fn draw_by_weight(&self) -> Option<&Candidate<C, K>> {
-        let Some(by_weight) = &self.by_weight else { return self.draw() };
+        match &self.by_weight {
+            Some(by_weight) => self.draw_by(by_weight),
+            None => self.draw(),
+        }
+    }
+
+    #[inline]
+    fn draw_by(&self, by_weight: &Alias) -> Option<&Candidate<C, K>> {
         let chunk = self.chunks.get(by_weight.draw(fastrand::u64(..)))?;
         let number = match &chunk.weights {
             Weights::Same(_) => below(fastrand::u32(..).into(), chunk.candidates.len()),
@@ -142,8 +158,8 @@ impl<C, K> Set<C, K> {
     /// more than one.
     #[inline]
     pub fn draw_two(&self) -> Option<Two<'_, C, K>> {
-        if self.by_weight.is_some() {
-            return self.draw_two_by_weight();
+        if let Some(by_weight) = &self.by_weight {
+            return self.draw_two_by(by_weight);
         }
         let (bits, len) = (fastrand::u64(..), self.len());
         let one = below(bits >> 32, len);
@@ -154,18 +170,16 @@ impl<C, K> Set<C, K> {
     }
 
     #[inline(never)]
-    fn draw_two_by_weight(&self) -> Option<Two<'_, C, K>> {
-        self.draw_by_weight().zip(self.draw_by_weight())
+    fn draw_two_by(&self, by_weight: &Alias) -> Option<Two<'_, C, K>> {
+        self.draw_by(by_weight).zip(self.draw_by(by_weight))
     }
 
-    /// The next one in the order of the ids that need not be passed over, among so many as may be looked at.
-    #[cold]
-    pub(crate) fn next_awake(&self, after: &Candidate<C, K>) -> Option<&Candidate<C, K>> {
+    /// Those that come next in the order of the ids, as many as may be looked at.
+    pub(crate) fn after(&self, one: &Candidate<C, K>) -> impl Iterator<Item = &Candidate<C, K>> + Clone {
         let is_before =
-            |place: &Place| self.in_place(place).is_some_and(|held| held.instance().id <= after.instance().id);
+            |place: &Place| self.in_place(place).is_some_and(|held| held.instance().id <= one.instance().id);
         let (before, after) = self.places.split_at(self.places.partition_point(is_before));
-        let others = after.iter().chain(before).take(SCAN);
-        others.filter_map(|place| self.in_place(place)).find(|other| !other.rests())
+        after.iter().chain(before).take(SCAN).filter_map(|place| self.in_place(place))
     }
 
     #[inline]
@@ -190,7 +204,7 @@ fn places(counts: impl Iterator<Item = usize> + Clone) -> Arc<[Place]> {
 
 impl<C, K> Default for Set<C, K> {
     fn default() -> Self {
-        Self { places: Arc::default(), chunks: Box::default(), by_weight: None }
+        Self { places: Arc::default(), chunks: Box::default(), by_weight: None, basis: Basis::default() }
     }
 }
 

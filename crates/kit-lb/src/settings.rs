@@ -29,7 +29,8 @@ impl Settings {
         self
     }
 
-    /// The pauses between tries to make a connection that the factory has failed to make; from 100 ms to 10 s by default.
+    /// The pauses between tries to make the connections that the factory has failed to make, all of them at a time; by default up
+    /// to 100 ms at first, then twice as long each time, up to 10 s.
     #[must_use]
     pub fn retry(mut self, backoff: Backoff) -> Self {
         self.retry = Some(backoff);

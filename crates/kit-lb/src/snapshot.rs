@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use kit_base::{Error, Instance, Instances};
+use kit_base::{Error, Instance, Instances, Snapshot};
 
-use crate::cell::Cell;
+use crate::Set;
 use crate::record::Live;
 
 /// A live set at one moment.
@@ -14,7 +14,7 @@ use crate::record::Live;
 pub struct SetSnapshot {
     /// What discovery says: nothing yet, a set, or that it does not know the service.
     pub told: Instances,
-    /// When discovery last said so.
+    /// When discovery last said so, whether that was news or not.
     pub since: Option<Instant>,
     /// Why discovery cannot be asked now; nothing while all is well.
     pub error: Option<Arc<Error>>,
@@ -41,8 +41,8 @@ pub struct Member {
 }
 
 impl SetSnapshot {
-    pub(crate) fn of<C, K>(cell: &Cell<C, K>) -> Self {
-        let (set, told) = (cell.set.load(), cell.told());
+    pub(crate) fn of<C, K>(set: &Set<C, K>, newest: &Snapshot) -> Self {
+        let told = if newest.instances == set.basis.told.instances { newest } else { &*set.basis.told };
         let members = set.chunks().iter().flat_map(|chunk| &chunk.entries).map(|entry| {
             let stats = entry.live.as_ref().map(|live: &Live<C, K>| &live.gate().stats);
             Member {

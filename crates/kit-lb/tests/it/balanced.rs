@@ -5,7 +5,9 @@ use std::sync::Arc;
 use kit_base::{Endpoint, Instance, Instancer, Kind, Origin, Request};
 use kit_lb::{Endpointer, Fixed, Registry, RoundRobin};
 
-use crate::support::{Named, call};
+use tokio::task::JoinSet;
+
+use crate::support::{Named, call, settled};
 
 /// Go kit's LB-1.
 #[tokio::test]
@@ -17,6 +19,44 @@ async fn round_robin_goes_through_the_instances_in_the_order_of_their_ids_from_t
             assert_eq!(call(&balancer).await, id);
         }
     }
+}
+
+/// Go kit's counter goes on, modulo the new length.
+#[tokio::test]
+async fn round_robin_goes_on_counting_when_the_set_changes() {
+    let registry = Registry::new();
+    ["a", "c"].into_iter().for_each(|id| registry.insert(Instance::new(id, "x:1")));
+    let set = Endpointer::new(registry.clone(), Named::factory(&Arc::default()));
+    let balancer = set.balanced_by(RoundRobin::new());
+    let next = async |count: usize| {
+        settled().await;
+        let mut ids = String::new();
+        for _ in 0..count {
+            ids += &call(&balancer).await;
+        }
+        ids
+    };
+    assert_eq!(next(3).await, "aca");
+    registry.insert(Instance::new("b", "x:1"));
+    assert_eq!(next(4).await, "abca");
+    registry.remove("a");
+    assert_eq!(next(3).await, "cbc");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn round_robin_of_many_threads_gives_each_exactly_the_same() {
+    let set = Endpointer::new(Fixed::at(["a", "b", "c"]), Named::factory(&Arc::default()));
+    let balancer = set.balanced_by(RoundRobin::new());
+    let callers = (0..8).map(|_| {
+        let balancer = balancer.clone();
+        async move {
+            for _ in 0..300 {
+                call(&balancer).await;
+            }
+        }
+    });
+    callers.collect::<JoinSet<()>>().join_all().await;
+    assert_eq!(set.snapshot().members.iter().map(|member| member.calls).collect::<Vec<_>>(), [800; 3]);
 }
 
 /// Go kit's LB-2.

@@ -4,10 +4,12 @@
 
 mod balanced;
 mod connections;
+mod hostile;
 mod http;
 mod laws;
 mod random;
 mod registry;
+mod resting;
 mod shares;
 mod support;
 mod swaps;

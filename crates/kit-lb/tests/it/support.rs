@@ -29,6 +29,10 @@ impl Drop for Alive {
 }
 
 impl Named {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(crate) fn factory(
         alive: &Arc<AtomicUsize>,
     ) -> impl Fn(&Instance) -> Result<Named, Infallible> + Send + Sync + 'static {

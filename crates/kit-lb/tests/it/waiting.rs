@@ -1,10 +1,13 @@
 //! Calls before anything is known, and when discovery fails.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kit_base::{Context, Deadline, Endpoint, Error, Instance, Kind, Origin, Publisher, Request};
-use kit_lb::{Balancer, Endpointer, LeastLoaded, Settings};
+use kit_base::{
+    Context, Deadline, Endpoint, Error, Instance, Instancer, Kind, Origin, Publisher, Request, Subscription,
+};
+use kit_lb::{Balancer, Endpointer, LeastLoaded, RoundRobin, Settings};
 use tokio::time::Instant;
 
 use crate::support::{Named, call, settled};
@@ -133,19 +136,82 @@ async fn empty_absent_and_without_weight_are_told_apart() {
     assert_eq!(message().await, "no endpoints available: the service has no instances");
 }
 
-#[tokio::test]
+/// An instancer whose publisher is elsewhere, and may end.
+struct Ending(Arc<Mutex<Option<Publisher>>>);
+
+impl Instancer for Ending {
+    fn subscribe(&self) -> Subscription {
+        self.0.lock().unwrap().as_ref().expect("not before it has ended").subscribe()
+    }
+}
+
+/// What could not be connected by then is tried again all the same.
+#[tokio::test(start_paused = true)]
 async fn an_instancer_that_ends_leaves_its_last_set() {
     let publisher = Publisher::new();
-    publisher.publish(vec![Instance::new("a", "a:1")], now());
-    let set = {
-        struct Ending(Publisher);
-        impl kit_base::Instancer for Ending {
-            fn subscribe(&self) -> kit_base::Subscription {
-                self.0.subscribe()
-            }
-        }
-        Endpointer::new(Ending(publisher), Named::factory(&Arc::default()))
-    };
+    publisher.publish(vec![Instance::new("a", "a:1"), Instance::new("b", "b:1")], now());
+    let (ending, tries) = (Arc::new(Mutex::new(Some(publisher))), AtomicUsize::new(0));
+    let named = Named::factory(&Arc::default());
+    let set = Endpointer::new(Ending(ending.clone()), move |instance: &Instance| match &*instance.id {
+        "b" if tries.fetch_add(1, SeqCst) < 3 => Err("not yet"),
+        _ => named(instance).map_err(|never| match never {}),
+    });
+    settled().await;
+    ending.lock().unwrap().take();
     settled().await;
     assert_eq!(call(&set.balancer()).await, "a");
+    assert!(Arc::strong_count(&ending) > 1, "the instancer lives while there is something to do");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(set.snapshot().members.iter().all(|member| member.connected));
+    assert_eq!(Arc::strong_count(&ending), 1, "and then it is dropped");
+    assert_eq!(set.balanced_by(RoundRobin::new()).pick().unwrap().connection().id(), "a");
+}
+
+/// A registry that says the same again has been asked just now, so what is known is young.
+#[tokio::test(start_paused = true)]
+async fn the_age_of_a_set_counts_from_when_it_was_told_last_whether_it_has_changed_or_not() {
+    let publisher = Publisher::new();
+    publisher.publish(vec![Instance::new("a", "a:1")], now());
+    let set = set(&publisher);
+    settled().await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    publisher.publish(vec![Instance::new("a", "a:1")], now());
+    settled().await;
+    assert_eq!(set.snapshot().since, Some(now()));
+}
+
+/// The set comes while calls find that there is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_that_waits_for_the_first_set_misses_it() {
+    for _ in 0..1_000 {
+        let publisher = Publisher::new();
+        let set = set(&publisher);
+        let calls: Vec<_> = (0..4)
+            .map(|_| {
+                let balancer = set.balancer();
+                tokio::spawn(async move { balancer.call(Request::new(())).await })
+            })
+            .collect();
+        publisher.publish(vec![Instance::new("a", "a:1")], now());
+        // And who does not wait is told what was true.
+        while let Err(error) = set.balancer().pick() {
+            assert_eq!(error.message(), "no endpoints available: the registry has told nothing yet");
+        }
+        for call in calls {
+            call.await.unwrap().expect("an answer");
+        }
+    }
+}
+
+/// So a retry around it, or a balancer over several, can go on with it; messages need not be `Clone`.
+#[tokio::test(start_paused = true)]
+async fn a_call_without_an_instance_gives_its_request_back() {
+    let publisher = Publisher::new();
+    let balancer = set(&publisher).balancer();
+    for _ in 0..2 {
+        let mut error = error(&balancer, Request::new(())).await;
+        assert!(error.take_unsent::<Request<()>>().is_some(), "{error}");
+        publisher.publish_absent(now());
+        settled().await;
+    }
 }

@@ -7,16 +7,18 @@ use kit_base::{
     Bidi, ClientStream, Connect, Endpoint, Error, Instance, Operation, Request, Response, ServerStream, Shape,
     Streaming, Unary,
 };
-use kit_lb::{Endpointer, Fixed, RoundRobin};
+use kit_lb::{Endpointer, Fixed, Registry, RoundRobin};
+
+use crate::support::{Alive, settled};
 
 /// A client of one instance, and how many endpoints it has made.
 #[derive(Clone)]
-struct Client {
+pub(crate) struct Client {
     id: String,
     made: Arc<AtomicUsize>,
 }
 
-struct Called {
+pub(crate) struct Called {
     id: String,
     operation: Operation,
 }
@@ -39,7 +41,7 @@ impl<S: Shape> Endpoint<Request<(), S>> for Called {
     }
 }
 
-fn clients() -> (Endpointer<Client>, Arc<AtomicUsize>) {
+pub(crate) fn clients() -> (Endpointer<Client>, Arc<AtomicUsize>) {
     let made = Arc::new(AtomicUsize::new(0));
     let factory = {
         let made = made.clone();
@@ -141,6 +143,37 @@ async fn a_stream_is_a_call_in_flight_until_it_is_read_to_its_end_or_dropped() {
     assert_eq!(in_flight(), 1);
     drop(stream);
     assert_eq!(in_flight(), 0);
+}
+
+/// A client that is counted while it lives.
+struct Kept(#[expect(dead_code, reason = "its drop is seen")] Alive);
+
+impl Connect<ServerStream, (), Streaming<u8>> for Kept {
+    type Endpoint = Streams;
+
+    fn connect(&self, _: Operation) -> Streams {
+        Streams
+    }
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_when_its_instance_and_its_set_are_gone_and_keeps_the_connection_to_its_end() {
+    let (registry, alive) = (Registry::new(), Arc::new(AtomicUsize::new(0)));
+    registry.insert(Instance::new("a", "a:1"));
+    let count = alive.clone();
+    let set = Endpointer::new(registry.clone(), move |_: &Instance| Ok::<_, std::io::Error>(Kept(Alive::new(&count))));
+    let method = Connect::<ServerStream, (), Streaming<u8>>::connect(&set.balancer(), Operation::new("svc", "m"));
+    let mut stream = method.call(Request::from_parts(kit_base::Context::new(), ())).await.unwrap().into_message();
+    assert_eq!(stream.message().await.unwrap(), Some(1));
+    registry.remove("a");
+    settled().await;
+    assert_eq!((set.snapshot().members.len(), alive.load(SeqCst)), (0, 1));
+    drop((method, set));
+    settled().await;
+    assert_eq!(alive.load(SeqCst), 1);
+    assert_eq!([stream.message().await.unwrap(), stream.message().await.unwrap()], [Some(1); 2]);
+    assert_eq!(stream.message().await.unwrap(), None);
+    assert_eq!(alive.load(SeqCst), 0, "the stream itself is still there");
 }
 
 #[tokio::test]
