@@ -19,7 +19,7 @@ use crate::traffic::{Failed, Tally, steady};
 
 /// A request that began this long after the kill can still be lost with it: until the gateway has read that its connection is
 /// closed.
-const NOTICES: Duration = Duration::from_millis(50);
+const NOTICES: Duration = Duration::from_millis(250);
 
 /// The flags of the demonstration.
 #[derive(Clone, Debug, clap::Args)]
