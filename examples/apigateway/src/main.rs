@@ -1,19 +1,5 @@
-//! The gateway: `cargo run -p apigateway`.
-//!
-//! With a Consul agent at 127.0.0.1:8500, and services that register there, each in a terminal:
-//!
-//! ```text
-//! consul agent -dev
-//! cargo run -p addsvc -- --consul-addr 127.0.0.1:8500
-//! cargo run -p stringsvc1 -- --consul-addr 127.0.0.1:8500
-//! cargo run -p apigateway
-//! ```
-//!
-//! One more addsvc on the same machine needs ports of its own:
-//!
-//! ```text
-//! cargo run -p addsvc -- --consul-addr 127.0.0.1:8500 --http-addr 127.0.0.1:0 --grpc-addr 127.0.0.1:0 --debug-addr 127.0.0.1:0
-//! ```
+//! The gateway: `cargo run -p apigateway`. It needs a Consul agent, and services that register there: the library's page has the
+//! commands.
 
 use std::io::Write as _;
 
