@@ -120,9 +120,9 @@ impl Publisher {
 
     /// Publishes the full set that the registry gave at this time. Subscribers are woken when the set differs from the
     /// last one, or an error is over. Of several with one id the last one stays.
-    pub fn publish(&self, instances: Vec<Instance>, now: Instant) {
-        // Not under the lock: ten thousand instances take milliseconds.
-        let known = self.0.0.lock().snapshot.known().renewed(instances);
+    pub fn publish(&self, mut instances: Vec<Instance>, now: Instant) {
+        // Not under the lock: ten thousand instances take a while. What was known already is dropped after all are woken.
+        let known = self.0.0.lock().snapshot.known().renewed(&mut instances);
         self.set(|_| Instances::Known(known), now);
     }
 

@@ -1,7 +1,7 @@
 //! A set of instances that shares what it does not change.
 
 use std::sync::Arc;
-use std::{fmt, iter};
+use std::{fmt, iter, mem};
 
 use crate::Instance;
 
@@ -54,28 +54,40 @@ impl InstanceSet {
         Self { chunks: chunks.into() }
     }
 
-    /// A set of these. What this set holds already is shared; of several with one id the last one counts.
-    pub(crate) fn renewed(&self, mut instances: Vec<Instance>) -> Self {
+    /// A set of these, which are put in order. What this set holds already is shared; of several with one id the last one
+    /// counts. Only what is new is taken, and left empty.
+    pub(crate) fn renewed(&self, instances: &mut Vec<Instance>) -> Self {
         if !instances.is_sorted_by(|a, b| a.id < b.id) {
             instances.reverse();
             instances.sort_by(|a, b| a.id.cmp(&b.id));
             instances.dedup_by(|later, earlier| later.id == earlier.id);
         }
-        let mut held = self.iter().peekable();
-        let share = |instance: Instance| {
-            while held.next_if(|held| held.id < instance.id).is_some() {}
-            held.next_if(|held| ***held == instance).map_or_else(|| Arc::new(instance), Arc::clone)
-        };
-        let mut rest = instances.into_iter().map(share).peekable();
+        let (mut chunks, mut rest) = (Vec::with_capacity(self.chunks.len()), &mut **instances);
         // Each chunk takes what comes before the next one, the last one all that is left.
-        let ends = self.chunks.iter().skip(1).map(|next| Some(&*next[0].id)).chain([None]);
-        let held = self.chunks.iter().cloned().chain(iter::once_with(Arc::default));
-        let chunks = held.zip(ends).flat_map(|(held, end)| {
-            let before = |instance: &Arc<Instance>| end.is_none_or(|end| *instance.id < *end);
-            cut(&held, &iter::from_fn(|| rest.next_if(before)).collect::<Vec<_>>())
-        });
-        Self { chunks: chunks.collect() }
+        let nexts = self.chunks.iter().skip(1).map(|next| Some(&*next[0].id)).chain([None]);
+        for (held, next) in iter::zip(&*self.chunks, nexts) {
+            let is_over = |after: &Instance| next.is_some_and(|next| *after.id >= *next);
+            let same = rest.len() >= held.len() && rest.get(held.len()).is_none_or(is_over);
+            let same = same && iter::zip(&**held, &*rest).all(|(held, instance)| **held == *instance);
+            let end = if same { held.len() } else { rest.partition_point(|instance| !is_over(instance)) };
+            let (run, others) = mem::take(&mut rest).split_at_mut(end);
+            chunks.extend(if same { vec![Arc::clone(held)] } else { cut(held, &share(held, run)) });
+            rest = others;
+        }
+        chunks.extend(cut(&Arc::default(), &share(&[], rest)));
+        Self { chunks: chunks.into() }
     }
+}
+
+/// A run of instances: those that are held already, and the others taken out.
+fn share(held: &[Arc<Instance>], run: &mut [Instance]) -> Vec<Arc<Instance>> {
+    let mut held = held.iter().peekable();
+    let share = |instance: &mut Instance| {
+        while held.next_if(|held| held.id < instance.id).is_some() {}
+        let same = held.next_if(|held| ***held == *instance).cloned();
+        same.unwrap_or_else(|| Arc::new(mem::replace(instance, Instance::new("", ""))))
+    };
+    run.iter_mut().map(share).collect()
 }
 
 /// A run of instances in the place of a chunk: the chunk itself where it is the same, else one or more, of even sizes.
@@ -97,7 +109,7 @@ impl Eq for InstanceSet {}
 
 impl FromIterator<Instance> for InstanceSet {
     fn from_iter<I: IntoIterator<Item = Instance>>(instances: I) -> Self {
-        Self::default().renewed(instances.into_iter().collect())
+        Self::default().renewed(&mut instances.into_iter().collect())
     }
 }
 

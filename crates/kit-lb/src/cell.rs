@@ -28,15 +28,15 @@ struct State {
 
 impl<C, K> Cell<C, K> {
     pub(crate) fn new(first_wait: Duration) -> Self {
-        let (set, state) = (Swap::new(Set::new(Vec::new())), Mutex::default());
+        let (set, state) = (Swap::new(Set::default()), Mutex::default());
         Self { set, state, changed: Notify::new(), first_wait }
     }
 
-    /// Puts a new set in the place of the old one, which is dropped here: no call that is just choosing has to.
-    pub(crate) fn replace(&self, set: Set<C, K>, told: &Arc<Snapshot>, failure: Option<Arc<Error>>) {
+    /// Puts a new set in the place of the old one, which no call reads any more then.
+    pub(crate) fn replace(&self, set: Set<C, K>, told: &Arc<Snapshot>, failure: Option<Arc<Error>>) -> Arc<Set<C, K>> {
         let old = self.set.replace(set);
         self.say(told, failure);
-        drop(old);
+        old
     }
 
     /// Takes note of what discovery says where the set stays as it is.

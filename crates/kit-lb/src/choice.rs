@@ -85,7 +85,7 @@ impl Choice for LeastLoaded {
     // A call of its own would cost a tenth of the pick.
     #[inline(always)]
     fn choose<'s, C, K>(&self, set: &'s Set<C, K>) -> Option<&'s Candidate<C, K>> {
-        let [one, other] = set.draw_two()?;
+        let (one, other) = set.draw_two()?;
         Some(if other.is_less_loaded(one) { other } else { one })
     }
 }

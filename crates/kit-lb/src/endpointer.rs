@@ -74,7 +74,7 @@ impl<C: Send + Sync + 'static, K: Clone + Send + Sync + 'static> Endpointer<C, K
         let mut keeper = Keeper::new(Arc::clone(&cell), factory, classify, settings);
         let subscription = instancer.subscribe();
         // What is known already can be called at once.
-        keeper.follow(subscription.current());
+        drop(keeper.follow(subscription.current()));
         let keeping = async move {
             keeper.run(subscription).await;
             // It lives for as long as it is followed, and what its end said stays.

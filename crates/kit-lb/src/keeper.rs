@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use kit_base::{Error, Event, Guard, Instance, InstanceSet, Instances, Pauses, Snapshot, Subscription, caught};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cell::Cell;
@@ -25,6 +26,8 @@ pub(crate) struct Keeper<C, K> {
     /// When the connections are tried again that could not be made.
     retry_at: Option<Instant>,
     told: Arc<Snapshot>,
+    /// From which the records count.
+    epoch: std::time::Instant,
     /// Why the last connection could not be made, while there is one.
     failure: Option<Arc<Error>>,
 }
@@ -32,7 +35,17 @@ pub(crate) struct Keeper<C, K> {
 impl<C, K: Clone> Keeper<C, K> {
     pub(crate) fn new(cell: Arc<Cell<C, K>>, factory: Factory<C>, classify: K, settings: Settings) -> Self {
         let pauses = settings.retry.map(|retry| retry.pauses());
-        Self { cell, factory, classify, settings, pauses, retry_at: None, told: Arc::default(), failure: None }
+        Self {
+            cell,
+            factory,
+            classify,
+            settings,
+            pauses,
+            retry_at: None,
+            told: Arc::default(),
+            epoch: now(),
+            failure: None,
+        }
     }
 
     /// Follows the subscription until the instancer ends; connections are tried again for as long as any fails.
@@ -48,26 +61,32 @@ impl<C, K: Clone> Keeper<C, K> {
                 }
                 (Some(at), false) => timeout_at(at, subscription.changed()).await.map_err(drop),
             };
-            match told {
+            let old = match told {
                 Ok(Some(told)) => self.follow(told),
-                Ok(None) => ended = true,
+                Ok(None) => {
+                    ended = true;
+                    continue;
+                }
                 Err(()) => self.retry(),
-            }
+            };
+            // Calls go on with the new set before the work of freeing the old one is done.
+            yield_now().await;
+            drop(old);
         }
     }
 
-    /// Takes over what discovery says.
-    pub(crate) fn follow(&mut self, told: Arc<Snapshot>) {
+    /// Takes over what discovery says. Gives back the set that was replaced.
+    pub(crate) fn follow(&mut self, told: Arc<Snapshot>) -> Arc<Set<C, K>> {
         self.told = told;
-        self.update(false);
+        self.update(false)
     }
 
-    fn retry(&mut self) {
+    fn retry(&mut self) -> Arc<Set<C, K>> {
         self.retry_at = None;
-        self.update(true);
+        self.update(true)
     }
 
-    fn update(&mut self, retry: bool) {
+    fn update(&mut self, retry: bool) -> Arc<Set<C, K>> {
         let old = self.cell.set.load();
         let none = InstanceSet::default();
         let known = match &self.told.instances {
@@ -85,7 +104,7 @@ impl<C, K: Clone> Keeper<C, K> {
         let chunks = merge(&old, known, retry, make, |gone| self.tell("removed", &gone.id));
         let failed = chunks.iter().any(|chunk| chunk.failed > 0);
         self.failure = failure.or_else(|| self.failure.take()).filter(|_| failed);
-        self.cell.replace(Set::new(chunks), &self.told, self.failure.clone());
+        let old = self.cell.replace(Set::new(chunks, &old), &self.told, self.failure.clone());
         if failed && self.retry_at.is_none() {
             self.retry_at =
                 self.pauses.as_mut().and_then(Iterator::next).and_then(|pause| Instant::now().checked_add(pause));
@@ -93,6 +112,7 @@ impl<C, K: Clone> Keeper<C, K> {
             self.pauses.iter_mut().for_each(Pauses::reset);
             self.retry_at = None;
         }
+        old
     }
 
     /// A connection to this instance, with an empty record.
@@ -100,7 +120,7 @@ impl<C, K: Clone> Keeper<C, K> {
         match make(&self.factory, instance) {
             Ok(connection) => {
                 self.tell("added", &instance.id);
-                Ok(Guard::with(Record::new(connection), self.classify.clone(), now as TokioClock))
+                Ok(Guard::with(Record::new(connection, self.epoch), self.classify.clone(), now as TokioClock))
             }
             Err(error) => {
                 self.tell("connect_failed", &instance.id);

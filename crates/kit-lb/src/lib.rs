@@ -168,7 +168,7 @@ pub use fixed::Fixed;
 pub use record::Record;
 pub use registry::{Registered, Registry};
 pub use services::ByCause;
-pub use set::Set;
+pub use set::{Set, Two};
 pub use settings::Settings;
 pub use snapshot::{Member, SetSnapshot};
 

@@ -32,8 +32,8 @@ pub struct Record<C> {
 }
 
 impl<C> Record<C> {
-    pub(crate) fn new(connection: C) -> Self {
-        Self { connection, methods: Methods::default(), stats: Stats::new(now()) }
+    pub(crate) fn new(connection: C, epoch: Instant) -> Self {
+        Self { connection, methods: Methods::default(), stats: Stats::new(epoch) }
     }
 }
 

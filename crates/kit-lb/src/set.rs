@@ -14,11 +14,14 @@ use crate::record::Live;
 /// A [`Choice`](crate::Choice) takes one of them.
 pub struct Set<C, K> {
     /// Where they are, in the order of their ids.
-    places: Box<[Place]>,
+    places: Arc<[Place]>,
     chunks: Box<[Arc<Chunk<C, K>>]>,
     /// Draws a chunk by the weights in it; nothing while all weights are the same.
     by_weight: Option<Alias>,
 }
+
+/// Two of a [`Set`].
+pub type Two<'s, C, K> = (&'s Candidate<C, K>, &'s Candidate<C, K>);
 
 /// How many are looked at for one that need not be passed over, when the choice has not found one: a bound on what a pick costs
 /// while nearly all are dead.
@@ -77,11 +80,14 @@ impl<C, K> Chunk<C, K> {
 }
 
 impl<C, K> Set<C, K> {
-    pub(crate) fn new(chunks: Vec<Arc<Chunk<C, K>>>) -> Self {
-        let mut places = Vec::with_capacity(chunks.iter().map(|chunk| chunk.candidates.len()).sum());
-        for (chunk, held) in (0..).zip(&chunks) {
-            places.extend((0..held.candidates.len() as u32).map(|candidate| Place { chunk, candidate }));
-        }
+    /// A set of these chunks in the place of an old one.
+    pub(crate) fn new(chunks: Vec<Arc<Chunk<C, K>>>, old: &Self) -> Self {
+        let count = |chunk: &Arc<Chunk<C, K>>| chunk.candidates.len();
+        let counts = chunks.iter().map(count);
+        let places = match counts.clone().eq(old.chunks.iter().map(count)) {
+            true => Arc::clone(&old.places),
+            false => places(counts),
+        };
         let mut each = chunks.iter().filter(|chunk| !chunk.candidates.is_empty()).map(|chunk| match chunk.weights {
             Weights::Same(weight) => Some(weight),
             Weights::Differ(..) => None,
@@ -89,7 +95,7 @@ impl<C, K> Set<C, K> {
         let first = each.next().unwrap_or(Some(0));
         let differ = first.is_none() || each.any(|weight| weight != first);
         let by_weight = differ.then(|| Alias::new(&chunks.iter().map(|chunk| chunk.weight()).collect::<Vec<_>>()));
-        Self { places: places.into(), chunks: chunks.into(), by_weight }
+        Self { places, chunks: chunks.into(), by_weight }
     }
 
     pub(crate) fn chunks(&self) -> &[Arc<Chunk<C, K>>] {
@@ -135,7 +141,7 @@ impl<C, K> Set<C, K> {
     /// Two by chance, as likely as their shares of the weights. Different ones where all weights are the same and there is
     /// more than one.
     #[inline]
-    pub fn draw_two(&self) -> Option<[&Candidate<C, K>; 2]> {
+    pub fn draw_two(&self) -> Option<Two<'_, C, K>> {
         if self.by_weight.is_some() {
             return self.draw_two_by_weight();
         }
@@ -144,12 +150,12 @@ impl<C, K> Set<C, K> {
         let first = self.at(one)?;
         // Of the others: those from the first one on are one place further.
         let other = below(bits & u64::from(u32::MAX), len - 1);
-        Some([first, self.at((len - 1).min(other + usize::from(other >= one)))?])
+        Some((first, self.at((len - 1).min(other + usize::from(other >= one)))?))
     }
 
     #[inline(never)]
-    fn draw_two_by_weight(&self) -> Option<[&Candidate<C, K>; 2]> {
-        Some([self.draw_by_weight()?, self.draw_by_weight()?])
+    fn draw_two_by_weight(&self) -> Option<Two<'_, C, K>> {
+        self.draw_by_weight().zip(self.draw_by_weight())
     }
 
     /// The next one in the order of the ids that need not be passed over, among so many as may be looked at.
@@ -170,6 +176,21 @@ impl<C, K> Set<C, K> {
     #[inline]
     fn in_place(&self, place: &Place) -> Option<&Candidate<C, K>> {
         self.chunks.get(place.chunk as usize)?.candidates.get(place.candidate as usize)
+    }
+}
+
+/// The places in chunks with so many candidates.
+fn places(counts: impl Iterator<Item = usize> + Clone) -> Arc<[Place]> {
+    let mut places = Vec::with_capacity(counts.clone().sum());
+    for (chunk, count) in (0..).zip(counts) {
+        places.extend((0..count as u32).map(|candidate| Place { chunk, candidate }));
+    }
+    places.into()
+}
+
+impl<C, K> Default for Set<C, K> {
+    fn default() -> Self {
+        Self { places: Arc::default(), chunks: Box::default(), by_weight: None }
     }
 }
 

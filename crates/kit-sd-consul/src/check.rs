@@ -83,7 +83,7 @@ impl Check {
     }
 
     /// # Errors
-    /// A time is out of range, an address is empty, or the time-out has nothing that it could limit.
+    /// A time is out of range, an address is empty, or the time-out or TLS has nothing that it could be for.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let to = match &self.form {
             Form::Ttl(ttl) => {
@@ -98,6 +98,9 @@ impl Check {
         };
         if to.is_some_and(|to| to.trim().is_empty()) {
             return Err(Error::invalid_argument("the check has an empty address"));
+        }
+        if self.tls && !matches!(self.form, Form::Grpc(..)) {
+            return Err(Error::invalid_argument(format!("only a check by gRPC is asked over TLS, got {self:?}")));
         }
         match self.timeout {
             Some(timeout) if to.is_none() => {

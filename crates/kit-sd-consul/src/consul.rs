@@ -141,7 +141,8 @@ impl Consul {
         self.with(|settings| settings.head_timeout = timeout)
     }
 
-    /// The time from the head of an answer to the end of its body; 30 s unless set.
+    /// The time from the head of an answer to the end of its body; 30 s unless set. A set that does not arrive within it never
+    /// arrives: 60,000 instances need 18 Mbit/s.
     pub fn body_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.body_timeout = timeout)
     }
@@ -192,4 +193,15 @@ impl fmt::Debug for Consul {
             .field("partition", partition)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a name can stand in a path: dots and what lies between two slashes are cut out of it on the way, here and at the
+/// agent, and another name would be left.
+pub(crate) fn fits_into_a_path(name: &str) -> bool {
+    !name.contains(char::is_control) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+/// What is said of one that does not.
+pub(crate) fn misfit(what: &str, name: &str) -> String {
+    format!("the {what} must not be empty, nor have an empty part, one of dots, or a control character, got {name:?}")
 }

@@ -97,7 +97,11 @@ impl Entry {
         let Self { node, service, checks: _ } = self;
         let port = u16::try_from(service.port?).ok().filter(|port| *port > 0)?;
         let host = some(service.address).or_else(|| some(node.address))?;
-        let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host };
+        let host = if is_ipv6(&host) { format!("[{host}]") } else { host };
+        // Two ports are none.
+        if host.contains(':') && !host.starts_with('[') {
+            return None;
+        }
         let mut meta = service.meta.unwrap_or_default();
         let mut instance = Instance::new(id, format!("{host}:{port}"));
         instance.weight = weight(status, service.weights.as_ref(), &mut meta);
@@ -128,6 +132,12 @@ fn weight(status: Status, weights: Option<&Weights>, meta: &mut BTreeMap<String,
         Status::Critical => return 0,
     };
     named.unwrap_or_else(|| given.map_or(1, |weight| u32::try_from(weight.max(0)).unwrap_or(u32::MAX)))
+}
+
+/// With its zone, where it is of one link only.
+fn is_ipv6(host: &str) -> bool {
+    let address = host.split_once('%').map_or(host, |(address, _zone)| address);
+    address.parse::<Ipv6Addr>().is_ok()
 }
 
 /// What is there and not empty.

@@ -17,6 +17,9 @@ use crate::{Consul, ServiceQuery};
 /// Entries that are read in one go; then others have their turn.
 const TURN: usize = 128;
 
+/// Entries of an answer that are told of as left out, at most.
+const LEFT_OUT: usize = 1_000;
+
 /// What one answer says.
 pub(crate) struct Health {
     pub(crate) index: u64,
@@ -69,6 +72,11 @@ async fn read(query: &ServiceQuery, answer: &Answer) -> Result<Health, Error> {
     let index = index.ok_or_else(|| answer.garbled("it has no X-Consul-Index"))?;
     let (mut instances, mut left_out, mut unread) = (Vec::new(), BTreeSet::new(), None);
     let mut known = 0;
+    let mut leave_out = |id| {
+        if left_out.len() < LEFT_OUT {
+            left_out.insert(id);
+        }
+    };
     for (number, entry) in entries.iter().enumerate() {
         if number % TURN == TURN - 1 {
             yield_now().await;
@@ -76,7 +84,7 @@ async fn read(query: &ServiceQuery, answer: &Answer) -> Result<Health, Error> {
         let entry: Entry = match serde_json::from_str(entry.get()) {
             Ok(entry) => entry,
             Err(error) => {
-                left_out.insert(format!("{}[{number}]", query.service));
+                leave_out(format!("{}[{number}]", query.service));
                 unread = Some(error);
                 continue;
             }
@@ -88,7 +96,7 @@ async fn read(query: &ServiceQuery, answer: &Answer) -> Result<Health, Error> {
         let id = entry.id();
         match entry.into_instance() {
             Some(instance) => instances.push(instance),
-            None => drop(left_out.insert(id)),
+            None => leave_out(id),
         }
     }
     if let Some(error) = unread.filter(|_| known == 0) {

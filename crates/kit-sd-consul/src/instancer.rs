@@ -13,6 +13,7 @@ use crate::{InvalidSetting, ServiceQuery, expiry, watch};
 ///
 /// Its runtime may end first: then the last set stays, with an error that says so.
 #[derive(Clone, Debug)]
+#[must_use = "dropping it ends the watch"]
 pub struct ConsulInstancer {
     watch: Arc<Watch>,
 }
@@ -45,9 +46,9 @@ impl ConsulInstancer {
             InvalidSetting::new(what)
         })?;
         let publisher = Publisher::new();
-        let published = publisher.clone();
+        // Made here, since a runtime that has ended never begins the task.
+        let ended = Ended(publisher.clone(), query.service.clone());
         let task = runtime.spawn(async move {
-            let ended = Ended(published, query.service.clone());
             let forgotten = || watch::tell(&query, "expired", &query.service, 1.0);
             tokio::select! {
                 () = watch::run(&query, pauses, &ended.0) => {}

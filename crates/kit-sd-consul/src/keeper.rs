@@ -1,5 +1,6 @@
 //! The task of a registration: makes the agent know what it is to know, again and again.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::call::{Answer, Call};
 use crate::check::check_id;
-use crate::passing::{again, passes};
+use crate::passing::{again, asked_pause, passes};
 use crate::plan::{LONGEST, Plan};
 use crate::service::Service;
 use crate::{Consul, RegistrationState};
@@ -24,9 +25,6 @@ const LEAVE: Duration = Duration::from_secs(2);
 
 /// How often a change of the readiness is looked for: reading it costs nothing.
 const READINESS: Duration = Duration::from_millis(200);
-
-/// What the agent may ask us to wait, at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the handle asks of the task.
 pub(crate) enum Command {
@@ -41,12 +39,17 @@ struct Update {
     reply: oneshot::Sender<Result<(), Error>>,
 }
 
+type Sending = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
+
 pub(crate) struct Keeper {
     consul: Consul,
     plan: Plan,
     /// What the agent is to know.
     service: Box<Service>,
     update: Option<Update>,
+    /// A registration that is on its way. It outlives what interrupts it: at the agent, requests of two connections have
+    /// no order, and an older one that is taken last would undo an update, or stay after the end.
+    sending: Option<Sending>,
     /// Whether the agent is to be told: it is not known to know.
     due: bool,
     /// Whether it may know of the instance.
@@ -68,11 +71,11 @@ impl Keeper {
         state: watch::Sender<RegistrationState>,
     ) -> Self {
         let (token, next, service) = (consul.token().replaced(), Instant::now(), Box::new(service));
-        let (update, due, known, ready) = (None, true, false, false);
-        Self { consul, plan, service, update, due, known, ready, next, pauses, token, state }
+        let (update, sending, due, known, ready) = (None, None, true, false, false);
+        Self { consul, plan, service, update, sending, due, known, ready, next, pauses, token, state }
     }
 
-    /// Until it is asked to end, or the handle is gone. Each open request ends with what it was for.
+    /// Until it is asked to end, or the handle is gone. Each open request ends with what it was for, but registrations.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
             let command = tokio::select! {
@@ -155,6 +158,7 @@ impl Keeper {
     }
 
     async fn register(&mut self) -> Result<(), Error> {
+        let _earlier = self.sent().await;
         self.ready = self.is_ready();
         let status = status(self.ready);
         let heartbeat = self.plan.check.time_to_live().is_some();
@@ -165,7 +169,8 @@ impl Keeper {
         // So that a check that is wanted no more goes; those that stay keep their state.
         let call = call.query("replace-existing-checks", "true").json(&self.service)?;
         let knew = std::mem::replace(&mut self.known, true);
-        if let Err(error) = call.send().await.and_then(Answer::ok) {
+        self.sending = Some(Box::pin(call.send()));
+        if let Some(Err(error)) = self.sent().await.map(|answer| answer.and_then(Answer::ok)) {
             self.known = knew || passes(&error);
             return Err(error);
         }
@@ -181,10 +186,18 @@ impl Keeper {
         Ok(())
     }
 
+    /// The answer to the registration that is on its way, if there is one. *Cancellation:* it goes on.
+    async fn sent(&mut self) -> Option<Result<Answer, Error>> {
+        let answer = self.sending.as_mut()?.await;
+        self.sending = None;
+        Some(answer)
+    }
+
     /// The heartbeat, or a question: whether the agent still knows the instance.
     async fn confirm(&mut self) -> Result<bool, Error> {
         let id = self.service.id.clone();
-        let call = if self.plan.check.time_to_live().is_some() {
+        let heartbeat = self.plan.check.time_to_live().is_some();
+        let call = if heartbeat {
             self.ready = self.is_ready();
             let output = if self.ready { "the process is ready" } else { "the process is not ready" };
             let call = self.call(Method::PUT, &["v1", "agent", "check", "update", &check_id(&id)]);
@@ -194,7 +207,7 @@ impl Keeper {
         };
         let answer = call.send().await?;
         // Agents before 1.10 answer 500 for a check that they do not know, and the text varies.
-        if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR) {
+        if answer.status == StatusCode::NOT_FOUND || heartbeat && answer.status == StatusCode::INTERNAL_SERVER_ERROR {
             return Ok(false);
         }
         answer.ok().map(|_| true)
@@ -213,14 +226,13 @@ impl Keeper {
         };
         let error = Arc::new(error);
         self.tell("failed");
-        let asked = error.retry_after().unwrap_or_default().min(LONGEST_PAUSE);
-        self.next = now + self.pause().max(asked);
+        self.next = now + self.pause().max(asked_pause(&error));
         if let Some(update) = self.update.take() {
             let _ = update.reply.send(Err(again(&error)));
             if error.kind() == Kind::InvalidArgument {
                 // What no agent will ever take must not take the place of what it has.
                 self.service = update.before;
-                self.next = now;
+                (self.due, self.next) = (true, now);
                 return;
             }
         }
@@ -240,7 +252,7 @@ impl Keeper {
         self.pauses.reset();
         let mut last = None;
         let error = loop {
-            match timeout_at(until, self.withdraw()).await {
+            match timeout_at(until, self.withdraw(until)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) if passes(&error) => last = Some(error),
                 Ok(Err(error)) => break error,
@@ -252,11 +264,16 @@ impl Keeper {
         Err(error)
     }
 
-    async fn withdraw(&mut self) -> Result<(), Error> {
+    async fn withdraw(&mut self, until: Instant) -> Result<(), Error> {
+        let begun = Instant::now();
+        let _answer = timeout(until.saturating_duration_since(begun) / 2, self.sent()).await;
+        self.sending = None;
         let id = self.service.id.clone();
         let answer = self.call(Method::PUT, &["v1", "agent", "service", "deregister", &id]).send().await?;
-        // Newer agents say so of what they do not know; there is nothing left to do.
-        if answer.status != StatusCode::NOT_FOUND {
+        // There is nothing left to do where the agent does not know it: 404, or before 1.10 with ACLs this 500.
+        let unknown =
+            answer.status == StatusCode::INTERNAL_SERVER_ERROR && answer.text().starts_with("Unknown service");
+        if answer.status != StatusCode::NOT_FOUND && !unknown {
             answer.ok()?;
         }
         self.known = false;
@@ -266,7 +283,8 @@ impl Keeper {
 
     /// The best effort for a handle that was dropped.
     async fn leave(&mut self) {
-        if self.known && !matches!(timeout(LEAVE, self.withdraw()).await, Ok(Ok(()))) {
+        let until = Instant::now() + LEAVE;
+        if self.known && !matches!(timeout_at(until, self.withdraw(until)).await, Ok(Ok(()))) {
             self.tell("abandoned");
         }
     }

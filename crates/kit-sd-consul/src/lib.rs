@@ -57,7 +57,7 @@
 //! | [`wait`](ServiceQuery::wait) | 60 s | how long a query waits at the agent |
 //! | [`min_interval`](ServiceQuery::min_interval) | 1 s | between queries in the long run; 5 at once after a rest |
 //! | [`empty_after`](ServiceQuery::empty_after) | 10 s | how long a sudden emptiness is doubted |
-//! | [`max_staleness`](ServiceQuery::max_staleness) | no limit | the age at which a set is forgotten while Consul cannot be asked |
+//! | [`max_staleness`](ServiceQuery::max_staleness) | no limit | the age, of 64 s or more, at which a set is forgotten while Consul cannot be asked |
 //! | [`backoff`](ServiceQuery::backoff) | 0.2 to 15 s | pauses between failed queries, with jitter |
 //! | [`head_timeout`](Consul::head_timeout) | 10 s | to the head of an answer, on top of what it waits for |
 //! | [`body_timeout`](Consul::body_timeout) | 30 s | from the head of an answer to its end |
@@ -121,13 +121,16 @@
 //! - **Clones** of [`Consul`] share the client and the token, those of a [`ConsulInstancer`] the watch.
 //! - **Cancellation.** With the last [`ConsulInstancer`] the watch ends at once, wherever it is: its task and its open request.
 //!   Subscribers see the last set, with an error, and then the end.
-//!   With a [`ConsulRegistration`] its task and its open request end at once, but for the deregistration of at most 2 s.
+//!   With a [`ConsulRegistration`] its task and its open request end at once, but for the deregistration of at most 2 s; a
+//!   registration that is on its way has 1 s of them, lest the agent take it last.
 //! - **Runtime.** tokio with I/O and time. A watch that is made elsewhere is refused by an [`InvalidSetting`].
 //! - **Requests.** However the agent answers, a watch sends at most 60 a minute, and 5 more in the first one; while all fail, at
-//!   most 9. An agent that is back is noticed within 25 s (the longest pause, and a request that hung), a silent one after
-//!   74 s (`wait`, a sixteenth of it, `head_timeout`).
+//!   most 14 in the first one, and then 9. An agent that is back is noticed within 25 s (the longest pause, and a request that
+//!   hung), a silent one after 74 s (`wait`, a sixteenth of it, `head_timeout`).
 //!   A registration sends 12 a minute (the heartbeat; 6 where the agent is only asked), and at most 30 while all fail. Each is
-//!   given up after 5 s.
+//!   given up after 5 s, or 10 s where its answer has begun. [`deregister_and_wait`](ConsulRegistration::deregister_and_wait) asks
+//!   the catalog about 4 times a second, until its limit.
+//! - **Rights.** With ACLs, a watch needs `service:read` and `node:read`, a registration `service:write`.
 //! - **A new past.** An agent that was replaced between two queries by one with lower indexes lets the second query wait for an
 //!   index of its predecessor: it answers when `wait` is over, and then all is asked again.
 //! - **Memory.** A watch holds its set, and one answer while it reads it. Answers are read with pauses for other tasks.
@@ -144,6 +147,7 @@
 //! | no connection; it broke; 5xx, as without a leader; a set suddenly empty; a stale answer without a leader | `Unavailable` |
 //! | no answer, or none to its end, within the limits of time | `DeadlineExceeded` |
 //! | 403: the token is unknown, or may not; or it may not see the service | `PermissionDenied` |
+//! | 401, 404: a proxy in between, or no Consul at this address | `Unauthenticated`, `NotFound` |
 //! | 400, as for a wrong filter, or metadata that Consul does not take | `InvalidArgument` |
 //! | the answer is too large; 429 | `ResourceExhausted` |
 //! | the answer is not what the API promises | `DataLoss` |
@@ -163,7 +167,7 @@
 //! | `doubted` | the service | 1 | a set is suddenly empty, and not believed yet |
 //! | `reset` | the service | 1 | the index went back |
 //! | `expired` | the service | 1 | a set became older than `max_staleness` |
-//! | `left_out` | the instance, or `<service>[<place>]` | 1 | an entry cannot be read, or nobody could connect to it |
+//! | `left_out` | the instance, or `<service>[<place>]` | 1 | an entry cannot be read, or nobody could connect to it; the first 1,000 of an answer |
 //!
 //! The one of a [registrar](ConsulRegistrar::observer), with the source `registrar`, the id of the instance and 1:
 //!

@@ -1,8 +1,9 @@
-//! Failures of the agent that pass by themselves, and errors that more than one is told of.
+//! Failures of the agent that pass by themselves, when to try again, and errors that more than one is told of.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kit_base::{Error, Kind};
 
@@ -10,6 +11,11 @@ use kit_base::{Error, Kind};
 pub(crate) fn passes(error: &Error) -> bool {
     let kinds = [Kind::Unavailable, Kind::DeadlineExceeded, Kind::ResourceExhausted, Kind::Aborted, Kind::DataLoss];
     kinds.contains(&error.kind())
+}
+
+/// How long the agent asks to wait, within reason.
+pub(crate) fn asked_pause(error: &Error) -> Duration {
+    error.retry_after().unwrap_or_default().min(Duration::from_secs(60))
 }
 
 /// The same error, for somebody else.

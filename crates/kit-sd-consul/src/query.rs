@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use kit_base::{Backoff, InvalidBackoff, Observer};
 
+use crate::consul::{fits_into_a_path, misfit};
+use crate::plan::LONGEST;
 use crate::{Consul, ConsulInstancer, InvalidSetting};
 
 /// The longest that Consul lets a query wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-
-/// The longest that makes sense for the other settings; sums with it do not overflow.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A service to watch, made by [`Consul::service`]. [`watch`](Self::watch) begins.
 #[doc(alias = "NewInstancer")]
@@ -110,6 +109,9 @@ impl ServiceQuery {
     /// How old a set may become while Consul cannot be asked; then it is forgotten, and
     /// [`Pending`](kit_base::Instances::Pending). No limit unless set: instances that were there a while ago are more than
     /// none.
+    ///
+    /// The age counts from the last answer, and at rest that is up to `wait` and a sixteenth ago: 64 s unless set. So it must
+    /// be at least that, and only what is above it is sure to be left for an outage.
     pub fn max_staleness(mut self, age: Duration) -> Self {
         self.max_staleness = Some(age);
         self
@@ -133,16 +135,24 @@ impl ServiceQuery {
     /// calls [`changed`](kit_base::Subscription::changed) on a subscription until it is there.
     ///
     /// # Errors
-    /// The name is empty, a time is out of range, or there is no tokio runtime here.
+    /// The name or a tag is empty, the name cannot stand in a path, a time is out of range, or there is no tokio runtime
+    /// here.
     pub fn watch(self) -> Result<ConsulInstancer, InvalidSetting> {
-        if self.service.is_empty() {
-            return Err(InvalidSetting::new("the name of the service is empty"));
+        if !fits_into_a_path(&self.service) {
+            return Err(InvalidSetting::new(misfit("name of the service", &self.service)));
+        }
+        if self.tags.iter().any(String::is_empty) {
+            return Err(InvalidSetting::new("a tag is empty, and no instance has such a one"));
         }
         let shortest = Duration::from_millis(1);
         within("wait", self.wait, shortest, LONGEST_WAIT)?;
         within("min_interval", self.min_interval, shortest, LONGEST)?;
         within("empty_after", self.empty_after, Duration::ZERO, LONGEST)?;
-        within("max_staleness", self.max_staleness.unwrap_or_default(), Duration::ZERO, LONGEST)?;
+        if let Some(age) = self.max_staleness {
+            // A set that is as old as it gets while all is well must not be forgotten at the first failure.
+            let at_rest = (self.wait + self.wait / 16).max(self.min_interval);
+            within("max_staleness", age, at_rest, LONGEST)?;
+        }
         let pauses = self.backoff.as_ref().map_err(|error| InvalidSetting::new(error.to_string()))?.pauses();
         ConsulInstancer::begin(self, pauses)
     }

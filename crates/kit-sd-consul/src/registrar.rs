@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::check::{SHORTEST, within};
 use crate::passing::{again, passes};
 use crate::plan::Plan;
+use crate::registration::ended;
 use crate::service::Service;
 use crate::{Check, Consul, ConsulRegistration};
 
@@ -33,7 +34,7 @@ const MIN_CRITICAL_AFTER: Duration = Duration::from_secs(60);
 ///
 /// | of the instance | at Consul |
 /// |---|---|
-/// | `id` | `ID`. Unique on its **agent**, over all services: `addsvc-1`, not `1` |
+/// | `id` | `ID`. Unique on its **agent**, over all services: `addsvc-1`, not `1`. Of two registrations of one id, the later one counts, and the end of either takes it away until the other's next heartbeat |
 /// | `address` | `Address` and `Port` |
 /// | `weight` | `Weights.Passing`, up to 65,535; with a warning the weight is 1. Consul has no weight 0: `Meta.weight` is `0` then, which this crate reads, and other clients see 1 |
 /// | `tags`, `metadata` | `Tags`, `Meta` |
@@ -93,6 +94,7 @@ impl ConsulRegistrar {
     }
 
     /// The pauses between tries while the agent fails; 1 s growing to 10 s, each cut at random by up to a half, unless set.
+    /// Longer where the agent asks for it by `Retry-After`, which is kept up to a minute. A new token ends a pause.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.plan.backoff = Ok(backoff);
         self
@@ -149,18 +151,19 @@ impl kit_base::Registrar for ConsulRegistrar {
         let deadline = Instant::now().checked_add(self.wait_for_agent);
         let mut registration = ConsulRegistration::begin(&self.consul, &self.plan, pauses, service)?;
         // The first try ends by its own limits.
-        let mut state = registration.changed().await;
+        let mut next = registration.changed().await;
         loop {
+            let state = next.ok_or_else(ended)?;
             if state.registered_since.is_some() {
                 return Ok(registration);
             }
             if let Some(error) = state.error.filter(|error| !passes(error)) {
                 return Err(again(&error));
             }
-            state = match deadline {
+            next = match deadline {
                 None => registration.changed().await,
                 Some(deadline) => match timeout_at(deadline, registration.changed()).await {
-                    Ok(state) => state,
+                    Ok(next) => next,
                     Err(_) => return Err(registration.why_not()),
                 },
             };

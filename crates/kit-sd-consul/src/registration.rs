@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::Consul;
 use crate::call::Answer;
 use crate::keeper::{Command, Keeper};
-use crate::passing::{again, passes};
+use crate::passing::{again, asked_pause, passes};
 use crate::plan::{LONGEST, Plan};
 use crate::service::Service;
 
@@ -40,7 +40,8 @@ pub struct RegistrationState {
 /// instance, and registers it again where it does not.
 ///
 /// *Drop* ends the task and its open request at once, and then tries for at most 2 s, in the background, to
-/// deregister. Where the runtime ends before, or the agent does not answer, the instance stays until Consul finds it
+/// deregister. Only a registration that is on its way has half of that for its answer, lest the agent take it after
+/// the deregistration. Where the runtime ends before, or the agent does not answer, the instance stays until Consul finds it
 /// critical for as long as the registrar says. To know, call [`deregister`](kit_base::Registration::deregister).
 #[derive(Debug)]
 #[must_use = "dropping it deregisters"]
@@ -69,14 +70,12 @@ impl ConsulRegistration {
     }
 
     /// How it fares at the next news: after each heartbeat or question to the agent, and when the instance was lost.
+    /// Nothing when its task has ended with its runtime.
     ///
     /// *Cancellation:* nothing is lost.
-    pub async fn changed(&mut self) -> RegistrationState {
-        if self.state.changed().await.is_err() {
-            let error = Some(Arc::new(ended()));
-            return RegistrationState { registered_since: None, error, ..self.state() };
-        }
-        self.state.borrow_and_update().clone()
+    pub async fn changed(&mut self) -> Option<RegistrationState> {
+        self.state.changed().await.ok()?;
+        Some(self.state.borrow_and_update().clone())
     }
 
     /// Changes the instance in place: its address, weight, tags and the rest, but not its id. The checks keep their state,
@@ -110,7 +109,8 @@ impl ConsulRegistration {
     ///
     /// A program that stops calls this first, goes on serving meanwhile, and stops serving then: so a rolling restart loses
     /// no request. A watcher whose set would be empty without this instance keeps it for longer
-    /// ([`empty_after`](crate::ServiceQuery::empty_after)).
+    /// ([`empty_after`](crate::ServiceQuery::empty_after)). With ACLs, a token without `node:read` sees nothing in the catalog, so
+    /// that only the 1.5 s are waited.
     ///
     /// # Errors
     /// `DeadlineExceeded`: the limit has passed first, the instance may still be seen. Else as `deregister`; and the catalog
@@ -160,7 +160,7 @@ impl kit_base::Registration for ConsulRegistration {
     }
 }
 
-fn ended() -> Error {
+pub(crate) fn ended() -> Error {
     Error::unavailable("the task of the registration has ended with its runtime")
 }
 
@@ -177,6 +177,7 @@ struct Entry {
 /// Waits until the catalog no longer lists it. The agent writes to it at once, as a rule.
 async fn gone(consul: &Consul, service: &Service) -> Result<(), Error> {
     let pauses = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
+    let pauses = pauses.and_then(|pauses| pauses.with_jitter(0.5));
     let mut pauses = pauses.map_err(|error| Error::internal(error.to_string()))?.pauses();
     // Ids are unique on an agent only; at one address there is one instance.
     let same = |entry: &Entry| {
@@ -188,8 +189,9 @@ async fn gone(consul: &Consul, service: &Service) -> Result<(), Error> {
         let call = consul.call(Method::GET, &["v1", "catalog", "service", &service.name]);
         match call.send().await.and_then(Answer::ok) {
             Ok(answer) if !answer.json::<Vec<Entry>>()?.iter().any(same) => return Ok(()),
-            Err(error) if !passes(&error) => return Err(error),
-            Ok(_) | Err(_) => sleep(pauses.next().unwrap_or_default()).await,
+            Ok(_) => sleep(pauses.next().unwrap_or_default()).await,
+            Err(error) if passes(&error) => sleep(pauses.next().unwrap_or_default().max(asked_pause(&error))).await,
+            Err(error) => return Err(error),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use kit_base::{Error, Instance};
 use serde::Serialize;
 
+use crate::consul::{fits_into_a_path, misfit};
 use crate::plan::Plan;
 use crate::{check, meta};
 
@@ -41,8 +42,10 @@ impl Service {
     pub(crate) fn new(plan: &Plan, instance: Instance) -> Result<Self, Error> {
         let Plan { name, check, critical_after, .. } = plan;
         let Instance { id, address, scheme, server_name, weight, zone, tags, metadata, .. } = instance;
-        if name.is_empty() || id.is_empty() {
-            return Err(Error::invalid_argument(format!("service {name:?} and id {id:?} must not be empty")));
+        for (what, name) in [("name of the service", name), ("id of the instance", &id)] {
+            if !fits_into_a_path(name) {
+                return Err(Error::invalid_argument(misfit(what, name)));
+            }
         }
         let (host, port) = split(&address)?;
         if weight > MAX_WEIGHT {

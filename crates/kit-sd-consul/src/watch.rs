@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::ServiceQuery;
 use crate::floor::Floor;
 use crate::health::{self, Health};
+use crate::passing::asked_pause;
 
 /// Watches for ever.
 pub(crate) async fn run(query: &ServiceQuery, mut pauses: Pauses, publisher: &Publisher) {
@@ -24,7 +25,11 @@ pub(crate) async fn run(query: &ServiceQuery, mut pauses: Pauses, publisher: &Pu
     let mut index = None;
     loop {
         floor.pass().await;
-        token.mark_unchanged();
+        if token.has_changed().unwrap_or_default() {
+            token.mark_unchanged();
+            // It may see what the index of the old one knows nothing of.
+            index = None;
+        }
         let answer = tokio::select! {
             biased;
             () = replaced(&mut token) => {
@@ -48,7 +53,7 @@ pub(crate) async fn run(query: &ServiceQuery, mut pauses: Pauses, publisher: &Pu
             Err(error) => {
                 // The next answer must come at once, to show that all is well again.
                 index = None;
-                let pause = pauses.next().unwrap_or_default().max(retry_after(&error));
+                let pause = pauses.next().unwrap_or_default().max(asked_pause(&error));
                 view.fail(error);
                 tokio::select! {
                     () = sleep(pause) => {}
@@ -129,11 +134,6 @@ impl View<'_> {
         tell(self.query, "failed", &self.query.service, 1.0);
         self.publisher.fail(error);
     }
-}
-
-/// What the agent asks for, within reason.
-fn retry_after(error: &Error) -> Duration {
-    error.retry_after().unwrap_or_default().min(Duration::from_secs(60))
 }
 
 async fn replaced(token: &mut Receiver<Option<HeaderValue>>) {

@@ -113,8 +113,8 @@ async fn register(service: &str, registrar: ConsulRegistrar, instance: Instance)
 /// Tells on stderr when Consul is lost, and when it is back.
 async fn tell(service: &str, registration: &mut ConsulRegistration) {
     let mut lost = false;
-    loop {
-        match (registration.changed().await.error, lost) {
+    while let Some(state) = registration.changed().await {
+        match (state.error, lost) {
             (Some(error), false) => complain(service, "has lost Consul, and tries on", &error),
             (None, true) => say(service, "is registered again"),
             _ => continue,

@@ -26,12 +26,16 @@ pub(super) fn is_here(root: &Path, name: &str, suite: &Suite) -> bool {
 /// Gets the package, and says where it is.
 pub(super) fn fetch(root: &Path, name: &str, suite: &Suite) -> Result<PathBuf> {
     println!("installing into {FOLDER}/{name}: {} {} of {}", suite.package, suite.version, suite.suite);
-    let mirror = own_mirror().unwrap_or_else(|| MIRROR.to_owned());
-    let from_mirror = fetch_from(&mirror, root, name, suite);
-    from_mirror.or_else(|failure| {
-        println!("{failure}\n{mirror} does not have it; asking {ARCHIVE}");
-        fetch_from(ARCHIVE, root, name, suite)
-    })
+    // What looks like the machine's mirror may be one of something else.
+    let own = own_mirror();
+    let others = [MIRROR, ARCHIVE].into_iter().filter(|mirror| own.as_deref() != Some(mirror));
+    for mirror in own.as_deref().into_iter().chain(others) {
+        match fetch_from(mirror, root, name, suite) {
+            Ok(deb) => return Ok(deb),
+            Err(failure) => println!("{failure}\n{mirror} does not have it"),
+        }
+    }
+    Err(Failure(format!("no mirror has {} {} of {}", suite.package, suite.version, suite.suite)))
 }
 
 fn fetch_from(mirror: &str, root: &Path, name: &str, suite: &Suite) -> Result<PathBuf> {
@@ -107,6 +111,7 @@ fn configuration(folder: &Path) -> String {
         "Dir::Etc::sourcelist \"/dev/null\";\nDir::Etc::sourceparts \"{folder}/parts\";\n\
          Dir::State::lists \"{folder}/lists\";\nDir::Cache \"{folder}/cache\";\n\
          APT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\nAcquire::Retries \"3\";\n\
+         Acquire::http::Timeout \"20\";\n\
          Acquire::Check-Valid-Until \"false\";\n"
     )
 }

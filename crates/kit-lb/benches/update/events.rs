@@ -1,5 +1,7 @@
 //! From what discovery says to the next call.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use kit_base::{Instance, Publisher};
@@ -19,9 +21,11 @@ const UNCHANGED: &str = "full set, nothing new";
 
 pub(crate) fn print(sizes: &[usize], rounds: usize) {
     println!(
-        "us: median of {rounds}, time of the processor; publish: in the publisher; set: until the next call sees it and the old set is dropped\n"
+        "us: median of {rounds}, time of the processor; publish: until the followers are woken; set: until the next call sees it; visible: both; after: what is no longer needed is dropped\n"
     );
-    println!("| event | instances | publish us | set us | allocations |\n|---|--:|--:|--:|--:|");
+    println!(
+        "| event | instances | publish us | set us | visible us | after us | allocations |\n|---|--:|--:|--:|--:|--:|--:|"
+    );
     let full: [(&str, Full, Weight); 5] = [
         (UNCHANGED, |count, _, weight| instances(count, weight), equal),
         ("full set, one changed", one_changed, equal),
@@ -76,29 +80,57 @@ fn row<F: FnOnce()>(
     event: impl Fn(usize) -> F,
 ) {
     runtime().block_on(async {
+        let mut follower = instancer.subscribe();
         let set = Endpointer::new(instancer, connect);
         tokio::task::yield_now().await;
-        let mut told = Instant::now();
-        let (mut publish, mut taken, mut allocations) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut told, woken) = (Instant::now(), Arc::new(Woken::default()));
+        let mut samples: [Vec<f64>; 5] = Default::default();
         for round in 1..=rounds {
             let event = event(round);
-            let before = (now(), allocated());
+            let mut cx = Context::from_waker(Waker::noop());
+            while follower.poll_changed(&mut cx).is_ready() {}
+            let waker = Waker::from(Arc::clone(&woken));
+            let _pending = follower.poll_changed(&mut Context::from_waker(&waker));
+            let (begun, allocations) = (now(), allocated());
             event();
-            let published = (now(), Instant::now());
+            let (published, time) = (now(), Instant::now());
+            // Nobody is woken where there is nothing new.
+            let woken = woken.at().max(begun);
             // The keeper has been woken, and runs before this goes on.
             tokio::task::yield_now().await;
-            let after = (now(), allocated());
+            let (seen, allocations) = (now(), allocated() - allocations);
             let since = set.snapshot().since;
-            let knows = since.is_some_and(|since| since <= published.1 && since > told);
+            let knows = since.is_some_and(|since| since <= time && since > told);
             assert!(knows || title == UNCHANGED, "{title}: the set does not know of round {round}");
             told = since.unwrap_or(told);
-            publish.push((published.0 - before.0).as_secs_f64() * 1e6);
-            taken.push((after.0 - published.0).as_secs_f64() * 1e6);
-            allocations.push((after.1 - before.1) as f64);
+            let before = now();
+            tokio::task::yield_now().await;
+            let after = (published - woken) + (now() - before);
+            let (publish, set) = (woken - begun, seen - published);
+            let times = [publish, set, publish + set, after].map(|time| time.as_secs_f64() * 1e6);
+            for (samples, sample) in samples.iter_mut().zip(times.into_iter().chain([allocations as f64])) {
+                samples.push(sample);
+            }
         }
-        let (publish, taken, allocations) = (median(publish), median(taken), median(allocations));
-        println!("| {title} | {count} | {publish:.1} | {taken:.1} | {allocations} |");
+        let [publish, set, visible, after, allocations] = samples.map(median);
+        println!("| {title} | {count} | {publish:.1} | {set:.1} | {visible:.1} | {after:.1} | {allocations} |");
     });
+}
+
+/// When a follower was woken.
+#[derive(Default)]
+struct Woken(Mutex<Duration>);
+
+impl Woken {
+    fn at(&self) -> Duration {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now();
+    }
 }
 
 /// The time that this thread has had of a processor: the whole time where nothing else runs, and nothing more where the machine

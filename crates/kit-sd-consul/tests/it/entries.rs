@@ -63,6 +63,8 @@ async fn addresses_zones_and_weights_come_from_where_they_are() {
     let entries = json!([
         changed("a-node", |_| {}),
         changed("b-six", |entry| entry["Service"]["Address"] = json!("2001:db8::7")),
+        changed("b-six-in-brackets", |entry| entry["Service"]["Address"] = json!("[2001:db8::7]")),
+        changed("b-six-of-a-link", |entry| entry["Service"]["Address"] = json!("fe80::7%2")),
         changed("c-name", |entry| entry["Service"]["Address"] = json!("host.example")),
         changed("d-zone", |entry| entry["Node"]["Meta"] = json!({"zone": "of-node"})),
         changed("e-place", |entry| entry["Node"]["Locality"] = json!({"Zone": "of-locality"})),
@@ -80,6 +82,8 @@ async fn addresses_zones_and_weights_come_from_where_they_are() {
         [
             ("10.0.0.1:80", None, 1),
             ("[2001:db8::7]:80", None, 1),
+            ("[2001:db8::7]:80", None, 1),
+            ("[fe80::7%2]:80", None, 1),
             ("host.example:80", None, 1),
             ("10.0.0.1:80", Some("of-node"), 1),
             ("10.0.0.1:80", Some("of-locality"), 1),
@@ -96,17 +100,27 @@ async fn a_bad_entry_loses_no_good_one_and_is_told() {
         changed("none", |entry| drop(entry["Service"].as_object_mut().unwrap().remove("Port"))),
         changed("huge", |entry| entry["Service"]["Port"] = json!(65536)),
         {"Node": {"Node": "n1"}},
+        changed("twice", |entry| entry["Service"]["Address"] = json!("10.0.0.1:80")),
         changed("nowhere", |entry| entry["Node"]["Address"] = json!("")),
         entry("good"),
     ]);
     let (instances, told) = made_of(entries, |query| query).await;
     assert_eq!(instances.iter().map(|instance| instance.id.as_str()).collect::<Vec<_>>(), ["n1/good"]);
     let left_out: Vec<_> = told.iter().filter_map(|told| told.strip_prefix("consul left_out ")).collect();
-    let mut wanted = ["n1/zero 1", "n1/none 1", "n1/huge 1", "addsvc[3] 1", "n1/nowhere 1"];
+    let mut wanted = ["n1/zero 1", "n1/none 1", "n1/huge 1", "addsvc[3] 1", "n1/twice 1", "n1/nowhere 1"];
     wanted.sort_unstable();
     let mut left_out = left_out;
     left_out.sort_unstable();
     assert_eq!(left_out, wanted);
+}
+
+#[tokio::test]
+async fn of_very_many_bad_entries_only_the_first_thousand_are_told() {
+    let mut entries = vec![json!(1); 3_000];
+    entries.push(entry("good"));
+    let (instances, told) = made_of(Value::Array(entries), |query| query).await;
+    assert_eq!(instances.len(), 1);
+    assert_eq!(told.iter().filter(|told| told.starts_with("consul left_out ")).count(), 1_000);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::agent::client;
 use crate::double::{answer, consul, entry, fails, found, ids, quick, shows, until};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn through_every_failure_the_last_set_stays_with_error_and_age_and_the_fresh_one_follows() {
     let limit = 4000;
     let endless = Reply::ok().header("x-consul-index", "8").body("[".repeat(limit + 1));
@@ -87,7 +87,11 @@ async fn a_redirect_to_another_host_is_no_answer() {
 #[tokio::test]
 async fn a_set_older_than_the_greatest_age_is_forgotten_and_the_error_stays() {
     let backend = Backend::start([found(7, &["a"]), Reply::status(500)]).await.unwrap();
-    let watch = quick(&consul(backend.addr())).max_staleness(Duration::from_millis(400)).watch().unwrap();
+    let watch = quick(&consul(backend.addr()))
+        .wait(Duration::from_millis(300))
+        .max_staleness(Duration::from_millis(400))
+        .watch()
+        .unwrap();
     let mut changes = watch.subscribe();
     let good = shows(&mut changes, &["a"]).await;
     let forgotten = until(&mut changes, |snapshot| snapshot.instances == Instances::Pending).await;
@@ -98,14 +102,18 @@ async fn a_set_older_than_the_greatest_age_is_forgotten_and_the_error_stays() {
 #[tokio::test]
 async fn a_query_that_waits_makes_no_set_too_old() {
     let backend = Backend::start([found(7, &["a"]), Reply::hang()]).await.unwrap();
-    let watch = quick(&consul(backend.addr())).max_staleness(Duration::from_millis(100)).watch().unwrap();
+    let watch = quick(&consul(backend.addr()))
+        .wait(Duration::from_millis(80))
+        .max_staleness(Duration::from_millis(100))
+        .watch()
+        .unwrap();
     let mut changes = watch.subscribe();
     shows(&mut changes, &["a"]).await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(ids(&changes.current()), ["a"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_says_when_to_come_back_is_not_asked_before() {
     let later = Reply::status(503).header("retry-after", "1");
     let backend = Backend::start([later, found(7, &["a"]), Reply::hang()]).await.unwrap();
@@ -166,7 +174,10 @@ async fn what_happens_is_told() {
         assert_eq!((event.source, event.key), ("consul", "addsvc"));
         events.lock().unwrap().push((event.what, event.amount as usize));
     };
-    let query = quick(&consul(backend.addr())).max_staleness(Duration::from_millis(300)).observer(observer);
+    let query = quick(&consul(backend.addr()))
+        .wait(Duration::from_millis(200))
+        .max_staleness(Duration::from_millis(300))
+        .observer(observer);
     let watch = query.watch().unwrap();
     let mut changes = watch.subscribe();
     until(&mut changes, |snapshot| snapshot.since.is_some() && snapshot.instances == Instances::Pending).await;

@@ -77,7 +77,7 @@ async fn an_index_of_zero_or_none_at_all_is_an_error_and_never_waited_with() {
     assert_eq!(indexes(&backend), ["none", "7", "none", "none", "8"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_to_an_older_query_does_not_win() {
     let late = found(99, &["late"]).after(Duration::from_millis(600));
     let backend = Backend::start([found(7, &["a"]), late, found(8, &["b"]), Reply::hang()]).await.unwrap();
@@ -94,12 +94,16 @@ async fn an_answer_to_an_older_query_does_not_win() {
     assert_eq!(ids(&changes.current()), ["b"]);
 }
 
-/// Ten minutes pass at once, since nothing but time is waited for. Where no time passes, it ends at a thousand.
 async fn requests_in_ten_minutes(script: impl Into<Script>) -> usize {
+    requests_in(Duration::from_secs(600), script).await
+}
+
+/// The time passes at once, since nothing else is waited for. Where none passes, it ends at a thousand.
+async fn requests_in(time: Duration, script: impl Into<Script>) -> usize {
     let backend = Backend::start(script).await.unwrap();
     let watch = consul(backend.addr()).service("addsvc").watch().unwrap();
     tokio::select! {
-        () = sleep(Duration::from_secs(600)) => {}
+        () = sleep(time) => {}
         _ = backend.received(1000) => {}
     }
     drop(watch);
@@ -150,6 +154,14 @@ async fn failures_for_ever_cost_at_most_nine_requests_a_minute() {
     ] {
         let count = requests_in_ten_minutes(reply).await;
         assert!((10..=90).contains(&count), "{name}: {count}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_in_the_first_minute_cost_at_most_fourteen_requests() {
+    for _ in 0..50 {
+        let count = requests_in(Duration::from_secs(60), Reply::status(500)).await;
+        assert!((9..=14).contains(&count), "{count}");
     }
 }
 

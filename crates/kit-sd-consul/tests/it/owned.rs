@@ -1,5 +1,6 @@
 //! Nothing is left after a drop, and a token that is replaced counts at once.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use kit_base::{Backoff, Event, Instancer, Kind};
@@ -83,17 +84,35 @@ fn a_runtime_that_ends_first_is_told_to_subscribers() {
     assert!(error.contains("the watch of \"addsvc\" has ended"), "{error}");
 }
 
+#[test]
+fn a_runtime_that_has_ended_before_is_told_to_subscribers_too() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let _entered = handle.enter();
+    let watch = quick(&consul(([127, 0, 0, 1], 1).into())).watch().unwrap();
+    let snapshot = watch.subscribe().current();
+    let error = snapshot.error.as_ref().expect("nobody waits for ever").to_string();
+    assert!(error.contains("the watch of \"addsvc\" has ended"), "{error}");
+}
+
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused_and_shown() {
     let agent = consul(([127, 0, 0, 1], 1).into());
     for (query, text) in [
-        (agent.service(""), "empty"),
+        (agent.service(""), "the name of the service must"),
+        (agent.service(".."), "got \"..\""),
+        (agent.service("a//b"), "got \"a//b\""),
+        (agent.service("add\nsvc"), "got \"add\\nsvc\""),
+        (agent.service("a").tag(""), "a tag is empty"),
         (quick(&agent).wait(Duration::ZERO), "wait must be from 1ms to 600s, got 0ns"),
         (quick(&agent).wait(Duration::from_secs(601)), "got 601s"),
         (quick(&agent).min_interval(Duration::ZERO), "min_interval must be"),
         (quick(&agent).min_interval(Duration::MAX), "min_interval must be"),
         (quick(&agent).empty_after(Duration::MAX), "empty_after must be"),
         (quick(&agent).max_staleness(Duration::MAX), "max_staleness must be"),
+        (quick(&agent).max_staleness(Duration::from_secs(63)), "must be from 63.75s"),
+        (agent.service("a").wait(Duration::from_millis(1)).max_staleness(Duration::ZERO), "must be from 1s"),
     ] {
         let error = query.watch().unwrap_err().to_string();
         assert!(error.contains(text), "{error}");
@@ -139,4 +158,28 @@ async fn a_token_that_is_replaced_counts_at_once_in_a_waiting_query_and_in_a_pau
     shows(&mut changes, &["a", "b"]).await;
     assert!(begun.elapsed() < Duration::from_secs(30));
     assert!(format!("{:?}", agent).contains("Token(set)"));
+}
+
+#[tokio::test]
+async fn a_token_that_is_replaced_between_two_queries_counts_at_once() {
+    let index = AtomicU64::new(1);
+    let script = Script::by(move |request| {
+        let new = request.headers().get("x-consul-token").is_some_and(|token| token == "new");
+        match (new, request.uri().query().unwrap_or_default().contains("index=")) {
+            (true, true) => Reply::hang(),
+            (true, false) => found(99, &["a", "b"]),
+            (false, _) => found(index.fetch_add(1, Relaxed), &["a"]),
+        }
+    });
+    let backend = Backend::start(script).await.unwrap();
+    let token = Token::new("old").unwrap();
+    let agent = consul(backend.addr()).with_token(token.clone());
+    let watch = agent.service("addsvc").min_interval(Duration::from_secs(2)).watch().unwrap();
+    let mut changes = watch.subscribe();
+    // Five at once; then the floor holds the sixth.
+    backend.received(5).await;
+    sleep(Duration::from_millis(200)).await;
+    token.replace("new").unwrap();
+    shows(&mut changes, &["a", "b"]).await;
+    assert!(!backend.requests()[5].uri().query().unwrap_or_default().contains("index="), "it would wait in vain");
 }

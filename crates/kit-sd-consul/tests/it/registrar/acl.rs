@@ -45,6 +45,16 @@ async fn without_the_right_token_registering_is_refused_in_consuls_words() {
 }
 
 #[tokio::test]
+async fn what_an_agent_with_acls_has_lost_is_deregistered_at_once() {
+    let Some(agent) = Setup::default().acl().start().await else { return };
+    let events = Events::default();
+    let registration = quick(&agent.consul()).observer(events.observer()).register(instance()).await.unwrap();
+    agent.deregister("addsvc-1").await;
+    registration.deregister().await.unwrap();
+    assert_eq!(events.count("deregistered"), 1, "{:?}", events.what());
+}
+
+#[tokio::test]
 async fn a_token_that_is_replaced_reaches_the_agent_and_through_it_the_catalog() {
     let Some(agent) = Setup::default().acl().start().await else { return };
     let ((old, old_name), (new, _)) = (token(&agent).await, token(&agent).await);
@@ -55,8 +65,8 @@ async fn a_token_that_is_replaced_reaches_the_agent_and_through_it_the_catalog()
     let mut registration = registrar.register(instance()).await.unwrap();
     until("it passes", || is(&agent, "passing")).await;
     shared.replace(&new).unwrap();
-    assert!(registration.changed().await.error.is_none());
-    assert!(registration.changed().await.error.is_none());
+    assert!(registration.changed().await.unwrap().error.is_none());
+    assert!(registration.changed().await.unwrap().error.is_none());
     revoke(&agent, &old_name).await;
     // The agent tells the catalog with the token that it was given at the last registration.
     readiness.set(false);
@@ -82,7 +92,7 @@ async fn a_token_that_is_revoked_is_seen_and_a_new_one_is_used_at_once() {
     let mut registration = registrar.register(instance()).await.unwrap();
     revoke(&agent, &old_name).await;
     let error = loop {
-        if let Some(error) = registration.changed().await.error {
+        if let Some(error) = registration.changed().await.unwrap().error {
             break error;
         }
     };

@@ -74,14 +74,14 @@ async fn without_a_check_an_instance_passes() {
 async fn the_heartbeat_outlives_its_time_and_says_whether_the_process_is_ready() {
     let Some(agent) = Agent::start().await else { return };
     let readiness = Readiness::new();
-    let registrar = quick(&agent.consul()).check(Check::ttl(SECOND)).readiness(readiness.clone());
+    let registrar = quick(&agent.consul()).check(Check::ttl(2 * SECOND)).readiness(readiness.clone());
     let _registration = registrar.register(instance()).await.unwrap();
     until("it is critical", || is(&agent, "critical")).await;
     assert_eq!(output(&agent).await, "the process is not ready");
     readiness.set(true);
     until("it passes", || is(&agent, "passing")).await;
     let begun = Instant::now();
-    while begun.elapsed() < 2 * SECOND {
+    while begun.elapsed() < 3 * SECOND {
         assert!(is(&agent, "passing").await);
         assert_eq!(output(&agent).await, "the process is ready");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -114,6 +114,7 @@ async fn settings_of_a_check_that_make_no_sense_are_refused_with_their_value() {
         (registrar().check(Check::tcp(" ", SECOND)), "empty address"),
         (registrar().check(Check::tcp("a:1", SECOND).timeout(Duration::ZERO)), "time-out of the check"),
         (registrar().check(Check::ttl(SECOND).timeout(SECOND)), "has a time-out, got 1s"),
+        (registrar().check(Check::http("http://a", SECOND).over_tls()), "only a check by gRPC is asked over TLS"),
         (registrar().check(Check::none()).readiness(Readiness::new()), "readiness needs a TTL check"),
         (registrar().deregister_critical_after(Duration::from_secs(59)), "must be from 60s"),
         (registrar().poll_interval(Duration::MAX), "poll interval must be from 1s"),

@@ -20,7 +20,7 @@ async fn comes_back(mut agent: Agent, registrar: ConsulRegistrar, with_data: boo
     let before = registration.state();
     agent.kill();
     let away = loop {
-        let state = registration.changed().await;
+        let state = registration.changed().await.unwrap();
         if let Some(error) = state.error.clone() {
             assert_eq!(error.kind(), Kind::Unavailable, "{error}");
             break state;

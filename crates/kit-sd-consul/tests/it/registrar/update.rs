@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use kit_base::{Instance, Kind, Registrar as _};
-use kit_sd_consul::{Check, ConsulRegistrar};
+use kit_sd_consul::{Check, Consul, ConsulRegistrar};
 use kit_testing::backend::{Backend, Reply};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{Events, entries, instance, is, quick, until};
-use crate::agent::Agent;
+use crate::agent::{Agent, client};
 
 fn changed() -> Instance {
     let mut instance = Instance::new("addsvc-1", "127.0.0.2:9091");
@@ -60,7 +61,7 @@ async fn changes_without_a_gap(agent: Agent, registrar: ConsulRegistrar) {
 #[tokio::test]
 async fn an_update_keeps_the_state_of_a_heartbeat() {
     let Some(agent) = Agent::start().await else { return };
-    let registrar = quick(&agent.consul()).check(Check::ttl(Duration::from_secs(1)));
+    let registrar = quick(&agent.consul()).check(Check::ttl(Duration::from_secs(3)));
     changes_without_a_gap(agent, registrar).await;
 }
 
@@ -70,6 +71,25 @@ async fn an_update_keeps_the_state_of_a_check_by_http() {
     let page = Backend::start(Reply::ok()).await.unwrap();
     let registrar = quick(&agent.consul()).check(Check::http(page.url(), Duration::from_secs(1)));
     changes_without_a_gap(agent, registrar).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_does_not_overtake_the_one_before_it() {
+    // At the agent, requests of two connections have no order: taken last, the older one would stay.
+    let backend = Backend::start(Reply::ok().after(Duration::from_millis(300))).await.unwrap();
+    let consul = Consul::new(client(), &backend.url()).unwrap();
+    let mut registration = quick(&consul).register(instance()).await.unwrap();
+    let sent = timeout(Duration::from_millis(100), registration.update(changed())).await;
+    assert!(sent.is_err(), "nobody waits for it any more");
+    registration.update(instance()).await.unwrap();
+    let requests = backend.requests();
+    let ports: Vec<_> = requests
+        .iter()
+        .filter(|request| request.uri().path().ends_with("/register"))
+        .map(|request| serde_json::from_slice::<serde_json::Value>(request.body()).unwrap()["Port"].clone())
+        .collect();
+    assert_eq!(ports, [8081, 9091, 8081]);
+    assert_eq!(backend.abandoned(), 0);
 }
 
 #[tokio::test]
