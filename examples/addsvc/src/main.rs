@@ -1,11 +1,9 @@
 //! The addsvc server: `cargo run -p addsvc`. With `--consul-addr 127.0.0.1:8500` it registers its gRPC address at Consul as
 //! `addsvc`; how it leaves is told in `announce`.
 
-use std::error::Error;
 use std::io::Write as _;
 use std::iter::once;
 use std::pin::Pin;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -36,17 +34,8 @@ struct Flags {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    match run(Flags::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&*error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
+    let flags = Flags::parse();
     let http = Server::bind(&flags.http_addr).await?;
     let grpc = match flags.grpc_addr == flags.http_addr {
         true => None,
@@ -132,15 +121,4 @@ fn debug_pages(readiness: Readiness, stats: Vec<Stats>, panics: Arc<AtomicU64>) 
         format!("requests {requests}\npanics {}\n", panics.load(Relaxed))
     };
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).route("/stats", get(stats))
-}
-
-#[expect(clippy::print_stderr, reason = "the last words of the program")]
-fn report(error: &dyn Error) {
-    eprint!("addsvc: {error}");
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        eprint!(": {inner}");
-        cause = inner.source();
-    }
-    eprintln!();
 }

@@ -15,12 +15,12 @@
 //!
 //! An agent that cannot be reached is told on stderr and tried again; the service serves all the same.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use kit_base::{Error, Instance, Readiness, Registrar as _};
+use anyhow::{Chain, bail};
+use kit_base::{Error, Instance, Kind, Readiness, Registrar as _};
 use kit_sd_consul::{Check, Consul, ConsulRegistrar, ConsulRegistration};
 use reqwest::redirect::Policy;
 
@@ -52,16 +52,15 @@ impl Announce {
         listening: SocketAddr,
         readiness: Readiness,
         signal: impl Future<Output = ()>,
-    ) -> Result<impl Future<Output = ()>, Box<dyn StdError>> {
+    ) -> anyhow::Result<impl Future<Output = ()>> {
         if self.consul_addr.is_some() && self.advertise_addr.is_none() && listening.ip().is_unspecified() {
-            let wanted = "give the address that others see by --advertise-addr";
-            return Err(format!("nobody can be told to call {listening}: {wanted}").into());
+            bail!("nobody can be told to call {listening}: give the address that others see by --advertise-addr");
         }
         let address = self.advertise_addr.unwrap_or_else(|| listening.to_string());
         // Unique on the agent, over all services.
         let id = match address.rsplit_once(':') {
             Some((host, port)) if port.parse::<u16>().is_ok() => format!("{service}-{host}-{port}"),
-            _ => return Err(format!("{address:?} is no address: want host:port").into()),
+            _ => bail!("{address:?} is no address: want host:port"),
         };
         let instance = Instance::new(id, address);
         let registrar = match self.consul_addr {
@@ -89,6 +88,7 @@ impl Announce {
             }
             readiness.set(false);
             let Some(registration) = registration else { return };
+            say(service, "leaves consul, and serves on until others can know");
             if let Err(error) = registration.deregister_and_wait(LEAVE).await {
                 complain(service, "leaves without Consul's knowing", &error);
             }
@@ -98,22 +98,16 @@ impl Announce {
 
 /// Registers as soon as there is an agent. Nothing where the agent does not want it.
 async fn register(service: &str, registrar: ConsulRegistrar, instance: Instance) -> Option<ConsulRegistration> {
-    let first = registrar.clone().wait_for_agent(Duration::ZERO).register(instance.clone()).await;
-    let error = match first {
-        Ok(registration) => return Some(registration),
-        Err(error) => error,
+    let outcome = match registrar.clone().wait_for_agent(Duration::ZERO).register(instance.clone()).await {
+        // What is wrong with the flags or the token stays wrong.
+        Err(error) if !matches!(error.kind(), Kind::InvalidArgument | Kind::PermissionDenied | Kind::Internal) => {
+            complain(service, "is not registered yet", &error);
+            let registered = registrar.wait_for_agent(Duration::MAX).register(instance).await;
+            registered.inspect(|_| say(service, "is registered"))
+        }
+        outcome => outcome,
     };
-    complain(service, "is not registered yet", &error);
-    match registrar.wait_for_agent(Duration::MAX).register(instance).await {
-        Ok(registration) => {
-            say(service, "is registered");
-            Some(registration)
-        }
-        Err(error) => {
-            complain(service, "serves without being registered", &error);
-            None
-        }
-    }
+    outcome.inspect_err(|error| complain(service, "serves without being registered", error)).ok()
 }
 
 /// Tells on stderr when Consul is lost, and when it is back.
@@ -130,13 +124,8 @@ async fn tell(service: &str, registration: &mut ConsulRegistration) {
 }
 
 fn complain(service: &str, what: &str, error: &Error) {
-    let mut text = format!("{what}: {error}");
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    say(service, &text);
+    let causes: Vec<_> = Chain::new(error).map(ToString::to_string).collect();
+    say(service, &format!("{what}: {}", causes.join(": ")));
 }
 
 #[expect(clippy::print_stderr, reason = "it is for whoever runs the program")]

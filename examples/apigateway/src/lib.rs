@@ -11,6 +11,25 @@
 //! problem details, whose text begins with Go kit's `no endpoints available`. (Over Consul a set that is suddenly empty is doubted
 //! for 10 s; so long the text is that nobody can be connected to.)
 //!
+//! # By hand
+//!
+//! Each in a terminal of its own; the services and the gateway tell what to try:
+//!
+//! ```text
+//! consul agent -dev
+//! cargo run -p addsvc -- --consul-addr 127.0.0.1:8500
+//! cargo run -p stringsvc1 -- --consul-addr 127.0.0.1:8500
+//! cargo run -p apigateway
+//! curl -H 'content-type: application/json' -d '{"a":1,"b":2}' http://127.0.0.1:8000/addsvc/sum
+//! ```
+//!
+//! A second addsvc on the same machine needs other ports; 0 is one that is free:
+//!
+//! ```text
+//! cargo run -p addsvc -- --consul-addr 127.0.0.1:8500 \
+//!     --http-addr 127.0.0.1:0 --grpc-addr 127.0.0.1:0 --debug-addr 127.0.0.1:0
+//! ```
+//!
 //! # Differences from Go kit
 //!
 //! - No instances is 503, which says that trying again may help; Go kit answers 500.

@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use kit_testing::ports::{FreePort, free_port};
 use kit_testing::process::Child;
 use kit_testing::temp::{TempDir, temp_dir};
 use kit_testing::tools;
-
-use crate::BoxError;
 
 /// Where `cargo xtask servers consul` puts it.
 const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/servers/debian/consul/usr/bin/consul");
@@ -35,8 +34,8 @@ impl Agent {
     /// Starts an agent and waits until it leads.
     ///
     /// # Errors
-    /// It does not start, or has no leader for too long; its output is shown.
-    pub async fn start(program: &Path) -> Result<Self, BoxError> {
+    /// It does not start, ends, or has no leader for too long; its output is shown.
+    pub async fn start(program: &Path) -> anyhow::Result<Self> {
         let [http, serf, server] = [free_port()?, free_port()?, free_port()?];
         let folder = temp_dir()?;
         let mut command = Command::new(program);
@@ -47,12 +46,14 @@ impl Agent {
             command.arg(flag).arg(port.number().to_string());
         }
         command.arg("-data-dir").arg(folder.path());
-        let child = Child::spawn(command)?;
+        let mut child = Child::spawn(command)?;
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
         let (begun, url) = (Instant::now(), format!("http://{}/v1/status/leader", http.addr()));
         while !leads(&client, &url).await {
-            if begun.elapsed() > START {
-                return Err(format!("consul has no leader: {}{}", child.stdout(), child.stderr()).into());
+            let ended = child.wait(Duration::ZERO).is_ok();
+            if ended || begun.elapsed() > START {
+                let what = if ended { "it has ended" } else { "it has no leader" };
+                bail!("{what}: {}{}", child.stdout(), child.stderr());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

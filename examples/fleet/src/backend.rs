@@ -1,17 +1,14 @@
 //! A backend as whoever runs the fleet sees it: a program that belongs to it.
 
-use std::error::Error;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use kit_testing::ports::{FreePort, free_port};
 use kit_testing::process::{Child, Signal};
-
-use crate::BoxError;
 
 /// How long a backend may take to start, to stop and to die; milliseconds as a rule.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,25 +23,6 @@ pub struct Backend {
     port: FreePort,
 }
 
-/// A backend could not be started.
-#[derive(Debug)]
-pub struct StartError {
-    name: String,
-    source: BoxError,
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} cannot be started", self.name)
-    }
-}
-
-impl Error for StartError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
 impl Backend {
     /// Starts a backend on a free port of 127.0.0.1 and waits until it serves. The program is one that knows the command
     /// `backend`, as this package's own does; `args` are more of its flags.
@@ -53,12 +31,11 @@ impl Backend {
     ///
     /// # Errors
     /// There is no port, or the program does not start; its output is shown.
-    pub fn start(program: &Path, name: &str, args: &[&str]) -> Result<Self, StartError> {
-        let failed = |source| StartError { name: name.to_owned(), source };
-        let port = free_port().map_err(|error| failed(error.into()))?;
+    pub fn start(program: &Path, name: &str, args: &[&str]) -> anyhow::Result<Self> {
+        let port = free_port()?;
         let mut command = Command::new(program);
         command.args(["backend", "--addr", &port.addr().to_string()]).args(args);
-        let child = spawn(&mut command).map_err(failed)?;
+        let child = spawn(&mut command, name)?;
         Ok(Self { name: name.to_owned(), command, child, port })
     }
 
@@ -95,17 +72,17 @@ impl Backend {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn restart(&mut self) -> Result<(), StartError> {
-        let spawned = spawn(&mut self.command).map_err(|source| StartError { name: self.name.clone(), source });
-        self.child = spawned?;
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.child = spawn(&mut self.command, &self.name)?;
         Ok(())
     }
 }
 
-fn spawn(command: &mut Command) -> Result<Child, BoxError> {
+fn spawn(command: &mut Command, name: &str) -> anyhow::Result<Child> {
     tokio::task::block_in_place(|| {
         let child = Child::spawn(command)?;
         child.wait_for_line("serving on", PATIENCE)?;
-        Ok(child)
+        anyhow::Ok(child)
     })
+    .with_context(|| format!("{name} cannot be started"))
 }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use tokio::time::sleep_until;
 
+use crate::Backend;
 use crate::stage::{Discovery, View};
 use crate::table::{Board, Seen};
-use crate::{Backend, BoxError};
 
 /// How long a backend may take to leave, or to serve again once it is back.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -18,22 +19,28 @@ pub(crate) async fn events(
     board: &Board,
     view: &View,
     length: Duration,
-) -> Result<(Instant, Instant), BoxError> {
-    let begun = tokio::time::Instant::now();
+) -> anyhow::Result<(Instant, Instant)> {
+    // Each between two lines.
+    let begun = tokio::time::Instant::now() + Duration::from_millis(500);
     let [_, second, third] = backends;
 
     sleep_until(begun + length / 6).await;
     let kill = Instant::now();
     second.kill()?;
     let kill = (kill, Instant::now());
-    board.tell(format!("{} killed (kill -9)", second.name()));
+    board.tell(format!("{}: kill -9", second.name()));
+
+    // At Consul, a heartbeat is missed.
+    sleep_until(begun + length / 3).await;
+    discovery.remove(second);
 
     sleep_until(begun + length / 2).await;
     second.restart()?;
+    discovery.add(second);
     serves_again(second, board).await?;
 
     sleep_until(begun + length * 3 / 4).await;
-    board.tell(format!("{} restarts (SIGTERM)", third.name()));
+    board.tell(format!("{}: SIGTERM", third.name()));
     discovery.remove(third);
     if let Discovery::Registry(_) = discovery {
         // At Consul, the backend does so itself before it stops.
@@ -41,7 +48,7 @@ pub(crate) async fn events(
     }
     let status = third.stop()?;
     if !status.success() {
-        return Err(format!("{} did not stop cleanly: {status}", third.name()).into());
+        bail!("{} did not stop cleanly: {status}", third.name());
     }
     third.restart()?;
     discovery.add(third);
@@ -49,19 +56,19 @@ pub(crate) async fn events(
     Ok(kill)
 }
 
-async fn serves_again(backend: &Backend, board: &Board) -> Result<(), BoxError> {
+async fn serves_again(backend: &Backend, board: &Board) -> anyhow::Result<()> {
     let before = board.served(backend.name());
     until(&format!("{} is not called again", backend.name()), || board.served(backend.name()) > before).await?;
-    board.tell(format!("{} is back", backend.name()));
+    board.tell(format!("{}: back", backend.name()));
     Ok(())
 }
 
 /// Waits until something is so; says what is wrong if it never is.
-pub(crate) async fn until(wrong: &str, is_so: impl Fn() -> bool) -> Result<(), BoxError> {
+pub(crate) async fn until(wrong: &str, is_so: impl Fn() -> bool) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !is_so() {
         if begun.elapsed() > PATIENCE {
-            return Err(format!("{wrong} after {PATIENCE:?}").into());
+            bail!("{wrong} after {PATIENCE:?}");
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

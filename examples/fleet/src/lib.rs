@@ -10,10 +10,7 @@ mod stage;
 mod table;
 mod traffic;
 
-/// Whatever can go wrong with a program.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 pub use agent::Agent;
-pub use backend::{Backend, StartError};
+pub use backend::Backend;
 pub use demo::{DemoFlags, demo};
 pub use serve::{BackendFlags, consul_at, serve};

@@ -1,10 +1,7 @@
 //! Discovery, balancing and restarts at work: `cargo run -p fleet`.
 
-use std::error::Error;
-use std::process::ExitCode;
-
 use clap::{Parser, Subcommand};
-use fleet::{BackendFlags, BoxError, DemoFlags, demo, serve};
+use fleet::{BackendFlags, DemoFlags, demo, serve};
 
 /// Shows three addsvc, found by discovery, behind a gateway under steady requests, while one is killed and one is restarted: a
 /// line a second of who served what.
@@ -25,31 +22,10 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    match run(Flags::parse()).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            report(&*error);
-            ExitCode::FAILURE
-        }
+async fn main() -> anyhow::Result<()> {
+    let Flags { demo: flags, command } = Flags::parse();
+    match command {
+        Some(Command::Backend(flags)) => serve(flags).await,
+        None => demo(flags, &std::env::current_exe()?).await,
     }
-}
-
-async fn run(flags: Flags) -> Result<bool, BoxError> {
-    match flags.command {
-        Some(Command::Backend(flags)) => serve(flags).await.map(|()| true),
-        None => demo(flags.demo, &std::env::current_exe()?).await,
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "the last words of the program")]
-fn report(error: &dyn Error) {
-    eprint!("fleet: {error}");
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        eprint!(": {inner}");
-        cause = inner.source();
-    }
-    eprintln!();
 }

@@ -9,8 +9,6 @@ use kit_base::{Context, Instance, Registrar as _};
 use kit_sd_consul::{Check, Consul};
 use kit_serve::Server;
 
-use crate::BoxError;
-
 /// The flags of a backend.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BackendFlags {
@@ -37,7 +35,7 @@ const LEAVE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The port cannot be had, or Consul does not take the registration.
-pub async fn serve(flags: BackendFlags) -> Result<(), BoxError> {
+pub async fn serve(flags: BackendFlags) -> anyhow::Result<()> {
     let server = Server::bind(&flags.addr).await?;
     let signal = kit_serve::signal()?;
     let service = Slow { latency: flags.latency };
@@ -50,7 +48,7 @@ pub async fn serve(flags: BackendFlags) -> Result<(), BoxError> {
 }
 
 /// Until it is to stop, and nobody who asks Consul calls it any more.
-async fn stay(flags: &BackendFlags, addr: SocketAddr, signal: impl Future<Output = ()>) -> Result<(), BoxError> {
+async fn stay(flags: &BackendFlags, addr: SocketAddr, signal: impl Future<Output = ()>) -> anyhow::Result<()> {
     let registration = match flags.consul_addr.as_deref().zip(flags.id.as_deref()) {
         Some((consul, id)) => {
             let registrar = consul_at(consul)?.registrar("addsvc").check(Check::ttl(HEARTBEAT));
@@ -71,7 +69,7 @@ async fn stay(flags: &BackendFlags, addr: SocketAddr, signal: impl Future<Output
 ///
 /// # Errors
 /// It is no address.
-pub fn consul_at(addr: &str) -> Result<Consul, BoxError> {
+pub fn consul_at(addr: &str) -> anyhow::Result<Consul> {
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
     Ok(Consul::new(client, addr)?)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use addsvc::Replies;
+use anyhow::Context as _;
 use apigateway::AddClient;
 use kit_base::{Instance, Instancer};
 use kit_lb::{Endpointer, Registry};
@@ -11,7 +12,7 @@ use kit_transport_grpc::{BuildError, GrpcClient, Prost};
 
 use crate::events::until;
 use crate::table::{Board, Seen};
-use crate::{Agent, Backend, BoxError, consul_at};
+use crate::{Agent, Backend, consul_at};
 
 /// How long each call takes at a backend, so that some are always in flight.
 const LATENCY: &str = "10ms";
@@ -29,9 +30,14 @@ pub(crate) enum Discovery {
 
 impl Discovery {
     /// Consul where there is one and it is wanted.
-    async fn start(no_consul: bool) -> Result<Self, BoxError> {
+    async fn start(no_consul: bool) -> anyhow::Result<Self> {
         Ok(match Agent::program().filter(|_| !no_consul) {
-            Some(program) => Self::Consul(Box::new(Agent::start(&program).await?)),
+            Some(program) => {
+                let agent = Agent::start(&program).await;
+                Self::Consul(Box::new(
+                    agent.with_context(|| format!("{} is of no use; --no-consul does without", program.display()))?,
+                ))
+            }
             None => Self::Registry(Registry::new()),
         })
     }
@@ -57,7 +63,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Starts it all, and waits until all of the three are known. What the backends answer is counted on the board.
-    pub(crate) async fn set(program: &Path, no_consul: bool, board: &Board) -> Result<Self, BoxError> {
+    pub(crate) async fn set(program: &Path, no_consul: bool, board: &Board) -> anyhow::Result<Self> {
         let discovery = Discovery::start(no_consul).await?;
         let start = |name| {
             let addr = if let Discovery::Consul(agent) = &discovery { Some(agent.addr()) } else { None };

@@ -47,8 +47,8 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// No line is wider, so that it fits most terminals.
-const WIDTH: usize = 100;
+/// No line is wider, so that it fits each terminal.
+const WIDTH: usize = 80;
 
 /// How the gateway sees a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ struct Flags {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     let server = Server::bind(&flags.http_addr).await?;
     let addr = server.local_addr();

@@ -6,9 +6,7 @@
 
 mod proxy;
 
-use std::error::Error;
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use clap::Parser;
 use kit_serve::Server;
@@ -28,17 +26,8 @@ struct Flags {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    match run(Flags::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&*error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(Flags { http_addr, proxy }: Flags) -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
+    let Flags { http_addr, proxy } = Flags::parse();
     let server = Server::bind(&http_addr).await?;
     let addr = server.local_addr();
     let signal = kit_serve::signal()?;
@@ -56,15 +45,4 @@ async fn run(Flags { http_addr, proxy }: Flags) -> Result<(), Box<dyn Error>> {
     );
     server.serve(service, signal).await;
     Ok(())
-}
-
-#[expect(clippy::print_stderr, reason = "the last words of the program")]
-fn report(error: &dyn Error) {
-    eprint!("stringsvc3: {error}");
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        eprint!(": {inner}");
-        cause = inner.source();
-    }
-    eprintln!();
 }

@@ -43,9 +43,19 @@ fn url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Calls uppercase at exactly this URL.
-fn client(url: &Url) -> Result<HttpClient, BuildError> {
-    Ok(http_client(&url.origin().ascii_serialization())?.route("uppercase", format!("GET {}", url.path())))
+/// The balancer goes by the order of the ids. (The same address may be there twice.)
+fn instance((number, url): (usize, &Url)) -> Instance {
+    let mut instance = Instance::new(format!("{number:04}"), url.authority());
+    instance.scheme = Some(url.scheme().to_owned());
+    instance.metadata.insert("path".to_owned(), url.path().to_owned());
+    instance
+}
+
+/// Calls uppercase at exactly its path.
+fn client(instance: &Instance) -> Result<HttpClient, BuildError> {
+    let scheme = instance.scheme.as_deref().unwrap_or("http");
+    let path = instance.metadata.get("path").map_or("/uppercase", String::as_str);
+    Ok(http_client(&format!("{scheme}://{}", instance.address))?.route("uppercase", format!("GET {path}")))
 }
 
 /// Leaves uppercase to others, and counts itself.
@@ -57,14 +67,8 @@ pub(crate) struct Proxied<S> {
 impl Proxied<()> {
     /// To these, one after the other.
     pub(crate) fn to(Instances(urls): Instances) -> Proxied<impl StringService> {
-        // The balancer goes by the order of the ids. The same address may be there twice.
-        let instances = (0..urls.len()).map(|number| Instance::new(format!("{number:04}"), number.to_string()));
-        let instances = Fixed::new(instances.collect::<Vec<_>>());
-        let endpointer = Endpointer::new(instances, move |instance| {
-            let number = instance.address.parse::<usize>()?;
-            let url = urls.get(number).ok_or("no such instance")?;
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(client(url)?)
-        });
+        let instances: Vec<_> = urls.iter().enumerate().map(instance).collect();
+        let endpointer = Endpointer::new(Fixed::new(instances), client);
         Proxied { others: StringServiceEndpoints::connect(&endpointer.balanced_by(RoundRobin::new())) }
     }
 }

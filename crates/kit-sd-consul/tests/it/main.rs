@@ -7,6 +7,7 @@ mod double;
 mod empty;
 mod entries;
 mod failures;
+mod fixture;
 mod index;
 mod owned;
 mod proxy;

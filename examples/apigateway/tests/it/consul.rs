@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Setup};
 use crate::programs::{Program, addsvc, are_built, built, gateway, start, stringsvc};
 
 /// An agent, or none where a program is missing.
@@ -51,7 +51,7 @@ async fn spread(gateway: &Program, backends: &[&Program]) {
 async fn programs_find_each_other_and_each_route_answers() {
     let Some(agent) = agent().await else { return };
     let consul = agent.addr();
-    let gateway = gateway(&consul);
+    let mut gateway = gateway(&consul);
     for (path, body) in [("/addsvc/sum", r#"{"a":1}"#), ("/stringsvc/count", "{}")] {
         let (status, problem) = gateway.post(path, body, &[]).await;
         assert_eq!((status, &problem["kind"]), (503, &json!("UNAVAILABLE")), "{problem}");
@@ -96,6 +96,9 @@ async fn programs_find_each_other_and_each_route_answers() {
     let fourth = addsvc(&consul);
     until("the fourth is passing", async || passing(&agent, "addsvc").await.contains(&fourth.id("addsvc"))).await;
     spread(&gateway, &[&fourth]).await;
+
+    // Nothing went wrong, so there is nothing to tell.
+    assert_eq!((gateway.stop().await, &*gateway.child.stderr()), (Some(0), ""));
 }
 
 /// Callers through a gateway, until they are told to stop.
@@ -154,12 +157,12 @@ impl Load {
     }
 }
 
-/// Stops it under load. It goes on serving until watchers can know, leaves, and says nothing.
+/// Stops it under load. It goes on serving until watchers can know, and leaves.
 async fn stop(program: &mut Program, service: &str, agent: &Agent) {
     let begun = Instant::now();
     assert_eq!(program.stop().await, Some(0), "{}", program.child.stderr());
     assert!(begun.elapsed() > Duration::from_secs(1), "after {:?}", begun.elapsed());
-    assert_eq!(program.child.stderr(), "");
+    assert_eq!(program.child.stderr(), format!("{service}: leaves consul, and serves on until others can know\n"));
     assert!(!passing(agent, service).await.contains(&program.id(service)));
 }
 
@@ -255,6 +258,20 @@ async fn a_service_serves_without_its_agent_and_registers_when_it_comes() {
 }
 
 #[tokio::test]
+async fn a_service_that_its_agent_refuses_serves_and_tells_so_once() {
+    if !are_built() {
+        return;
+    }
+    let Some(agent) = Setup::default().acl().start().await else { return };
+    let mut strings = stringsvc(&agent.addr());
+    let refused = "stringsvc: serves without being registered: PERMISSION_DENIED: ";
+    strings.child.wait_for_line(refused, Duration::from_secs(10)).unwrap();
+    assert_eq!(strings.post("/count", r#"{"s":"abc"}"#, &[]).await, (200, json!({"v": 3})));
+    assert_eq!(strings.stop().await, Some(0));
+    assert_eq!(strings.child.stderr().lines().count(), 1, "{}", strings.child.stderr());
+}
+
+#[tokio::test]
 async fn the_gateway_tells_of_an_agent_that_is_away_and_stops_cleanly() {
     let Some(mut agent) = agent().await else { return };
     let mut gateway = gateway(&agent.addr());
@@ -262,7 +279,10 @@ async fn the_gateway_tells_of_an_agent_that_is_away_and_stops_cleanly() {
     let count = async || gateway.post("/stringsvc/count", "{}", &[]).await.0;
     until("it is found", async || count().await == 200).await;
     agent.kill();
-    gateway.child.wait_for_line("apigateway: what is known of stringsvc stays: ", Duration::from_secs(10)).unwrap();
+    gateway
+        .child
+        .wait_for_line("apigateway: no news of stringsvc, so what is known stays: ", Duration::from_secs(10))
+        .unwrap();
     assert_eq!(count().await, 200);
     drop(strings);
     for signal in [Signal::Interrupt, Signal::Terminate] {
@@ -277,7 +297,7 @@ fn addresses_that_nobody_can_call_are_refused_at_the_start() {
         return;
     }
     for (name, flags, why) in [
-        ("apigateway", &["--consul-addr", "ftp://consul"][..], "apigateway: invalid address \"ftp://consul\""),
+        ("apigateway", &["--consul-addr", "ftp://consul"][..], "Error: invalid address \"ftp://consul\""),
         ("stringsvc1", &["--consul-addr", "ftp://consul"], "ftp://consul"),
         ("stringsvc1", &["--consul-addr", "127.0.0.1:1", "--http-addr", "0.0.0.0:0"], "--advertise-addr"),
         ("stringsvc1", &["--consul-addr", "127.0.0.1:1", "--advertise-addr", "here"], "is no address: want host:port"),

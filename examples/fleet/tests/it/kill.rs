@@ -7,11 +7,7 @@ use kit_lb::Registry;
 
 use crate::client::{Client, Grpc, Http, Transport, instance, until};
 use crate::five;
-use crate::load::{CALLERS, Load};
-
-/// A call may begin this long after the kill and still be lost with it: as long as a busy client may take to read that its
-/// connections are closed. An idle one takes some microseconds.
-const NOTICES: Duration = Duration::from_millis(50);
+use crate::load::{CALLERS, Load, NOTICES};
 
 /// A machine that is busy with other tests may hold up what is quick by itself.
 const SLACK: Duration = Duration::from_secs(5);

@@ -15,6 +15,10 @@ const PACE: Duration = Duration::from_millis(5);
 /// A call that takes longer has hung.
 const HANGS: Duration = Duration::from_secs(10);
 
+/// A call may begin this long after the end of a backend and still be lost with it: as long as a busy machine may take to let
+/// the client read that its connections are closed. An idle one takes some microseconds.
+pub(crate) const NOTICES: Duration = Duration::from_secs(1);
+
 /// A call that failed.
 #[derive(Debug)]
 pub(crate) struct Failed {

@@ -1,16 +1,16 @@
 //! One backend after the other is stopped and started anew under load, as a rollout does it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kit_base::Origin;
 use kit_lb::Registry;
 
 use crate::client::{Client, Grpc, Http, Transport, instance};
 use crate::five;
-use crate::load::{CALLERS, Load, Report};
+use crate::load::{CALLERS, Load, NOTICES, Report};
 
 /// So much is answered by each before it is stopped, and again when it is back.
-const ANSWERS: u64 = 100;
+const ANSWERS: u64 = 30;
 
 /// Each leaves discovery, then stops, starts and comes back.
 async fn rolling_restart<C: Transport>() {
@@ -30,7 +30,7 @@ async fn rolling_restart<C: Transport>() {
     }
     let report = load.end().await;
     assert!(report.failed.is_empty(), "of {}: {:#?}", report.calls, report.failed);
-    assert!(report.calls > 3_000, "{}", report.calls);
+    assert!(report.calls > 1_000, "{}", report.calls);
     // Nor was anything taken to a second instance.
     assert!(client.tries.failed().is_empty(), "{:#?}", client.tries.failed());
 }
@@ -79,7 +79,6 @@ async fn a_stop_that_discovery_hears_of_afterwards_fails_no_request_over_grpc() 
 /// cannot know that it was not done. A retry may do it again where the operation is idempotent; a balancer must not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_that_discovery_hears_of_afterwards_fails_only_what_crosses_the_close_of_its_connection_over_http() {
-    const NOTICES: Duration = Duration::from_millis(50);
     let (report, client, stops) = told_too_late::<Http>().await;
     let broken = client.tries.broken();
     assert_eq!(report.failed.len(), broken.len(), "{:#?}\n{broken:#?}", report.failed);
