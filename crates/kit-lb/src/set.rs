@@ -14,7 +14,7 @@ use crate::record::Live;
 /// A [`Choice`](crate::Choice) takes one of them.
 pub struct Set<C, K> {
     /// Where they are, in the order of their ids.
-    places: Arc<[Place]>,
+    places: Box<[Place]>,
     chunks: Box<[Arc<Chunk<C, K>>]>,
     /// Draws a chunk by the weights in it; nothing while all weights are the same.
     by_weight: Option<Alias>,
@@ -37,6 +37,7 @@ pub type Two<'s, C, K> = (&'s Candidate<C, K>, &'s Candidate<C, K>);
 const SCAN: usize = 64;
 
 /// The numbers of a chunk, and of a candidate in it.
+#[derive(Clone)]
 struct Place {
     chunk: u32,
     candidate: u32,
@@ -94,7 +95,7 @@ impl<C, K> Set<C, K> {
         let count = |chunk: &Arc<Chunk<C, K>>| chunk.candidates.len();
         let counts = chunks.iter().map(count);
         let places = match counts.clone().eq(old.chunks.iter().map(count)) {
-            true => Arc::clone(&old.places),
+            true => old.places.clone(),
             false => places(counts),
         };
         let mut each = chunks.iter().filter(|chunk| !chunk.candidates.is_empty()).map(|chunk| match chunk.weights {
@@ -194,7 +195,7 @@ impl<C, K> Set<C, K> {
 }
 
 /// The places in chunks with so many candidates.
-fn places(counts: impl Iterator<Item = usize> + Clone) -> Arc<[Place]> {
+fn places(counts: impl Iterator<Item = usize> + Clone) -> Box<[Place]> {
     let mut places = Vec::with_capacity(counts.clone().sum());
     for (chunk, count) in (0..).zip(counts) {
         places.extend((0..count as u32).map(|candidate| Place { chunk, candidate }));
@@ -204,7 +205,7 @@ fn places(counts: impl Iterator<Item = usize> + Clone) -> Arc<[Place]> {
 
 impl<C, K> Default for Set<C, K> {
     fn default() -> Self {
-        Self { places: Arc::default(), chunks: Box::default(), by_weight: None, basis: Basis::default() }
+        Self { places: Box::default(), chunks: Box::default(), by_weight: None, basis: Basis::default() }
     }
 }
 
