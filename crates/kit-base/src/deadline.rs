@@ -57,7 +57,7 @@ impl Deadline {
 pub struct Timeout(pub Duration);
 
 /// The most that fits the eight digits of the wire format.
-const DIGITS: u128 = 99_999_999;
+const DIGITS: u32 = 99_999_999;
 
 const UNITS: [(char, Duration); 6] = [
     ('n', Duration::from_nanos(1)),
@@ -71,8 +71,10 @@ const UNITS: [(char, Duration); 6] = [
 /// Writes the finest unit that fits eight digits, cut off, so that a deadline never grows on its way.
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut amounts = UNITS.iter().map(|(unit, size)| (self.0.as_nanos() / size.as_nanos(), *unit));
-        let (amount, unit) = amounts.find(|(amount, _)| *amount <= DIGITS).unwrap_or((DIGITS, 'H'));
+        // One division: each client call writes its deadline.
+        let unit = UNITS.iter().find(|(_, size)| self.0 < *size * (DIGITS + 1));
+        let of = |(unit, size): &(char, Duration)| (self.0.as_nanos() / size.as_nanos(), *unit);
+        let (amount, unit) = unit.map_or((DIGITS.into(), 'H'), of);
         write!(f, "{amount}{unit}")
     }
 }

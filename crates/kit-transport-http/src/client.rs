@@ -69,7 +69,11 @@ impl HttpClient {
         Self::over(base, Clients::own(100, Duration::from_secs(30))?)
     }
 
-    /// The same over a client of your own: its TLS, proxy, pool and connect time-out are used. Turn its redirects off.
+    /// The same over a client of your own: its TLS, proxy, pool and connect time-out are used.
+    ///
+    /// Turn its redirects off (`redirect::Policy::none()`), and let it repeat no answered request (`retry`): where the service has
+    /// answered, and there is no connection for what follows, nobody can tell that from a request that did not begin, and it
+    /// would [come back](crate#requests-that-come-back).
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -85,8 +89,8 @@ impl HttpClient {
     /// is no task: without calls, connections at rest end by the idle time-out of their client. If the closure fails, the
     /// present client stays, and after a second at most, or a tenth of the age, the next call tries again.
     ///
-    /// The closure gives TLS, proxy, pool and connect time-out; it should turn redirects off. It runs within a call and should not
-    /// take long: read certificates before.
+    /// The closure gives TLS, proxy, pool and connect time-out; it should turn redirects off, as [there](Self::with_client). It
+    /// runs within a call and should not take long: read certificates before.
     ///
     /// ```
     /// use std::time::Duration;

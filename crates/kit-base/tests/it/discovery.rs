@@ -433,3 +433,52 @@ fn a_set_that_is_too_old_is_forgotten_and_its_error_and_time_stay() {
     let snapshot = now(subscription.changed()).unwrap();
     assert_eq!((ids(&snapshot), snapshot.error.is_none()), (vec!["a"], true));
 }
+
+/// A picker that asks for the set now must not wait until a large one has been sorted and compared.
+#[test]
+fn the_cell_can_be_read_while_a_full_set_is_made() {
+    let publisher = Publisher::new();
+    let subscription = publisher.subscribe();
+    // As long as it takes: without order, so that it must be sorted, and with ids that differ at their end.
+    let key = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let all: Vec<_> = (0..200_000).map(|n| instance(&format!("{}{}", "-".repeat(100), key(n)))).collect();
+    let publishing = std::thread::spawn(move || {
+        let began = Instant::now();
+        publisher.publish(all, began);
+        began.elapsed()
+    });
+    let mut longest = Duration::ZERO;
+    while !publishing.is_finished() {
+        let asked = Instant::now();
+        drop(subscription.current());
+        longest = longest.max(asked.elapsed());
+        std::thread::yield_now();
+    }
+    let took = publishing.join().unwrap();
+    assert!(longest < took / 2, "{longest:?} of {took:?}");
+}
+
+/// From any size to any other around the borders of chunks, with new ids before, between and after those that are there, in no
+/// order and with some twice.
+#[test]
+fn full_sets_of_every_size_around_a_chunk_follow_one_another() {
+    let t = Instant::now();
+    let sizes = [0usize, 1, 2, 63, 64, 65, 127, 128, 129, 192, 193];
+    for (before, after) in sizes.iter().flat_map(|before| sizes.map(|after| (*before, after))) {
+        for (step, first) in [(1, 500), (2, 499), (3, 300), (7, 0)] {
+            let publisher = Publisher::new();
+            publisher.publish((500..500 + before).map(|n| instance(&format!("{n:04}"))).collect(), t);
+            let mut ids: Vec<_> = (0..after).map(|n| format!("{:04}", first + n * step)).collect();
+            ids.reverse();
+            let mut given: Vec<_> = ids.iter().step_by(5).map(|id| Instance::new(id.clone(), "overridden")).collect();
+            given.extend(ids.iter().map(|id| instance(id)));
+            publisher.publish(given, t);
+            let snapshot = publisher.subscribe().current();
+            let Instances::Known(known) = &snapshot.instances else { panic!("{snapshot:?}") };
+            ids.reverse();
+            assert!(known.iter().map(|held| &**held).eq(&ids.iter().map(|id| instance(id)).collect::<Vec<_>>()));
+            assert!(known.chunks().iter().all(|chunk| (1..=64).contains(&chunk.len())));
+            assert!(known.chunks().len() <= before.div_ceil(64) + after.div_ceil(64), "{before} {after}");
+        }
+    }
+}

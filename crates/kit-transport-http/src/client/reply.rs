@@ -68,7 +68,9 @@ pub(super) fn broken_stream(error: BoxError) -> Error {
 
 /// A request that got no answer.
 pub(super) fn unanswered(error: reqwest::Error, base: &Url) -> Error {
-    if error.is_connect() || error.is_builder() {
+    // It is another URL's where the service has answered with a redirect, which then could not be followed.
+    let unmade = error.is_builder() && error.url().is_none_or(|url| url.origin() == base.origin());
+    if error.is_connect() || unmade {
         let mut scheme_refused = false;
         let mut cause = std::error::Error::source(&error);
         while let Some(inner) = cause {

@@ -198,6 +198,22 @@ async fn a_request_that_may_have_begun_stays_away() {
     assert_eq!((error.kind(), back), (Kind::DeadlineExceeded, false));
 }
 
+/// A client that follows redirects, as reqwest's own do: the service has done its work when it says where the outcome is.
+#[tokio::test]
+async fn a_request_whose_answer_leads_to_where_no_client_can_go_stays_away() {
+    for location in ["ftp://elsewhere.test/outcome", "mailto:somebody@elsewhere.test"] {
+        let backend = Backend::start(Reply::status(303).header("location", location)).await.unwrap();
+        let (error, back) = ends(HttpClient::with_client(backend.url(), reqwest::Client::new()).unwrap()).await;
+        assert_eq!(
+            (error.kind(), error.origin(), back),
+            (Kind::Unavailable, Origin::Remote, false),
+            "{}",
+            chain(&error)
+        );
+        assert_eq!(backend.requests().len(), 1);
+    }
+}
+
 /// An encoder that fails, whatever it says of that.
 struct NoEncoder;
 

@@ -24,6 +24,7 @@ use super::line::Line;
 use super::pulse::{Heard, Pulse};
 use super::settings::{Settings, Target};
 use crate::client::BoxError;
+use crate::within::now;
 
 /// Makes connections to one service.
 pub(super) struct Dial {
@@ -58,9 +59,13 @@ impl Dial {
     }
 
     pub(super) async fn connect(self: &Arc<Self>) -> Result<Line, ConnectionError> {
-        let made = tokio::time::timeout(self.timeout, self.make()).await.unwrap_or_else(|_| {
-            let what = format!("no connection within {:?}", self.timeout);
-            Err(io::Error::new(io::ErrorKind::TimedOut, what).into())
+        let begun = now();
+        let made = tokio::time::timeout(self.timeout, self.make()).await;
+        let late = now().saturating_duration_since(begun) >= self.timeout;
+        let made = made.unwrap_or_else(|_| Err("there was no answer".into())).map_err(|error| {
+            // Also where a busy process looks so late that the limit of the last address has passed too.
+            let what = || format!("no connection within {:?}: {error}", self.timeout);
+            if late { io::Error::new(io::ErrorKind::TimedOut, what()).into() } else { error }
         });
         made.map_err(|error| ConnectionError::connect(self.authority(), error))
     }
@@ -70,22 +75,23 @@ impl Dial {
             ServiceError::Inner(error) => BoxError::from(error),
             ServiceError::Refused(error) => error.into(),
         })?;
-        let stream = stream.into_inner();
+        let pulse = Arc::new(Pulse::new());
+        // Below TLS, which may write a part and then fail.
+        let stream = Heard::new(stream.into_inner(), &pulse);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.target.tls {
-            return self.speak(tls.shake_hands(stream).await?).await;
+            return self.speak(tls.shake_hands(stream).await?, pulse).await;
         }
-        self.speak(stream).await
+        self.speak(stream, pulse).await
     }
 
     /// Begins HTTP/2, and waits until the server does: for its SETTINGS. The connection lives on a task that ends with it: when the server
     /// closes it, or when the last line is dropped and no call is open.
-    async fn speak<T>(self: &Arc<Self>, stream: T) -> Result<Line, BoxError>
+    async fn speak<T>(self: &Arc<Self>, stream: T, pulse: Arc<Pulse>) -> Result<Line, BoxError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let pulse = Arc::new(Pulse::new());
-        let (requests, connection) = http2().handshake(Heard::new(stream, &pulse)).await?;
+        let (requests, connection) = http2().handshake(stream).await?;
         let (greet, greeting) = oneshot::channel();
         let (life, unused) = Life::new(&pulse);
         let ended = tokio::spawn(Arc::clone(self).drive(connection, pulse, unused, greet));

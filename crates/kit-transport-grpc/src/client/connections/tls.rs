@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{InvalidDnsNameError, ServerName};
@@ -25,7 +25,7 @@ impl Tls {
         Ok(Self { connector: TlsConnector::from(Arc::clone(config)), name })
     }
 
-    pub(super) async fn shake_hands(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn shake_hands<T: AsyncRead + AsyncWrite + Unpin>(&self, stream: T) -> io::Result<TlsStream<T>> {
         let stream = self.connector.connect(self.name.clone(), stream).await.map_err(|error| {
             let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
             match cause {

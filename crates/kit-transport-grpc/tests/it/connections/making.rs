@@ -43,6 +43,19 @@ async fn all_calls_that_wait_for_a_black_hole_end_together_and_name_it() {
     assert!(took >= limit && took < Duration::from_secs(5), "{took:?}");
 }
 
+/// As on a busy machine: the attempt and its limit are then looked at together.
+#[tokio::test]
+async fn an_attempt_that_is_looked_at_late_says_that_its_time_has_passed() {
+    let (host, _queue) = black_hole().await;
+    let echo = host.echo(Connections::new().connect_timeout(Duration::from_millis(100)));
+    let call = calling(&echo, "");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    std::thread::sleep(Duration::from_millis(300));
+    let error = soon(call).await.unwrap_err();
+    assert_eq!((error.kind(), error.origin()), (Kind::Unavailable, Origin::NotSent));
+    assert!(chain(&error).contains("within 100ms"), "{}", chain(&error));
+}
+
 #[tokio::test]
 async fn a_server_that_accepts_and_says_nothing_is_no_connection() {
     let host = Host::bind().await;
