@@ -121,10 +121,8 @@ impl Publisher {
     /// Publishes the full set that the registry gave at this time. Subscribers are woken when the set differs from the
     /// last one, or an error is over. Of several with one id the last one stays.
     pub fn publish(&self, mut instances: Vec<Instance>, now: Instant) {
-        // Not under the lock, which a statement holds to its end: ten thousand instances take a while. What was known already
-        // is dropped after all are woken.
-        let last = self.0.0.lock().snapshot.known();
-        let known = last.renewed(&mut instances);
+        // Not under the lock: ten thousand instances take a while. What was known already is dropped after all are woken.
+        let known = self.subscribe().current().known().renewed(&mut instances);
         self.set(|_| Instances::Known(known), now);
     }
 

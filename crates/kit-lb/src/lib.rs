@@ -2,7 +2,7 @@
 //!
 //! For programs that call a service with several instances: whoever finds them (an [`Instancer`](kit_base::Instancer): Consul, DNS, a
 //! fixed list) and whatever calls them (kit's clients, an endpoint, a tower service). Not for finding them, nor for retries of calls
-//! that may have begun, circuit breakers or limits: those are crates of their own, and go around the balancer or around each connection.
+//! that may have begun, circuit breakers or limits: those go around the balancer, or around each connection.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -134,7 +134,7 @@
 //! - The calls before the first set wait for it, instead of failing with `no endpoints available`.
 //! - The default regards load. Go kit has round robin and random only.
 //! - `InvalidateOnError` is the instancer's business: it says when the last set is too old.
-//! - `lb.Retry` is a crate of its own; only calls that did not begin are taken elsewhere here.
+//! - `lb.Retry` is not here: only calls that did not begin are taken elsewhere.
 
 mod alias;
 mod answering;

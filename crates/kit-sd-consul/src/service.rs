@@ -72,6 +72,9 @@ impl Service {
 /// Host and port, an IPv6 address without its brackets.
 fn split(address: &str) -> Result<(String, u16), Error> {
     let invalid = |why: &str| Error::invalid_argument(format!("invalid address {address:?} of the instance: {why}"));
+    if address.contains("://") {
+        return Err(invalid("it is a URL; give host:port, and the scheme beside it"));
+    }
     let (host, port) = address.rsplit_once(':').ok_or_else(|| invalid("it has no port"))?;
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let port = port.parse().ok().filter(|port| digits && *port != 0);

@@ -114,6 +114,7 @@ async fn what_makes_no_sense_is_refused_with_its_value_before_anybody_is_asked()
     let cases = [
         (with(|it| it.address = "127.0.0.1".into()), "\"127.0.0.1\" of the instance: it has no port"),
         (with(|it| it.address = "::1:80".into()), "\"::1:80\" of the instance: an IPv6 address stands in brackets"),
+        (with(|it| it.address = "http://x:80".into()), "\"http://x:80\" of the instance: it is a URL; give host:port"),
         (with(|it| it.address = "[::1]".into()), "\"[::1]\""),
         (with(|it| it.address = "[::g]:80".into()), "in brackets stands no IPv6 address"),
         (with(|it| it.address = "[127.0.0.1]:80".into()), "in brackets stands no IPv6 address"),
