@@ -1,4 +1,4 @@
-//! Load balancing over live discovery: one connection an instance, balanced endpoints and whole services, lock-free picks.
+//! Load balancing over live discovery: one connection an instance, balanced endpoints and whole services, picks that never wait.
 //!
 //! For programs that call a service with several instances: whoever finds them (an [`Instancer`](kit_base::Instancer): Consul, DNS, a
 //! fixed list) and whatever calls them (kit's clients, an endpoint, a tower service). Not for finding them, nor for retries of calls

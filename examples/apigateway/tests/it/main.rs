@@ -6,5 +6,6 @@
 #[allow(dead_code, reason = "it serves the tests of kit-sd-consul too")]
 mod agent;
 mod consul;
+mod outage;
 mod programs;
 mod registry;

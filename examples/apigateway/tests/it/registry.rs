@@ -38,7 +38,7 @@ impl Gateway {
     }
 }
 
-async fn serve_add(service: impl Add) -> Instance {
+pub(crate) async fn serve_add(service: impl Add) -> Instance {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().to_string();
     let service = addsvc::grpc_server(service, ()).build().unwrap();
