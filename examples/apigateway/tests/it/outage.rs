@@ -58,13 +58,16 @@ async fn picks_go_on_with_the_last_set_while_the_agent_is_dead_or_frozen_or_has_
     // Calls are answered while the registry fails, by all three.
     let goes_on = async |set: &Endpointer<AddClient>| {
         until(set, "the failure to be seen", |snapshot| snapshot.error.is_some()).await;
-        let before = answered.load(SeqCst);
+        let (before, calls) = (answered.load(SeqCst), set.snapshot().members.into_iter().map(|member| member.calls));
+        let calls: Vec<u64> = calls.collect();
         let begun = Instant::now();
         while answered.load(SeqCst) < before + 200 {
             assert!(begun.elapsed() < PATIENCE, "calls do not go on");
             sleep(Duration::from_millis(5)).await;
         }
-        assert_eq!(set.snapshot().members.len(), 3);
+        let members = set.snapshot().members;
+        assert_eq!(members.len(), 3);
+        assert!(members.iter().zip(calls).all(|(member, before)| member.calls > before + 20), "{members:?}");
     };
 
     agent.freeze();
@@ -89,8 +92,6 @@ async fn picks_go_on_with_the_last_set_while_the_agent_is_dead_or_frozen_or_has_
     while let Some(caller) = callers.join_next().await {
         caller.unwrap();
     }
-    let members = set.snapshot().members;
-    assert!(members.iter().all(|member| member.calls > 100 && member.failures == 0), "{members:?}");
-    // Dropped first, so that they leave an agent that is still there.
+    // Before the agent, so that they can leave it.
     drop(registrations);
 }
