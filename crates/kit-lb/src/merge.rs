@@ -34,7 +34,7 @@ pub(crate) fn merge<C, K>(
                 Some(held) if is_same(&held.instance, instance) => {
                     held.live.clone().or_else(|| retry.then(|| make(instance)).flatten())
                 }
-                Some(_) | None => make(instance),
+                _ => make(instance),
             };
             Entry { instance: Arc::clone(instance), live }
         });

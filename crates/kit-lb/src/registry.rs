@@ -112,16 +112,6 @@ pub struct Registered {
     number: u64,
 }
 
-impl Registered {
-    fn end(&self) {
-        let mut owners = self.registry.owners();
-        if owners.by_id.get(&self.id) == Some(&self.number) {
-            owners.by_id.remove(&self.id);
-            self.registry.shared.publisher.publish_gone(&self.id, now());
-        }
-    }
-}
-
 impl Registration for Registered {
     async fn deregister(self) -> Result<(), Error> {
         Ok(())
@@ -130,6 +120,10 @@ impl Registration for Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.end();
+        let mut owners = self.registry.owners();
+        if owners.by_id.get(&self.id) == Some(&self.number) {
+            owners.by_id.remove(&self.id);
+            self.registry.shared.publisher.publish_gone(&self.id, now());
+        }
     }
 }

@@ -69,7 +69,9 @@ async fn the_first_calls_wait_for_the_first_set() {
     let publisher = Publisher::new();
     let channel = balance_channel(publisher.clone(), endpoint);
     let waiting = tokio::spawn(async move { check(&channel).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     assert!(!waiting.is_finished());
     publisher.publish(vec![backend.instance.clone()], Instant::now());
     assert_eq!(waiting.await.unwrap().unwrap(), 0);

@@ -35,6 +35,16 @@ async fn passing(agent: &Agent, service: &str) -> Vec<String> {
     entries.as_array().unwrap().iter().map(id).collect()
 }
 
+/// Three addsvc, and a gateway that has called each.
+async fn three(agent: &Agent) -> ([Program; 3], Program) {
+    let consul = agent.addr();
+    let three = [(); 3].map(|()| addsvc(&consul));
+    let gateway = gateway(&consul);
+    until("all are passing", async || passing(agent, "addsvc").await.len() == 3).await;
+    spread(&gateway, &three.each_ref()).await;
+    (three, gateway)
+}
+
 /// Calls until each of them has had a call.
 async fn spread(gateway: &Program, backends: &[&Program]) {
     for backend in backends {
@@ -194,17 +204,13 @@ async fn a_service_that_is_stopped_under_load_loses_no_request() {
 #[ignore = "takes 8 s: each service waits until watchers have seen that it leaves"]
 async fn a_rolling_restart_loses_no_request() {
     let Some(agent) = agent().await else { return };
-    let consul = agent.addr();
-    let mut three = [(); 3].map(|()| addsvc(&consul));
-    let gateway = gateway(&consul);
-    until("all are passing", async || passing(&agent, "addsvc").await.len() == 3).await;
-    spread(&gateway, &three.each_ref()).await;
+    let (mut three, gateway) = three(&agent).await;
 
     let load = Load::sums(&gateway, 8);
     for program in &mut three {
         load.goes_on().await;
         stop(program, "addsvc", &agent).await;
-        *program = addsvc(&consul);
+        *program = addsvc(&agent.addr());
         let id = program.id("addsvc");
         until("the new one is passing", async || passing(&agent, "addsvc").await.contains(&id)).await;
     }
@@ -217,11 +223,7 @@ async fn a_rolling_restart_loses_no_request() {
 #[ignore = "takes 12 s: until the heartbeat of the dead is missed"]
 async fn a_killed_service_costs_what_is_in_flight_and_is_gone_when_its_heartbeat_is_missed() {
     let Some(agent) = agent().await else { return };
-    let consul = agent.addr();
-    let mut three = [(); 3].map(|()| addsvc(&consul));
-    let gateway = gateway(&consul);
-    until("all are passing", async || passing(&agent, "addsvc").await.len() == 3).await;
-    spread(&gateway, &three.each_ref()).await;
+    let (mut three, gateway) = three(&agent).await;
 
     let load = Load::sums(&gateway, 4);
     load.goes_on().await;
