@@ -1,0 +1,3 @@
+//! What a guarded call and a refusal cost.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! At most so many calls at a time, and a queue before them.

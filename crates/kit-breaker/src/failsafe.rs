@@ -1,0 +1,1 @@
+//! Failure policies of the crate failsafe.

@@ -1,0 +1,1 @@
+//! Another answer for a call that failed.

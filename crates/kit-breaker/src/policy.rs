@@ -1,0 +1,61 @@
+//! A rule of the user's own for when a circuit opens.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A rule of your own for when a circuit opens. It runs under a lock, so it should be quick.
+///
+/// It is told only what counts: callers' faults and calls that were left are not. What it panics with is lost, and counts
+/// as [`Decision::Stay`].
+pub trait Policy: Send {
+    /// A call went well.
+    fn success(&mut self, now: Instant);
+
+    /// A call failed; should the circuit open?
+    fn failure(&mut self, now: Instant) -> Decision;
+
+    /// The circuit is closed again, or was cleared: what was before does not count any more.
+    fn reset(&mut self, now: Instant);
+}
+
+/// What a [`Policy`] says to a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the breaker must follow every decision")]
+pub enum Decision {
+    /// The circuit stays closed.
+    Stay,
+    /// It opens, for the time that the settings say.
+    Open,
+    /// It opens for this time, 1 ms to 30 days.
+    OpenFor(Duration),
+}
+
+/// A policy, and the generation of the circuit that it has seen last.
+pub(crate) struct Seat(Mutex<(u32, Box<dyn Policy>)>);
+
+impl Seat {
+    pub(crate) fn new(policy: Box<dyn Policy>) -> Self {
+        Self(Mutex::new((0, policy)))
+    }
+
+    pub(crate) fn record(&self, generation: u32, failed: bool, now: Instant) -> Decision {
+        let mut seat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (seen, policy) = &mut *seat;
+        let ahead = (generation.wrapping_sub(*seen) << 4) as i32;
+        if ahead < 0 {
+            return Decision::Stay;
+        }
+        *seen = generation;
+        let told = std::panic::AssertUnwindSafe(|| {
+            if ahead > 0 {
+                policy.reset(now);
+            }
+            if failed {
+                return policy.failure(now);
+            }
+            policy.success(now);
+            Decision::Stay
+        });
+        std::panic::catch_unwind(told).unwrap_or(Decision::Stay)
+    }
+}

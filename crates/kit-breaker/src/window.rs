@@ -1,0 +1,67 @@
+//! What a rate is measured over.
+
+mod calls;
+mod slices;
+
+use std::time::Duration;
+
+pub(crate) use calls::Calls;
+pub(crate) use slices::Slices;
+
+/// What a rate of failures or of slow calls is measured over. All of them begin empty when the circuit closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Window {
+    /// The last so many calls, 1 to 10,000.
+    Calls(u32),
+    /// The calls that ended within this time, 1 ms to a day. It moves on in tenths of itself.
+    Time(Duration),
+    /// All calls since the circuit closed, or was last [cleared](crate::Settings::clear_every).
+    #[doc(alias = "Counts")]
+    Whole,
+}
+
+/// How many calls there were in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Those that counted: successes and failures.
+    pub calls: u32,
+    /// The failures among them.
+    pub failures: u32,
+    /// The slow ones among them; 0 without a limit for slow calls.
+    pub slow: u32,
+}
+
+/// A window that is counted in, without a lock.
+#[derive(Debug)]
+pub(crate) enum Counter {
+    Calls(Calls),
+    Slices(Slices),
+}
+
+impl Counter {
+    pub(crate) fn new(window: Window) -> Self {
+        match window {
+            Window::Calls(calls) => Self::Calls(Calls::new(calls)),
+            Window::Time(time) => Self::Slices(Slices::sliding(time)),
+            Window::Whole => Self::Slices(Slices::whole()),
+        }
+    }
+
+    /// Counts a call that this generation let in.
+    pub(crate) fn record(&self, generation: u32, now: u64, failed: bool, slow: bool) {
+        match self {
+            Self::Calls(calls) => calls.record(generation, failed, slow),
+            Self::Slices(slices) => slices.record(generation, now, failed, slow),
+        }
+    }
+
+    /// What was counted in this generation.
+    pub(crate) fn tally(&self, generation: u32, now: u64) -> Tally {
+        match self {
+            Self::Calls(calls) => calls.tally(generation),
+            Self::Slices(slices) => slices.tally(generation, now),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The last so many calls: a ring of bits.
+
+use crate::sync::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::SeqCst, fence};
+use crate::window::Tally;
+
+/// How many outcomes a word holds, beside the generation that they belong to.
+const BITS: u32 = 32;
+
+/// A ring of outcomes. A call takes the next place, and writes its bits there; what is in the ring is counted only when
+/// somebody fails. Each word says of which generation it is: one of an older generation counts as empty, and nobody of an
+/// older generation writes into a newer one.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    size: u32,
+    /// The generation, and how many calls it had: up to `size`, then round and round from `size` to twice that.
+    head: AtomicU64,
+    failed: Box<[AtomicU64]>,
+    slow: Box<[AtomicU64]>,
+}
+
+impl Calls {
+    pub(crate) fn new(size: u32) -> Self {
+        let words = || (0..size.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect();
+        Self { size, head: AtomicU64::new(0), failed: words(), slow: words() }
+    }
+
+    pub(crate) fn record(&self, generation: u32, failed: bool, slow: bool) {
+        if let Some(place) = self.take_place(generation) {
+            write(&self.failed, generation, place, failed);
+            write(&self.slow, generation, place, slow);
+        }
+    }
+
+    pub(crate) fn tally(&self, generation: u32) -> Tally {
+        // Of two that fail at once, at least one sees both.
+        fence(SeqCst);
+        let (of, count) = split(self.head.load(Acquire));
+        let calls = if of == generation { count.min(self.size) } else { 0 };
+        Tally { calls, failures: ones(&self.failed, generation), slow: ones(&self.slow, generation) }
+    }
+
+    fn take_place(&self, generation: u32) -> Option<u32> {
+        loop {
+            let head = self.head.load(Acquire);
+            let (of, count) = split(head);
+            let next = if of == generation {
+                if count + 1 == 2 * self.size { self.size } else { count + 1 }
+            } else if is_newer(generation, of) {
+                1
+            } else {
+                return None;
+            };
+            if self.head.compare_exchange_weak(head, join(generation, next), AcqRel, Acquire).is_ok() {
+                return Some((next - 1) % self.size);
+            }
+        }
+    }
+}
+
+fn write(words: &[AtomicU64], generation: u32, place: u32, bit: bool) {
+    let (word, mask) = (&words[(place / BITS) as usize], 1 << (place % BITS));
+    loop {
+        let old = word.load(Acquire);
+        let (of, bits) = split(old);
+        let bits = if of == generation {
+            bits
+        } else if bit && is_newer(generation, of) {
+            0
+        } else {
+            return;
+        };
+        let new = join(generation, if bit { bits | mask } else { bits & !mask });
+        if new == old || word.compare_exchange_weak(old, new, AcqRel, Acquire).is_ok() {
+            return;
+        }
+    }
+}
+
+fn ones(words: &[AtomicU64], generation: u32) -> u32 {
+    let of_generation = |word: &AtomicU64| {
+        let (of, bits) = split(word.load(Acquire));
+        if of == generation { bits.count_ones() } else { 0 }
+    };
+    words.iter().map(of_generation).sum()
+}
+
+const fn split(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
+
+const fn join(generation: u32, rest: u32) -> u64 {
+    (generation as u64) << 32 | rest as u64
+}
+
+/// Generations have 28 bits, and wrap around.
+const fn is_newer(generation: u32, than: u32) -> bool {
+    (generation.wrapping_sub(than) << 4) as i32 > 0
+}

@@ -1,0 +1,3 @@
+//! What a guarded call allocates: nothing.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Settings and states that change while it runs.

@@ -1,0 +1,1 @@
+//! Policies and back-off strategies of the crate failsafe.

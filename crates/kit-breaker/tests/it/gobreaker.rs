@@ -1,0 +1,1 @@
+//! The published behaviour of gobreaker, step by step.

@@ -1,0 +1,1 @@
+//! The published behaviour of handy and of hystrix.

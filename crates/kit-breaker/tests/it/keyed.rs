@@ -1,0 +1,1 @@
+//! One breaker a key.

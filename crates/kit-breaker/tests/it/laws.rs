@@ -1,0 +1,1 @@
+//! The laws of middleware, by the checker.

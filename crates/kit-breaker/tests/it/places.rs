@@ -1,0 +1,1 @@
+//! The five places where users put it.

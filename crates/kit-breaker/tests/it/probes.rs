@@ -1,0 +1,1 @@
+//! Half-open: exactly so many probes, under races and drops.
