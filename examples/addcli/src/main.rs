@@ -1,8 +1,8 @@
 //! Calls addsvc: `cargo run -p addcli -- 1 2`.
 
-mod breaker;
-
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
+
+mod breaker;
 
 use std::error::Error;
 use std::num::NonZeroU32;
