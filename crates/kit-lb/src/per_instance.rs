@@ -3,8 +3,8 @@
 use std::fmt;
 
 use kit_base::{
-    Call, Classify, Connect, End, Endpoint, Error, Gate, Guard, Guarded, Hold, Judgement, Kind, Now, Operation,
-    Origin, OwnedTicket, Request, Response, Shape, Standard, StreamEnd,
+    Call, Classify, Connect, End, Endpoint, Error, Gate, Guard, Hold, Judgement, Kind, Now, Operation, Origin,
+    OwnedTicket, Request, Response, Shape, Standard, StreamEnd,
 };
 use tower_layer::Layer;
 
@@ -148,6 +148,7 @@ where
 
 /// A request with the permit that it has got already: the gate is asked before the request is given away, and the guard behind
 /// it keeps the permit to the end of the call.
+#[derive(Debug)]
 pub struct Admitted<Req, P> {
     request: Req,
     permit: Option<P>,
@@ -178,6 +179,7 @@ impl<Req: Send, P: Send, E: Endpoint<Req>> Endpoint<Admitted<Req, P>> for Admits
 }
 
 /// The gate, once it has admitted.
+#[derive(Debug)]
 pub struct Admitting<G>(G);
 
 impl<Req: Send, Res, Err, G: Gate<Req, Res, Err>> Gate<Admitted<Req, G::Permit>, Res, Err> for Admitting<G> {
@@ -201,6 +203,7 @@ impl<Req: Send, Res, Err, G: Gate<Req, Res, Err>> Gate<Admitted<Req, G::Permit>,
 }
 
 /// Judges such a call as any other.
+#[derive(Debug)]
 pub struct Judging<K>(K);
 
 impl<Req, P, Res, Err, K: Classify<Req, Res, Err>> Classify<Admitted<Req, P>, Res, Err> for Judging<K> {
