@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -75,9 +75,9 @@ async fn circuits(State(app): State<Arc<App>>) -> String {
     let mut lines = String::new();
     for circuit in &app.clients.circuits {
         let (breaker, now) = (circuit.gate(), circuit.gate().snapshot_at(Instant::now()));
-        let open_for = now.open_for.unwrap_or(Duration::ZERO);
+        let open_for = now.open_for.map_or_else(String::new, |time| format!(" for {time:.1?}"));
         // Writing to a string cannot fail.
-        let _ = writeln!(lines, "{} {} {open_for:.1?} {}", breaker.name(), now.state.as_str(), now.refused);
+        let _ = writeln!(lines, "{} {}{open_for}, {} refused", breaker.name(), now.state.as_str(), now.refused);
     }
     lines
 }

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::services::listen;
 use crate::{Clients, Services, app};
 
-const OPEN_FOR: Duration = Duration::from_secs(2);
+const OPEN_FOR: Duration = Duration::from_secs(1);
 
 /// Runs it.
 ///
@@ -24,7 +24,11 @@ pub async fn demo() -> anyhow::Result<()> {
     let (listener, url) = listen().await?;
     let serving = axum::serve(listener, app(clients.clone(), services.quotes.clone()));
     let shown = async {
-        say(&format!("app: {url}; quotes: {} over reqwest; health: {} over tonic\n", services.quotes, services.health));
+        say(&format!("quotes: {}, called over reqwest", services.quotes));
+        say(&format!("health: {}, called over tonic", services.health));
+        say(&format!(
+            "app:    {url}\n\nroute    what happens                    what a caller of the app sees  circuit"
+        ));
         for (route, name) in [("/quote", "quotes"), ("/health", "health")] {
             Shown { services: &services, clients: &clients, url: &url, route, name }.circuit().await?;
         }
@@ -80,7 +84,7 @@ impl Shown<'_> {
         let answer = reqwest::get(format!("{}{}", self.url, self.route)).await?;
         let (status, after) = (answer.status().as_u16(), answer.headers().get("retry-after").cloned());
         let after = after.map_or_else(String::new, |after| format!(", Retry-After: {}", after.to_str().unwrap_or("?")));
-        say(&format!("{:8} {:31} {:22} {}", self.route, what, format!("{status}{after}"), self.state()?));
+        say(&format!("{:8} {:31} {:30} {}", self.route, what, format!("{status}{after}"), self.state()?));
         ensure!(status == wanted, "{} answers {status} instead of {wanted}", self.route);
         ensure!((status == 503) == !after.is_empty(), "Retry-After belongs to 503, and to nothing else");
         self.is(state).await

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `GET /quote` | what the quotes service answers, called over reqwest |
 //! | `GET /health` | what a gRPC health service answers, called over tonic |
-//! | `GET /circuits` | a line for each circuit: its name, its state, how long it stays open, what it has refused |
+//! | `GET /circuits` | a line for each circuit: `quotes open for 7.3s, 12 refused` |
 //! | `PUT /circuits/NAME/open`, `/closed`, `/off`, `/reset` | forces a circuit open or closed, switches it off, begins anew |
 //!
 //! Where a service fails, the app answers 502. Where its circuit is open, nobody is asked, and the app answers 503 with
