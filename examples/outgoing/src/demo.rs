@@ -86,7 +86,7 @@ impl Shown<'_> {
         let after = after.map_or_else(String::new, |after| format!(", Retry-After: {}", after.to_str().unwrap_or("?")));
         say(&format!("{:8} {:31} {:30} {}", self.route, what, format!("{status}{after}"), self.state()?));
         ensure!(status == wanted, "{} answers {status} instead of {wanted}", self.route);
-        ensure!((status == 503) == !after.is_empty(), "Retry-After belongs to 503, and to nothing else");
+        ensure!((status == 503) != after.is_empty(), "Retry-After belongs to 503, and to nothing else");
         self.is(state).await
     }
 

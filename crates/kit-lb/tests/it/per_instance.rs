@@ -12,7 +12,7 @@ use kit_base::{
 };
 use kit_lb::{Endpointer, Fixed, PerInstance, RoundRobin};
 use kit_testing::laws::{Inner, Laws};
-use tower_layer::Layer;
+use tower_layer::{Layer, layer_fn};
 
 use crate::whole::three_items;
 
@@ -241,9 +241,16 @@ async fn a_stream_keeps_its_permit_until_it_has_been_read() {
 
 #[test]
 fn it_keeps_the_laws_of_middleware() {
-    Laws::endpoint(|_| {
-        let gate = PerInstance::new(Refuses { id: String::new(), world: World::default() });
-        tower_layer::layer_fn(move |inner: Inner| gate.layer(inner))
+    let gate = || PerInstance::new(Refuses { id: String::new(), world: World::default() });
+    Laws::endpoint(move |_| {
+        let gate = gate();
+        layer_fn(move |inner: Inner| gate.layer(inner))
+    })
+    .pass_through()
+    .check();
+    Laws::stream(move |_| {
+        let gate = gate();
+        layer_fn(move |inner: Inner| gate.layer(inner))
     })
     .pass_through()
     .check();
