@@ -219,7 +219,7 @@ where
     }
 }
 
-impl<K: fmt::Debug, F, O> fmt::Debug for Keyed<K, F, O> {
+impl<K, F, O> fmt::Debug for Keyed<K, F, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keyed").field("circuits", &self.circuits).finish_non_exhaustive()
     }
