@@ -54,7 +54,8 @@ const IDLE: Duration = Duration::from_secs(600);
 /// ```
 ///
 /// Over HTTP the key may be the host of a request: `|request: &http::Request<Body>| request.uri().authority().cloned()`.
-/// A key that is cheap to clone costs a known call no allocation. A call without a key is not guarded.
+/// A call without a key is not guarded. A known key costs about 0.1 µs a call, and no allocation but that of the key itself: an
+/// `Authority` and an `Operation` are cheap to clone, a `String` is not.
 ///
 /// # A bounded number
 ///
@@ -68,7 +69,8 @@ const IDLE: Duration = Duration::from_secs(600);
 /// A circuit with calls under way, one that is open and whose time has not passed, and one that is
 /// [forced](Breaker::force_open) keep their places. So nobody can make a breaker forget its failures by calling under many keys.
 ///
-/// A place is looked for among the next 16 circuits, so that no call waits for long. Where none is found, the call goes on
+/// A place is looked for among the next 16 circuits, so that no call waits for long. Of those that hold nothing, one that was
+/// called lately goes last. Where no place is found, the call goes on
 /// *unguarded*: it is let in, counts nowhere, and is told as `unguarded`. To share one circuit among all the keys that found
 /// no place would let whoever has filled the places close the door on them. Keys that have a place are not concerned.
 ///

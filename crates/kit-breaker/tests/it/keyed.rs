@@ -306,6 +306,32 @@ fn a_circuit_that_saw_slow_calls_keeps_its_place() {
 }
 
 #[test]
+fn whoever_is_called_while_somebody_takes_its_place_is_counted() {
+    let calls = Calls::new(numbered(Settings::gobreaker()).most(most(4)));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut keys = 1_000_000..;
+            while !done.load(SeqCst) {
+                keys.next().into_iter().for_each(|key| calls.succeed(key).unwrap());
+            }
+        });
+        let honest = catch_unwind(AssertUnwindSafe(|| {
+            for turn in 0..2_000 {
+                // It holds nothing, and may lose its place at any time until the first failure.
+                (0..20).for_each(|_| calls.succeed(1).unwrap());
+                calls.fail(1, 6);
+                assert_eq!(calls.state(1), Some(State::Open), "turn {turn}");
+                calls.keyed.breaker(&1).unwrap().reset();
+            }
+        }));
+        done.store(true, SeqCst);
+        honest.unwrap();
+    });
+    assert_eq!(calls.keyed.unguarded(), 0);
+}
+
+#[test]
 fn known_keys_go_on_as_before_while_others_are_flooding() {
     let calls = Calls::new(numbered(Settings::gobreaker()).most(most(100)));
     calls.fail(1, 1);
