@@ -70,9 +70,9 @@ const IDLE: Duration = Duration::from_secs(600);
 /// [forced](Breaker::force_open) keep their places. So nobody can make a breaker forget its failures by calling under many keys.
 ///
 /// A place is looked for among the next 16 circuits, so that no call waits for long. Of those that hold nothing, one that was
-/// called lately goes last. Where no place is found, the call goes on
-/// *unguarded*: it is let in, counts nowhere, and is told as `unguarded`. To share one circuit among all the keys that found
-/// no place would let whoever has filled the places close the door on them. Keys that have a place are not concerned.
+/// called lately goes last. Where no place is found, the call goes on *unguarded*: it is let in, counts nowhere, and is told as
+/// `unguarded`. To share one circuit among all the keys that found no place would let whoever has filled the places close the
+/// door on them. Keys that have a place are not concerned.
 ///
 /// Keys are hashed with a secret (SipHash, std's `RandomState`), so nobody can aim at one of the locks among which they are
 /// spread. None of them is held while anything of yours runs, but for the `Eq` of a key, which must not come back here.
