@@ -140,6 +140,7 @@ mod word;
 
 pub use breaker::{Breaker, Permit};
 pub use invalid::InvalidSettings;
+pub use keyed::{KeyOf, Keyed, KeyedBreaker, KeyedPermit, OperationKey};
 pub use open_for::OpenFor;
 pub use policy::{Decision, Policy};
 pub use settings::Settings;

@@ -1,3 +1,12 @@
 //! What a guarded call allocates: nothing.
 
-fn main() {}
+mod keyed;
+
+use kit_testing::alloc::{self, CountingAllocator};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = alloc::counting();
+
+fn main() {
+    keyed::a_call_under_a_known_key_allocates_nothing();
+}
