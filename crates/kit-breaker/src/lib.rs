@@ -18,6 +18,7 @@ mod window;
 mod word;
 
 pub use breaker::{Breaker, Permit};
+pub use bulkhead::{Bulkhead, Bulkheaded};
 pub use invalid::InvalidSettings;
 pub use open_for::OpenFor;
 pub use policy::{Decision, Policy};
