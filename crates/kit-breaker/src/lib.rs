@@ -19,6 +19,7 @@ mod word;
 
 pub use breaker::{Breaker, Permit};
 pub use bulkhead::{Bulkhead, Bulkheaded};
+pub use fallback::{Alternative, Fallback, FallbackBody, Keeping, Plain, Substitute, WithFallback};
 pub use invalid::InvalidSettings;
 pub use open_for::OpenFor;
 pub use policy::{Decision, Policy};
