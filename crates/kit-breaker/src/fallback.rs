@@ -2,16 +2,18 @@
 
 mod answer;
 mod body;
+mod endpoint;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use kit_base::{Classify, Endpoint, Event, Observer, Standard, Verdict};
+use kit_base::{Observer, Standard};
 use tower_layer::Layer;
 
 pub use answer::{Alternative, Keeping, Plain, Substitute};
 pub use body::FallbackBody;
+pub use endpoint::WithFallback;
 
 /// Another answer for a call that failed: one from a cache, a default, one that says less.
 ///
@@ -201,7 +203,7 @@ impl<A> Fallback<A> {
 
 impl<A, C, O> Fallback<A, C, O> {
     /// The same, where this says of outcomes what they are: it is asked about all but `Success` and `Caller`. A closure
-    /// `|outcome: &Result<Res, Err>| -> Judgement` is a [`Classify`] too.
+    /// `|outcome: &Result<Res, Err>| -> Judgement` is a [`Classify`](kit_base::Classify) too.
     pub fn judged_by<D>(self, classify: D) -> Fallback<A, D, O> {
         let Self { alternative, name, observer, .. } = self;
         Fallback { alternative, classify: Arc::new(classify), name, observer }
@@ -246,50 +248,6 @@ impl<E, A, C, O> Layer<E> for Fallback<A, C, O> {
     type Service = WithFallback<E, A, C, O>;
 
     fn layer(&self, inner: E) -> WithFallback<E, A, C, O> {
-        WithFallback { inner, fallback: self.clone() }
-    }
-}
-
-/// An endpoint with a fallback; see [`Fallback`].
-pub struct WithFallback<E, A, C = Standard, O = ()> {
-    inner: E,
-    fallback: Fallback<A, C, O>,
-}
-
-impl<E: Clone, A, C, O> Clone for WithFallback<E, A, C, O> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), fallback: self.fallback.clone() }
-    }
-}
-
-impl<E: fmt::Debug, A, C, O> fmt::Debug for WithFallback<E, A, C, O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithFallback").field("inner", &self.inner).field("fallback", &self.fallback).finish()
-    }
-}
-
-impl<Req, E, A, C, O> Endpoint<Req> for WithFallback<E, A, C, O>
-where
-    Req: Substitute<E::Response, A::Answer> + Send,
-    E: Endpoint<Req>,
-    A: Alternative<Req, E::Response, E::Error>,
-    C: Classify<Req, E::Response, E::Error>,
-    O: Observer,
-{
-    type Response = Req::Either;
-    type Error = E::Error;
-
-    async fn call(&self, req: Req) -> Result<Req::Either, E::Error> {
-        let Fallback { alternative, classify, name, observer } = &self.fallback;
-        let kept = alternative.keep(&req);
-        let outcome = self.inner.call(req).await;
-        match classify.judge(&outcome).verdict {
-            Verdict::Success | Verdict::Caller => return outcome.map(Req::answer),
-            Verdict::Transient | Verdict::Overloaded | Verdict::Expired | Verdict::Fault => {}
-        }
-        let outcome = alternative.answer(kept, outcome).await;
-        let what = if outcome.is_ok() { "answered" } else { "failed" };
-        observer.observe(&Event::new("fallback", what, name));
-        outcome.map(Req::substitute)
+        WithFallback::new(inner, self.clone())
     }
 }

@@ -1,4 +1,7 @@
 //! Circuit breaking for endpoints and for tower services: a breaker, breakers by key, a bulkhead, a fallback.
+//!
+//! * [`Bulkhead`]: at most so many calls at a time, and a bounded, fair queue before them that knows deadlines.
+//! * [`Fallback`]: another answer for a call that failed, or that a breaker or a bulkhead refused.
 
 mod breaker;
 mod bulkhead;

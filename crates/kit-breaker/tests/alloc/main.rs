@@ -1,3 +1,12 @@
 //! What a guarded call allocates: nothing.
 
-fn main() {}
+mod bulkhead;
+
+use kit_testing::alloc::{self, CountingAllocator};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = alloc::counting();
+
+fn main() {
+    bulkhead::check();
+}

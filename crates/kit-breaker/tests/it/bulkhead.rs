@@ -22,6 +22,7 @@ use crate::support::now;
 
 type Inner = MockEndpoint<Request<u32>, u32, Error>;
 type Handle = MockHandle<Request<u32>, u32, Error>;
+type Asked = mock::Call<Request<u32>, u32, Error>;
 type Running = Pin<Box<dyn Future<Output = Result<u32, Error>> + Send>>;
 
 fn over<O>(bulkhead: &Bulkhead<O>) -> (Bulkheaded<Inner, O>, Handle) {
@@ -51,7 +52,7 @@ fn poll<F: Future + Unpin>(call: &mut F) -> Poll<F::Output> {
 }
 
 /// The number of the call that has got in, to answer it.
-fn entered(handle: &mut Handle) -> Option<(u32, mock::Call<Request<u32>, u32, Error>)> {
+fn entered(handle: &mut Handle) -> Option<(u32, Asked)> {
     handle.try_next().map(|call| (*call.request().message(), call))
 }
 

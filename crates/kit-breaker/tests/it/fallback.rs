@@ -262,16 +262,17 @@ fn the_limit_of_a_bulkhead_inside_holds_with_a_fallback_around_it() {
 /// A router whose `/{status}` answers so.
 fn router() -> Router {
     let answer = |axum::extract::Path(status): axum::extract::Path<u16>| async move {
-        (StatusCode::from_u16(status).unwrap(), "the service")
+        (StatusCode::from_u16(status).expect("a status"), "the service")
     };
     Router::new().route("/{status}", get(answer))
 }
 
 async fn ask(router: &Router, status: u16) -> (u16, String) {
-    let request = http::Request::get(format!("/{status}")).body(Body::empty()).unwrap();
-    let answer = router.clone().oneshot(request).await.unwrap();
+    let request = http::Request::get(format!("/{status}")).body(Body::empty()).expect("a request");
+    let answer = router.clone().oneshot(request).await.expect("an answer");
     let status = answer.status().as_u16();
-    (status, String::from_utf8(to_bytes(answer.into_body(), 1000).await.unwrap().into()).unwrap())
+    let body = to_bytes(answer.into_body(), 1000).await.expect("its body");
+    (status, String::from_utf8_lossy(&body).into_owned())
 }
 
 fn is(status: u16, text: &str) -> (u16, String) {

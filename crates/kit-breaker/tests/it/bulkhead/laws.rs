@@ -10,11 +10,11 @@ use tower_layer::{Layer, layer_fn};
 const MOST: usize = 3;
 
 fn refusing(_: &Setup) -> Bulkhead {
-    Bulkhead::new(MOST).unwrap()
+    Bulkhead::new(MOST).expect("places")
 }
 
 fn waiting(_: &Setup) -> Bulkhead {
-    Bulkhead::new(MOST).unwrap().queue(usize::MAX)
+    Bulkhead::new(MOST).expect("places").queue(usize::MAX)
 }
 
 fn patient(setup: &Setup) -> Bulkhead {

@@ -40,7 +40,7 @@ async fn serve(layer: impl FnOnce(Router) -> Router) -> (String, Arc<Semaphore>)
     let held = move || {
         let held = Arc::clone(&held);
         async move {
-            held.acquire().await.unwrap().forget();
+            held.acquire().await.expect("it is open").forget();
             "held"
         }
     };
@@ -52,7 +52,7 @@ async fn serve(layer: impl FnOnce(Router) -> Router) -> (String, Arc<Semaphore>)
                 let _ = sender.send(Ok(Bytes::from_static(b"part"))).await;
                 tokio::select! {
                     () = sender.closed() => {}
-                    permit = open.acquire() => permit.unwrap().forget(),
+                    permit = open.acquire() => permit.expect("it is open").forget(),
                 }
             });
             Body::from_stream(ReceiverStream::new(parts))
@@ -60,8 +60,8 @@ async fn serve(layer: impl FnOnce(Router) -> Router) -> (String, Arc<Semaphore>)
     };
     let router =
         Router::new().route("/held", get(held)).route("/stream", get(stream)).route("/now", get(|| async { "now" }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("a free port"));
     let router = layer(router);
     tokio::spawn(async move { axum::serve(listener, router).await });
     (url, open)
@@ -70,8 +70,8 @@ async fn serve(layer: impl FnOnce(Router) -> Router) -> (String, Arc<Semaphore>)
 fn ask(url: &str, path: &str) -> tokio::task::JoinHandle<(u16, String)> {
     let url = format!("{url}{path}");
     tokio::spawn(async move {
-        let answer = timeout(HANGS, reqwest::get(url)).await.unwrap().unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        let answer = timeout(HANGS, reqwest::get(url)).await.expect("no hang").expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("its text"))
     })
 }
 
@@ -167,13 +167,13 @@ fn all() -> HealthCheckRequest {
 fn is_full(status: &Status) {
     use tonic_types::StatusExt;
     assert_eq!(status.code(), Code::ResourceExhausted);
-    assert_eq!(status.get_error_details().error_info().unwrap().reason, "BULKHEAD_FULL");
+    assert_eq!(status.get_error_details().error_info().expect("a reason").reason, "BULKHEAD_FULL");
 }
 
 /// tonic's own server of the health service, whose watches stream on for ever.
 async fn health_server(bulkhead: Option<&Bulkhead>) -> Channel {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = format!("http://{}", listener.local_addr().expect("a free port"));
     let (_, service) = tonic_health::server::health_reporter();
     let incoming = TcpListenerStream::new(listener);
     match bulkhead {
@@ -183,7 +183,7 @@ async fn health_server(bulkhead: Option<&Bulkhead>) -> Channel {
         }
         None => drop(tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming))),
     }
-    Channel::from_shared(address).unwrap().connect_lazy()
+    Channel::from_shared(address).expect("an address").connect_lazy()
 }
 
 #[tokio::test]
