@@ -60,6 +60,12 @@
 //! left by its caller, and that says nothing of the peer. A limit inside (a deadline layer, `reqwest`'s timeout, a channel's) ends
 //! the call with an error, which counts.
 //!
+//! Beside the breaker there are
+//!
+//! - [`Keyed`]: a breaker for each operation, host or whatever the request says, of a bounded number;
+//! - [`Bulkhead`]: at most so many calls at a time, and a bounded, fair queue before them that knows deadlines;
+//! - [`Fallback`]: another answer for a call that failed, or that a breaker or a bulkhead refused.
+//!
 //! # What opens it
 //!
 //! The verdict of [`Classify`](kit_base::Classify) on each call, which every policy of kit shares:
@@ -120,6 +126,7 @@
 //! |---|---|---|
 //! | `failsafe` | off | failure policies of the crate `failsafe` as rules |
 //!
+//! Circuit breaking for endpoints and for tower services: a breaker, breakers by key, a bulkhead, a fallback.
 
 mod breaker;
 mod bulkhead;
@@ -139,6 +146,8 @@ mod window;
 mod word;
 
 pub use breaker::{Breaker, Permit};
+pub use bulkhead::{Bulkhead, Bulkheaded};
+pub use fallback::{Alternative, Fallback, FallbackBody, Keeping, Plain, Substitute, WithFallback};
 pub use invalid::InvalidSettings;
 pub use keyed::{KeyOf, Keyed, KeyedBreaker, KeyedPermit, OperationKey};
 pub use open_for::OpenFor;

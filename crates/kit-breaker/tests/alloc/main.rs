@@ -1,6 +1,7 @@
 //! What a guarded call allocates: nothing.
 
 mod keyed;
+mod bulkhead;
 
 use kit_testing::alloc::{self, CountingAllocator};
 
@@ -9,4 +10,5 @@ static ALLOCATOR: CountingAllocator = alloc::counting();
 
 fn main() {
     keyed::a_call_under_a_known_key_allocates_nothing();
+    bulkhead::check();
 }
