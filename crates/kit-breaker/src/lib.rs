@@ -125,8 +125,6 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `failsafe` | off | failure policies of the crate `failsafe` as rules |
-//!
-//! Circuit breaking for endpoints and for tower services: a breaker, breakers by key, a bulkhead, a fallback.
 
 mod breaker;
 mod bulkhead;

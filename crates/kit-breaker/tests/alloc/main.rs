@@ -1,7 +1,7 @@
 //! What a guarded call allocates: nothing.
 
-mod keyed;
 mod bulkhead;
+mod keyed;
 
 use kit_testing::alloc::{self, CountingAllocator};
 
