@@ -1,0 +1,1 @@
+//! Its refusal, at clients that no one here wrote.
