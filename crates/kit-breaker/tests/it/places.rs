@@ -3,7 +3,7 @@
 
 mod arrives;
 mod business;
-mod channel;
+pub(crate) mod channel;
 mod client;
 mod endpoint;
 pub(crate) mod health;
