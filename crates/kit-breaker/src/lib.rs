@@ -60,6 +60,13 @@
 //! left by its caller, and that says nothing of the peer. A limit inside (a deadline layer, `reqwest`'s timeout, a channel's) ends
 //! the call with an error, which counts.
 //!
+//! ```text
+//! Tower::new(Stack::new(limit, guard)).answered()     // tower_layer::Stack: the first is the inner one
+//! ```
+//!
+//! Two traps: tonic's *server* keeps its own limit (`Server::timeout`, the client's `grpc-timeout`) outside of all layers, so it needs
+//! one inside; and the limits of a channel and of layers end with the head, so that a stream that stalls later is under none of them.
+//!
 //! # What opens it
 //!
 //! The verdict of [`Classify`](kit_base::Classify) on each call, which every policy of kit shares:

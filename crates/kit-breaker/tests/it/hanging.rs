@@ -18,7 +18,7 @@ use tower_layer::{Layer, Stack};
 
 use crate::places::channel::{Client, Over};
 use crate::places::health::{self, word};
-use crate::places::{Circuit, HANGS, Limit, Outcome, Place};
+use crate::places::{Circuit, HANGS, Limit, Outcome, Place, router, server};
 
 /// How long a call may take.
 const LIMIT: Duration = Duration::from_millis(100);
@@ -212,6 +212,51 @@ async fn a_grpc_server_behind_a_channel_by_a_layer() {
         Tower::new(layers).answered().layer(endpoint.connect_lazy())
     };
     grpc_server("a layer's limit over a channel", guarded, None).await;
+}
+
+/// A channel's limit, a request's deadline over a channel and a layer around either end with the head. Over gRPC that is said by
+/// nobody when a stream stalls; reqwest's limits cover the body too.
+#[tokio::test]
+async fn a_stream_that_stalls_after_its_head_is_under_no_limit_and_says_nothing() {
+    let backend = health::Backend::start();
+    let circuit = Circuit::new(settings());
+    let layers = Stack::new(Limit(LIMIT), circuit.guard.clone());
+    let channel = Tower::new(layers).answered().layer(backend.endpoint().timeout(LIMIT).connect_lazy());
+    let mut client = tonic_health::pb::health_client::HealthClient::new(channel);
+    let mut stream = client.watch(word("hang")).await.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    timeout(LIMIT * 3, stream.message()).await.expect_err("it stalls");
+    drop(stream);
+    assert_eq!((circuit.seen().state, circuit.seen().failures), (State::Closed, 0));
+}
+
+/// Over the network it is the client who measures, and the network is in it. Nobody waits for the handler.
+#[tokio::test]
+async fn handlers_that_hang_behind_a_router_and_behind_a_tonic_server() {
+    let circuit = Circuit::new(settings());
+    let router = router::limited(&circuit, LIMIT).await;
+    answers_at_once("a router", &circuit, &router).await;
+    let circuit = Circuit::new(settings());
+    let backend = server::limited(&circuit, LIMIT);
+    answers_at_once("a tonic server", &circuit, &Client::new(backend.channel(), &backend.calls)).await;
+}
+
+async fn answers_at_once(what: &str, circuit: &Circuit, place: &impl Place) {
+    for _ in 0..3 {
+        assert!(matches!(place.ask("hang").await, Outcome::Failed(_)), "{what}");
+    }
+    circuit.until(what, |seen| seen.state == State::Open).await;
+    let since = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(place.ask("hang").await, Outcome::Refused, "{what}");
+    }
+    let mean = since.elapsed() / 100;
+    #[expect(clippy::print_stderr, reason = "figures, for whoever asks by --nocapture")]
+    {
+        eprintln!("{what}: a refusal takes {mean:?} over the network");
+    }
+    assert!(mean < LIMIT / 4, "{what}: {mean:?}");
+    assert_eq!(place.reached(), 3, "{what}");
 }
 
 /// A channel that lets one call through at a time, and queues one.

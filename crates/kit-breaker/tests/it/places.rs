@@ -7,8 +7,8 @@ pub(crate) mod channel;
 mod client;
 mod endpoint;
 pub(crate) mod health;
-mod router;
-mod server;
+pub(crate) mod router;
+pub(crate) mod server;
 mod streams;
 
 use std::time::Duration;

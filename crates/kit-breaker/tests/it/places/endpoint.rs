@@ -9,18 +9,20 @@ use std::time::Duration;
 
 use axum::response::Response as HttpResponse;
 use kit_base::{
-    Context, Endpoint, Error, Kind, Origin, Request, Response, ServerStream, ServiceError, Streaming, catch_panic,
+    Context, Endpoint, Error, Guarded, Kind, Origin, Request, Response, ServerStream, ServiceError, Standard,
+    Streaming, catch_panic,
 };
-use kit_breaker::State;
+use kit_breaker::{Breaker, State};
 use kit_testing::backend::Backend;
+use kit_testing::clock::ManualClock;
 use tokio_stream::{Stream, StreamExt};
 use tower_layer::Layer;
 
 use super::{Circuit, Limit, Outcome, Place, passes, settings, trips};
 
 /// A method that answers as it is told by a word, or by the name of a kind.
-#[derive(Debug, Default)]
-struct AsTold(AtomicUsize);
+#[derive(Clone, Debug, Default)]
+struct AsTold(Arc<AtomicUsize>);
 
 impl AsTold {
     async fn answer(&self, word: &str) -> Result<Response<()>, Error> {
@@ -50,7 +52,7 @@ impl Endpoint<Request<&'static str>> for AsTold {
 }
 
 /// As the generated endpoints of a service: a panic in a method is caught innermost.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Caught(AsTold);
 
 impl Endpoint<Request<&'static str>> for Caught {
@@ -83,10 +85,7 @@ impl Endpoint<Request<&'static str, ServerStream>> for AsTold {
 }
 
 /// A caller of an endpoint by messages, and how often the method has run.
-struct Local<E, F> {
-    endpoint: E,
-    calls: F,
-}
+struct Local<E>(E, Arc<AtomicUsize>);
 
 fn outcome(result: Result<(), Error>) -> Outcome {
     match result {
@@ -106,26 +105,24 @@ fn known(word: &str) -> &'static str {
     WORDS.into_iter().chain(names).find(|known| *known == word).unwrap()
 }
 
-impl<E, F> Place for Local<E, F>
+impl<E> Place for Local<E>
 where
     E: Endpoint<Request<&'static str>, Response = Response<()>, Error = Error>,
-    F: Fn() -> usize,
 {
     async fn ask(&self, word: &str) -> Outcome {
-        outcome(self.endpoint.call(Request::new(known(word))).await.map(drop))
+        outcome(self.0.call(Request::new(known(word))).await.map(drop))
     }
 
     fn reached(&self) -> usize {
-        (self.calls)()
+        self.1.load(SeqCst)
     }
 }
 
-fn place()
--> (Circuit, Local<impl Endpoint<Request<&'static str>, Response = Response<()>, Error = Error>, impl Fn() -> usize>) {
-    let circuit = Circuit::new(settings());
-    let method = Arc::new(AsTold::default());
-    let endpoint = circuit.guard.layer(Arc::clone(&method));
-    (circuit, Local { endpoint, calls: move || method.0.load(SeqCst) })
+fn place() -> (Circuit, Local<Guarded<AsTold, Breaker, Standard, ManualClock>>) {
+    let (circuit, method) = (Circuit::new(settings()), AsTold::default());
+    let calls = Arc::clone(&method.0);
+    let endpoint = circuit.guard.layer(method);
+    (circuit, Local(endpoint, calls))
 }
 
 const BROKEN: [Kind; 6] =
@@ -156,10 +153,9 @@ async fn what_could_not_be_sent_trips_it_and_what_was_refused_or_too_late_on_thi
 
 #[tokio::test]
 async fn a_panic_trips_it_caught_inside_or_passing_through() {
-    let circuit = Circuit::new(settings());
-    let method = Arc::new(Caught::default());
-    let endpoint = circuit.guard.layer(Arc::clone(&method));
-    trips(&circuit, &Local { endpoint, calls: || method.0.0.load(SeqCst) }, "panic").await;
+    let (circuit, method) = (Circuit::new(settings()), AsTold::default());
+    let calls = Arc::clone(&method.0);
+    trips(&circuit, &Local(circuit.guard.layer(Caught(method)), calls), "panic").await;
 
     let circuit = Circuit::new(settings());
     let endpoint = Arc::new(circuit.guard.layer(AsTold::default()));
@@ -174,14 +170,12 @@ async fn a_panic_trips_it_caught_inside_or_passing_through() {
 
 #[tokio::test]
 async fn a_limit_of_time_inside_of_it_trips_it_and_one_outside_does_not() {
-    let circuit = Circuit::new(settings());
-    let method = Arc::new(AsTold::default());
-    let limit = Limit(Duration::from_millis(10));
-    let endpoint = circuit.guard.layer(limit.layer(Arc::clone(&method)));
-    trips(&circuit, &Local { endpoint, calls: || method.0.load(SeqCst) }, "hang").await;
+    let (circuit, method) = (Circuit::new(settings()), AsTold::default());
+    let (limit, calls) = (Limit(Duration::from_millis(10)), Arc::clone(&method.0));
+    trips(&circuit, &Local(circuit.guard.layer(limit.layer(method)), calls), "hang").await;
 
     let (circuit, local) = place();
-    let outside = limit.layer(local.endpoint);
+    let outside = limit.layer(local.0);
     for _ in 0..5 {
         let error = outside.call(Request::new("hang")).await.unwrap_err();
         assert_eq!(error.kind(), Kind::DeadlineExceeded);
@@ -206,7 +200,7 @@ async fn a_time_to_wait_is_heeded_where_that_is_set() {
 }
 
 /// A caller of an endpoint that streams, who reads each stream to its end.
-struct Streamed<E>(E, Arc<AsTold>);
+struct Streamed<E>(E, Arc<AtomicUsize>);
 
 impl<E> Place for Streamed<E>
 where
@@ -222,15 +216,15 @@ where
     }
 
     fn reached(&self) -> usize {
-        self.1.0.load(SeqCst)
+        self.1.load(SeqCst)
     }
 }
 
 #[tokio::test]
 async fn streams_that_break_off_trip_it_and_those_that_are_left_do_not() {
-    let circuit = Circuit::new(settings());
-    let method = Arc::new(AsTold::default());
-    let streamed = Streamed(circuit.guard.layer(Arc::clone(&method)), method);
+    let (circuit, method) = (Circuit::new(settings()), AsTold::default());
+    let calls = Arc::clone(&method.0);
+    let streamed = Streamed(circuit.guard.layer(method), calls);
     for kind in BROKEN {
         trips(&circuit, &streamed, kind.as_str()).await;
     }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use http::Uri;
 use http_body_util::BodyExt;
 use kit_base::Tower;
-use kit_breaker::State;
+use kit_breaker::{Settings, State};
 use kit_testing::http::Peer;
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt;
@@ -66,7 +66,7 @@ pub(super) async fn serve(router: Router) -> String {
     url
 }
 
-pub(super) struct Served {
+pub(crate) struct Served {
     pub(super) url: String,
     pub(super) client: reqwest::Client,
     calls: Arc<AtomicUsize>,
@@ -97,10 +97,22 @@ impl Place for Served {
 
 /// A router behind it.
 async fn place() -> (Circuit, Served) {
-    let circuit = Circuit::new(settings());
+    place_by(settings()).await
+}
+
+async fn place_by(settings: Settings) -> (Circuit, Served) {
+    let circuit = Circuit::new(settings);
     let (router, calls) = routes();
     let url = serve(router.layer(Tower::new(circuit.guard.clone()).answered())).await;
     (circuit, Served { url, client: reqwest::Client::new(), calls })
+}
+
+/// One with a limit of time inside of it.
+pub(crate) async fn limited(circuit: &Circuit, limit: Duration) -> Served {
+    let (router, calls) = routes();
+    let layers = Stack::new(Limit(limit), circuit.guard.clone());
+    let url = serve(router.layer(Tower::new(layers).answered())).await;
+    Served { url, client: reqwest::Client::new(), calls }
 }
 
 #[tokio::test]
@@ -139,10 +151,7 @@ async fn bodies_that_break_off_trip_it_with_a_length_and_in_chunks() {
 #[tokio::test]
 async fn a_limit_of_time_inside_of_it_trips_it() {
     let circuit = Circuit::new(settings());
-    let (router, calls) = routes();
-    let layers = Stack::new(Limit(Duration::from_millis(30)), circuit.guard.clone());
-    let url = serve(router.layer(Tower::new(layers).answered())).await;
-    let served = Served { url, client: reqwest::Client::new(), calls };
+    let served = limited(&circuit, Duration::from_millis(30)).await;
     assert!(matches!(served.ask("hang").await, Outcome::Failed(text) if text.starts_with("504")));
     assert_eq!(served.ask("ok").await, Outcome::Good);
     trips(&circuit, &served, "hang").await;
@@ -180,5 +189,15 @@ async fn a_client_who_sends_half_a_request_is_no_failure() {
     // Left, or answered by 400: whichever it is, it says nothing against the handler.
     circuit.until("over", |seen| seen.probes == 0).await;
     assert_eq!((circuit.seen().opened, circuit.seen().failures), (1, 3));
+    closes(&circuit, &served).await;
+}
+
+#[tokio::test]
+async fn a_503_with_retry_after_opens_it_for_that_time_where_that_is_heeded() {
+    let (circuit, served) = place_by(settings().heed_retry_after(Duration::from_secs(60))).await;
+    assert!(matches!(served.ask("busy").await, Outcome::Failed(text) if text.contains("busy")));
+    assert_eq!((circuit.seen().state, circuit.seen().open_for), (State::Open, Some(Duration::from_secs(7))));
+    assert_eq!(served.ask("ok").await, Outcome::Refused);
+    circuit.clock.advance(Duration::from_secs(7));
     closes(&circuit, &served).await;
 }

@@ -26,6 +26,16 @@ pub(super) fn serve(circuit: &Circuit) -> Backend {
     })
 }
 
+/// One with a limit of time inside of it.
+pub(crate) fn limited(circuit: &Circuit, limit: Duration) -> Backend {
+    let service = AsTold::default();
+    let (calls, layers) = (Arc::clone(&service.0), Stack::new(Limit(limit), circuit.guard.clone()));
+    Backend::serve(([127, 0, 0, 1], 0).into(), calls, |listener| async move {
+        let server = Server::builder().layer(Tower::new(layers).answered()).add_service(HealthServer::new(service));
+        let _ = server.serve_with_incoming(TcpListenerStream::new(listener)).await;
+    })
+}
+
 fn place() -> (Circuit, Backend, Client<impl Over>) {
     let circuit = Circuit::new(settings());
     let backend = serve(&circuit);
@@ -64,13 +74,7 @@ async fn a_method_that_panics_trips_it_and_so_does_a_stream() {
 #[tokio::test]
 async fn a_limit_of_time_inside_of_it_trips_it() {
     let circuit = Circuit::new(settings());
-    let service = AsTold::default();
-    let (calls, guard) = (Arc::clone(&service.0), circuit.guard.clone());
-    let backend = Backend::serve(([127, 0, 0, 1], 0).into(), calls, |listener| async move {
-        let layers = Stack::new(Limit(Duration::from_millis(50)), guard);
-        let server = Server::builder().layer(Tower::new(layers).answered()).add_service(HealthServer::new(service));
-        let _ = server.serve_with_incoming(TcpListenerStream::new(listener)).await;
-    });
+    let backend = limited(&circuit, Duration::from_millis(50));
     let client = Client::new(backend.channel(), &backend.calls);
     let status = client.call("hang").await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "too late"));
@@ -127,4 +131,19 @@ async fn clients_who_leave_in_the_middle_of_a_stream_or_vanish_do_not_count() {
     circuit.until("left", |seen| seen.probes == 0).await;
     assert_eq!((circuit.seen().state, circuit.seen().failures), (State::HalfOpen, 3));
     closes(&circuit, &client).await;
+}
+
+#[tokio::test]
+async fn a_push_back_opens_it_for_that_time_where_that_is_heeded() {
+    let circuit = Circuit::new(settings().heed_retry_after(Duration::from_secs(60)));
+    let backend = serve(&circuit);
+    for client in
+        [Client::new(backend.channel(), &backend.calls), Client::new(backend.channel(), &backend.calls).streaming()]
+    {
+        assert!(matches!(client.ask("busy").await, Outcome::Failed(_)));
+        circuit.until("open", |seen| seen.open_for == Some(Duration::from_millis(7500))).await;
+        assert_eq!(client.ask("ok").await, Outcome::Refused);
+        circuit.clock.advance(Duration::from_millis(7500));
+        closes(&circuit, &client).await;
+    }
 }
