@@ -18,7 +18,7 @@ use tonic_types::StatusExt;
 use tower_layer::{Layer, Stack};
 
 use super::health::{Backend, word};
-use super::{Circuit, Limit, Outcome, Place, closes, half_open, open, passes, settings, trips};
+use super::{Circuit, Limit, Outcome, Place, SOON, closes, half_open, hanging_trips, open, passes, settings, trips};
 
 /// What generated clients ask of a service, under one name.
 pub(crate) trait Over:
@@ -216,24 +216,30 @@ async fn an_answer_of_a_proxy_in_plain_http_counts_by_its_status() {
 }
 
 #[tokio::test]
-async fn limits_of_time_inside_of_it_trip_it_the_channels_the_requests_and_a_layers() {
+async fn a_limit_of_time_of_the_channel_trips_it() {
     let backend = Backend::start();
-    let limit = Duration::from_millis(100);
-    // The channel's own, which is told to nobody.
-    let (circuit, client) = guarding(backend.endpoint().timeout(limit).connect_lazy(), &backend);
-    trips(&circuit, &client, "hang").await;
-    // That of the request, which is told to the server too; whoever is first.
+    let (circuit, client) = guarding(backend.endpoint().timeout(SOON).connect_lazy(), &backend);
+    hanging_trips(&circuit, &client).await;
+}
+
+/// The server is told of it; whoever is first.
+#[tokio::test]
+async fn the_deadline_of_a_request_trips_it() {
+    let backend = Backend::start();
     let (circuit, client) = guarded(&backend);
-    let client = Client { limit: Some(limit), ..client };
-    trips(&circuit, &client, "hang").await;
-    // A layer's. It covers what the channel waits for before it sends: a connection, a place in its queue.
+    hanging_trips(&circuit, &Client { limit: Some(SOON), ..client }).await;
+}
+
+/// It covers what the channel waits for before it sends, too: a connection, a place in its queue.
+#[tokio::test]
+async fn a_limit_of_time_of_a_layer_inside_of_it_trips_it() {
+    let backend = Backend::start();
     let circuit = Circuit::new(settings());
-    let channel = Tower::new(Stack::new(Limit(limit), circuit.guard.clone())).answered().layer(backend.channel());
+    let channel = Tower::new(Stack::new(Limit(SOON), circuit.guard.clone())).answered().layer(backend.channel());
     let client = Client::new(channel, &backend.calls);
     let status = client.call("hang").await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "too late"));
-    assert_eq!(client.ask("ok").await, Outcome::Good);
-    trips(&circuit, &client, "hang").await;
+    hanging_trips(&circuit, &client).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use kit_testing::backend::{Backend, Reply, Script};
 use kit_testing::clock::ManualClock;
 use tower_layer::Layer;
 
-use super::{Circuit, Limit, Outcome, Place, closes, half_open, open, passes, settings, trips};
+use super::{Circuit, Limit, Outcome, Place, SOON, closes, half_open, hanging_trips, open, passes, settings, trips};
 
 type Reqwest = FromHttpService<reqwest::Client, reqwest::Request, reqwest::Body>;
 
@@ -133,23 +133,22 @@ async fn a_backend_that_is_gone_trips_it_and_closes_it_once_it_is_back() {
 
 #[tokio::test]
 async fn time_outs_of_reqwest_trip_it_before_the_head_and_in_the_body() {
-    let limited = reqwest::Client::builder().timeout(Duration::from_millis(100)).build().unwrap();
-    let idle = reqwest::Client::builder().read_timeout(Duration::from_millis(100)).build().unwrap();
-    for client in [limited, idle] {
-        let (circuit, calling) = place_of(client).await;
-        for word in ["hang", "stall"] {
-            trips(&circuit, &calling, word).await;
-        }
-    }
+    let limited = reqwest::Client::builder().timeout(SOON).build().unwrap();
+    let idle = reqwest::Client::builder().read_timeout(SOON).build().unwrap();
+    let (circuit, calling) = place_of(limited).await;
+    hanging_trips(&circuit, &calling).await;
+    open(&circuit, &calling, "stall").await;
+    let (circuit, calling) = place_of(idle).await;
+    open(&circuit, &calling, "stall").await;
 }
 
 #[tokio::test]
 async fn a_limit_of_time_inside_of_it_trips_it() {
     let circuit = Circuit::new(settings());
-    let limited = Limit(Duration::from_millis(100)).layer(FromHttpService::new(reqwest::Client::new()));
+    let limited = Limit(SOON).layer(FromHttpService::new(reqwest::Client::new()));
     let endpoint = circuit.guard.layer(limited);
     let calling = Calling { endpoint, backend: Backend::start(script()).await.unwrap() };
-    trips(&circuit, &calling, "hang").await;
+    hanging_trips(&circuit, &calling).await;
 }
 
 #[tokio::test]

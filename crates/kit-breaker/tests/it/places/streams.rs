@@ -51,7 +51,7 @@ async fn a_long_good_stream_as_the_probe_does_not_keep_the_circuit_half_open() {
         }
     };
     assert!(closed_after >= PROBE_WITHIN, "{closed_after:?}");
-    assert_eq!((seen().state, client.reached()), (State::Closed, reached + 1));
+    assert_eq!((seen().state, seen().opened, client.reached()), (State::Closed, 1, reached + 1));
     // How it ends is of the past now.
     drop(stream);
     assert_eq!((seen().state, seen().failures), (State::Closed, 3));
