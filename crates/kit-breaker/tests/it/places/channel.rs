@@ -237,9 +237,9 @@ async fn a_limit_of_time_of_a_layer_inside_of_it_trips_it() {
     let circuit = Circuit::new(settings());
     let channel = Tower::new(Stack::new(Limit(SOON), circuit.guard.clone())).answered().layer(backend.channel());
     let client = Client::new(channel, &backend.calls);
+    hanging_trips(&circuit, &client).await;
     let status = client.call("hang").await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "too late"));
-    hanging_trips(&circuit, &client).await;
 }
 
 #[tokio::test]

@@ -154,8 +154,8 @@ async fn bodies_that_break_off_trip_it_with_a_length_and_in_chunks() {
 async fn a_limit_of_time_inside_of_it_trips_it() {
     let circuit = Circuit::new(settings());
     let served = limited(&circuit, SOON).await;
-    assert!(matches!(served.ask("hang").await, Outcome::Failed(text) if text.starts_with("504")));
     hanging_trips(&circuit, &served).await;
+    assert!(matches!(served.ask("hang").await, Outcome::Failed(text) if text.starts_with("504")));
 }
 
 #[tokio::test]

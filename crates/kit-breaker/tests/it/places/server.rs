@@ -76,9 +76,9 @@ async fn a_limit_of_time_inside_of_it_trips_it() {
     let circuit = Circuit::new(settings());
     let backend = limited(&circuit, SOON);
     let client = Client::new(backend.channel(), &backend.calls);
+    hanging_trips(&circuit, &client).await;
     let status = client.call("hang").await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "too late"));
-    hanging_trips(&circuit, &client).await;
 }
 
 /// tonic's server puts its layers inside of its own limit, `Server::timeout` or the client's `grpc-timeout`, whichever is
