@@ -64,8 +64,11 @@
 //! Tower::new(Stack::new(limit, guard)).answered()     // tower_layer::Stack: the first is the inner one
 //! ```
 //!
-//! Two traps: tonic's *server* keeps its own limit (`Server::timeout`, the client's `grpc-timeout`) outside of all layers, so it needs
-//! one inside; and the limits of a channel and of layers end with the head, so that a stream that stalls later is under none of them.
+//! Three traps. tonic's *server* keeps its own limit (`Server::timeout`, the client's `grpc-timeout`) outside of all layers, so it
+//! needs one inside. The limits of a channel and of layers end with the head: a stream that stalls later is under none of them. And
+//! the errors of `reqwest` and of a channel are foreign, and all count as `Unavailable`: that
+//! [`slow_calls`](Settings::slow_calls) excuses impatient callers holds for `DeadlineExceeded` only, which a closure in
+//! [`Guard::with`](kit_base::Guard::with) can make of them.
 //!
 //! # What opens it
 //!

@@ -27,7 +27,7 @@ const FAILURES: u64 = 3;
 pub(crate) const OPEN_FOR: Duration = Duration::from_secs(30);
 
 /// A limit of time that passes soon.
-pub(crate) const SOON: Duration = Duration::from_millis(250);
+pub(crate) const SOON: Duration = Duration::from_millis(100);
 
 fn settings() -> Settings {
     Settings::new().consecutive_failures(3).open_for(OPEN_FOR)
