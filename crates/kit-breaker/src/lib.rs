@@ -60,6 +60,16 @@
 //! left by its caller, and that says nothing of the peer. A limit inside (a deadline layer, `reqwest`'s timeout, a channel's) ends
 //! the call with an error, which counts.
 //!
+//! ```text
+//! Tower::new(Stack::new(limit, guard)).answered()     // tower_layer::Stack: the first is the inner one
+//! ```
+//!
+//! Three traps. tonic's *server* keeps its own limit (`Server::timeout`, the client's `grpc-timeout`) outside of all layers, so it
+//! needs one inside. The limits of a channel and of layers end with the head: a stream that stalls later is under none of them. And
+//! the errors of `reqwest` and of a channel are foreign, and all count as `Unavailable`: that
+//! [`slow_calls`](Settings::slow_calls) excuses impatient callers holds for `DeadlineExceeded` only, which a closure in
+//! [`Guard::with`](kit_base::Guard::with) can make of them.
+//!
 //! Beside the breaker there are
 //!
 //! - [`Keyed`]: a breaker for each operation, host or whatever the request says, of a bounded number;
