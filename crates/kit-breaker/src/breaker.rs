@@ -12,7 +12,7 @@ use kit_base::{End, Error, Event, Gate, Judgement, Now, Observer, Verdict};
 use crate::circuit::{Admission, Circuit, Nanos};
 use crate::open_for::{LONGEST, OpenTimes, SHORTEST};
 use crate::policy::Decision;
-use crate::rules::{Outcome, Rules, nanos};
+use crate::rules::{Outcome, Present, Rules, nanos, nanos_since};
 use crate::word::{CLEARED, Phase, Word};
 use crate::{InvalidSettings, Settings, Snapshot, State};
 
@@ -183,7 +183,7 @@ impl<O: Observer> Breaker<O> {
     }
 
     fn nanos(&self, now: Instant) -> Nanos {
-        nanos(now.saturating_duration_since(*self.epoch.get_or_init(|| now)))
+        nanos_since(&self.epoch, now)
     }
 
     fn tell(&self, what: &'static str) {
@@ -193,9 +193,15 @@ impl<O: Observer> Breaker<O> {
     /// Admits where a clock, or more than the word, is needed.
     #[inline(never)]
     fn admit_by_rules(&self, word: Word, now: &Now<'_>) -> Result<Permit, Error> {
+        match word.phase() {
+            Phase::ForcedClosed | Phase::Disabled => return Ok(Permit::UNCOUNTED),
+            Phase::ForcedOpen => return Err(self.refusal()),
+            _ => {}
+        }
         let at = self.nanos(now.get());
-        if word.phase() == Phase::Closed && !word.has(CLEARED) {
-            return Ok(Permit { at, ..Permit::of(word.generation()) });
+        // One that is not to forget yet needs no rules: whoever finds a moment of a later generation counts for nothing.
+        if word.phase() == Phase::Closed && (!word.has(CLEARED) || at < self.circuit.moment()) {
+            return Ok(Permit { generation: word.generation(), kind: Kind::Call, at });
         }
         let rules = self.rules.load();
         loop {
@@ -204,57 +210,63 @@ impl<O: Observer> Breaker<O> {
                     if began {
                         self.tell("half_opened");
                     }
-                    return Ok(Permit { probe, at, ..Permit::of(generation) });
+                    return Ok(Permit { generation, kind: if probe { Kind::Probe } else { Kind::Call }, at });
                 }
-                Admission::Uncounted => return Ok(Permit { counted: false, ..Permit::of(0) }),
+                Admission::Uncounted => return Ok(Permit::UNCOUNTED),
                 Admission::Lost { generation } => self.open(&rules, generation, None, at),
                 Admission::Closed => self.closed(),
-                Admission::Refused { wait, forced } => {
-                    if rules.settings.observe_only && !forced {
-                        self.tell("would_refuse");
-                        return Ok(Permit { counted: false, ..Permit::of(0) });
-                    }
-                    self.refused.fetch_add(1, Relaxed);
-                    self.tell("refused");
-                    let refusal = Error::unavailable("circuit breaker is open").with_reason("CIRCUIT_OPEN");
-                    let wait = wait.map_or(SOON, Duration::from_nanos);
-                    return Err(if forced { refusal } else { refusal.with_retry_after(wait) });
+                Admission::Refused { forced: true, .. } => return Err(self.refusal()),
+                Admission::Refused { .. } if rules.settings.observe_only => {
+                    self.tell("would_refuse");
+                    return Ok(Permit::UNCOUNTED);
+                }
+                Admission::Refused { wait, .. } => {
+                    return Err(self.refusal().with_retry_after(wait.map_or(SOON, Duration::from_nanos)));
                 }
             }
         }
     }
 
+    fn refusal(&self) -> Error {
+        self.refused.fetch_add(1, Relaxed);
+        self.tell("refused");
+        Error::unavailable("circuit breaker is open").with_reason("CIRCUIT_OPEN")
+    }
+
     /// Counts the end of a call.
     #[inline(never)]
     fn settle(&self, permit: Permit, end: &End<'_>) {
-        let Permit { generation, probe, answered, counted, at } = permit;
-        if !counted {
+        let Permit { generation, kind, at } = permit;
+        let moment = self.circuit.moment();
+        let word = self.circuit.word();
+        if kind == Kind::Uncounted || word.generation() != generation {
+            return;
+        }
+        let present = Present { now: end.now, epoch: &self.epoch };
+        if word.has(CLEARED) && word.phase() == Phase::Closed && present.nanos() >= moment {
+            self.circuit.forget(word, moment, &self.rules.load().limits, present.nanos());
+            if self.circuit.word().generation() != generation {
+                return;
+            }
+        }
+        if end.judgement.verdict == Verdict::Success && word.without(CLEARED).needs_no_success() {
             return;
         }
         let rules = self.rules.load();
-        let instant = end.now.get();
-        let now = self.nanos(instant);
-        let moment = self.circuit.moment();
-        let word = self.circuit.word();
-        if word.has(CLEARED) {
-            self.circuit.forget(word, moment, &rules.limits, now);
-        }
-        if self.circuit.word().generation() != generation {
-            return;
-        }
-        let took = Duration::from_nanos(now.saturating_sub(at));
-        let slow = rules.is_slow(took);
-        match rules.outcome(end, probe, took) {
+        let (probe, answered) = (kind != Kind::Call, kind == Kind::AnsweredProbe);
+        let slow = rules.is_slow(at, &present);
+        match rules.outcome(end, probe, slow) {
             Outcome::Nothing if probe => self.circuit.give_back(generation, answered),
             Outcome::Nothing => {}
-            Outcome::Calm(time) => self.open(&rules, generation, Some(time), now),
-            Outcome::Success if probe && slow => self.open(&rules, generation, None, now),
+            Outcome::Calm(time) => self.open(&rules, generation, Some(time), present.nanos()),
+            Outcome::Success if probe && slow => self.open(&rules, generation, None, present.nanos()),
             Outcome::Success => {
                 if !probe {
-                    self.heed(&rules, generation, rules.record(generation, (instant, now), false, slow), None, now);
+                    self.heed(&rules, generation, rules.record(generation, &present, false, slow), None, &present);
                 }
-                if self.circuit.success(generation, answered, &rules.limits) {
-                    self.circuit.closed(moment, &rules.limits, now);
+                let matters = probe || word.failures() > 0;
+                if matters && self.circuit.success(generation, answered, &rules.limits) {
+                    self.circuit.closed(moment, &rules.limits, present.nanos());
                     self.closed();
                 }
             }
@@ -262,19 +274,20 @@ impl<O: Observer> Breaker<O> {
                 self.failures.fetch_add(1, Relaxed);
                 let hint = rules.hint(&end.judgement.retry_hint);
                 if self.circuit.failure(generation, &rules.limits) {
-                    self.open(&rules, generation, hint, now);
+                    self.open(&rules, generation, hint, present.nanos());
                 } else if !probe {
-                    self.heed(&rules, generation, rules.record(generation, (instant, now), true, slow), hint, now);
+                    self.heed(&rules, generation, rules.record(generation, &present, true, slow), hint, &present);
                 }
             }
         }
     }
 
-    fn heed(&self, rules: &Rules, generation: u32, decision: Decision, hint: Option<Duration>, now: Nanos) {
+    #[inline]
+    fn heed(&self, rules: &Rules, generation: u32, decision: Decision, hint: Option<Duration>, present: &Present<'_>) {
         match decision {
             Decision::Stay => {}
-            Decision::Open => self.open(rules, generation, hint, now),
-            Decision::OpenFor(time) => self.open(rules, generation, hint.or(Some(time)), now),
+            Decision::Open => self.open(rules, generation, hint, present.nanos()),
+            Decision::OpenFor(time) => self.open(rules, generation, hint.or(Some(time)), present.nanos()),
         }
     }
 
@@ -307,18 +320,24 @@ impl Default for Breaker {
 #[derive(Debug)]
 pub struct Permit {
     generation: u32,
-    probe: bool,
-    /// A probe that has the head of a good answer.
-    answered: bool,
-    counted: bool,
+    kind: Kind,
+    /// When it was let in; the end of time where nobody will ask.
     at: Nanos,
 }
 
+/// What a call is to its circuit. As wide as the generation, so that a permit is copied in two moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum Kind {
+    Call,
+    Probe,
+    /// A probe that has the head of a good answer.
+    AnsweredProbe,
+    Uncounted,
+}
+
 impl Permit {
-    #[inline]
-    const fn of(generation: u32) -> Self {
-        Self { generation, probe: false, answered: false, counted: true, at: 0 }
-    }
+    const UNCOUNTED: Self = Self { generation: 0, kind: Kind::Uncounted, at: Nanos::MAX };
 }
 
 impl<Req, Res, Err, O: Observer + 'static> Gate<Req, Res, Err> for Breaker<O> {
@@ -327,13 +346,17 @@ impl<Req, Res, Err, O: Observer + 'static> Gate<Req, Res, Err> for Breaker<O> {
     #[inline]
     fn admit(&self, _: &mut Req, now: &Now<'_>) -> Result<Permit, Error> {
         let word = self.circuit.word();
-        if word.lets_in() { Ok(Permit::of(word.generation())) } else { self.admit_by_rules(word, now) }
+        if word.lets_in() {
+            return Ok(Permit { generation: word.generation(), kind: Kind::Call, at: Nanos::MAX });
+        }
+        self.admit_by_rules(word, now)
     }
 
     #[inline]
     fn answer(&self, permit: &mut Permit, _: &mut Result<Res, Err>, judgement: &Judgement) {
-        if permit.probe && judgement.verdict == Verdict::Success {
-            permit.answered = self.circuit.answered(permit.generation);
+        let good = permit.kind == Kind::Probe && judgement.verdict == Verdict::Success;
+        if good && self.circuit.answered(permit.generation) {
+            permit.kind = Kind::AnsweredProbe;
         }
     }
 

@@ -86,6 +86,10 @@ impl Word {
         Self(self.0 & !PHASE | phase as u64)
     }
 
+    pub(crate) const fn without(self, flag: u64) -> Self {
+        Self(self.0 & !flag)
+    }
+
     pub(crate) const fn with_flags(self, flags: u64) -> Self {
         Self(self.0 & !FLAGS | flags)
     }

@@ -41,7 +41,12 @@ pub(crate) fn add(rows: &mut Rows) {
     let in_a_row = layer().consecutive_failures(6).build().expect("settings that make sense").layer(service_fn(leaf));
     rows.service("tower-resilience: closed, failures in a row", Some(SERVICE), FREE, in_a_row);
     let rate = layer().failure_rate_threshold(0.5).sliding_window_size(100).build().expect("settings that make sense");
-    rows.service("tower-resilience: closed, failure rate of 100 calls", Some(SERVICE), FREE, rate.layer(service_fn(leaf)));
+    rows.service(
+        "tower-resilience: closed, failure rate of 100 calls",
+        Some(SERVICE),
+        FREE,
+        rate.layer(service_fn(leaf)),
+    );
     let (open, handle) = layer().build_with_handle().expect("settings that make sense");
     answer(pin!(handle.force_open()));
     let title = "tower-resilience: open";

@@ -144,7 +144,12 @@ impl Rows {
 
         self.endpoint(CLOCK_ERROR, None, FREE, Guard::new((Idle::<true, false>, Refusing)).layer(Leaf));
         let title = "by hand: open, after a gate that reads the clock";
-        self.endpoint(title, Some(CLOCK_ERROR), FREE, opened(Guard::new((Idle::<true, false>, ByHand::new()))).layer(Leaf));
+        self.endpoint(
+            title,
+            Some(CLOCK_ERROR),
+            FREE,
+            opened(Guard::new((Idle::<true, false>, ByHand::new()))).layer(Leaf),
+        );
         let title = "kit: open, after a gate that reads the clock";
         let settings = Settings::gobreaker().open_for(OPEN_FOR);
         let guard = opened(Guard::new((Idle::<true, false>, breaker(settings))));
@@ -158,7 +163,12 @@ impl Rows {
         let guard = || Guard::new(breaker(Settings::gobreaker().open_for(OPEN_FOR)));
         self.service("kit: tower face, closed", Some(TOWER), boxes(1.0, 0), Tower::new(guard()).layer(leaf));
         let title = "kit: tower face, open";
-        self.service(title, Some(TOWER), Bound { allocations: Some(2.0), over: None }, Tower::new(opened(guard())).layer(leaf));
+        self.service(
+            title,
+            Some(TOWER),
+            Bound { allocations: Some(2.0), over: None },
+            Tower::new(opened(guard())).layer(leaf),
+        );
     }
 
     fn hooks(&mut self) {

@@ -11,7 +11,9 @@ pub(crate) struct Table<'a> {
 impl Table<'_> {
     /// Prints a line for each row.
     pub(crate) fn print(&self) {
-        println!("per call; ns: median of interleaved rounds; ins: instructions; over: more than the row of that letter;");
+        println!(
+            "per call; ns: median of interleaved rounds; ins: instructions; over: more than the row of that letter;"
+        );
         println!("two: ns of each of two threads that call at the same time, and how many times that of one\n");
         println!("| subject | over | allocations | ins | over | ns | over | two | times |");
         println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");

@@ -86,7 +86,11 @@ fn main() {
         assert_eq!(allocations(&guard.layer(Failing)), CALLS, "failures, {rule}");
     }
     let last_calls = Settings::new().failure_rate(0.5).window(Window::Calls(100));
-    assert_eq!(allocations(&Guard::new(Breaker::new(last_calls).unwrap()).layer(Echo)), 0, "successes, a rate of calls");
+    assert_eq!(
+        allocations(&Guard::new(Breaker::new(last_calls).unwrap()).layer(Echo)),
+        0,
+        "successes, a rate of calls"
+    );
 
     let guard = Guard::new(Breaker::default());
     let endpoint = guard.layer(Echo);
