@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::circuit::{Admission, Circuit, Nanos};
 use crate::open_for::{LONGEST, OpenTimes, SHORTEST};
 use crate::policy::Decision;
 use crate::rules::{Outcome, Present, Rules, nanos, nanos_since};
-use crate::word::{CLEARED, Phase, Word};
+use crate::word::{CLEARED, Phase};
 use crate::{InvalidSettings, Settings, Snapshot, State};
 
 /// When to come back while probes are under way: soon.
@@ -30,6 +30,8 @@ pub struct Breaker<O = ()> {
     rules: ArcSwap<Rules>,
     /// Held while the rules and what the circuit knows of them change together.
     changing: Mutex<()>,
+    /// Whether it only observes: of the rules, what a refusal must know.
+    observes: AtomicBool,
     times: OpenTimes,
     epoch: OnceLock<Instant>,
     opened: AtomicU64,
@@ -53,6 +55,7 @@ impl<O: Observer> Breaker<O> {
     fn with_rules(rules: Rules, name: Cow<'static, str>, observer: O) -> Self {
         Self {
             circuit: Circuit::new(rules.flags()),
+            observes: AtomicBool::new(rules.settings.observe_only),
             rules: ArcSwap::from_pointee(rules),
             changing: Mutex::new(()),
             times: OpenTimes::new(),
@@ -77,6 +80,7 @@ impl<O: Observer> Breaker<O> {
             circuit: self.circuit,
             rules: self.rules,
             changing: self.changing,
+            observes: self.observes,
             times: self.times,
             epoch: self.epoch,
             opened: self.opened,
@@ -115,6 +119,7 @@ impl<O: Observer> Breaker<O> {
         let rules = Rules::new(settings)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let flags = rules.flags();
+        self.observes.store(rules.settings.observe_only, Relaxed);
         self.rules.store(Arc::new(rules));
         self.circuit.set_flags(flags);
         Ok(())
@@ -192,16 +197,24 @@ impl<O: Observer> Breaker<O> {
 
     /// Admits where a clock, or more than the word, is needed.
     #[inline(never)]
-    fn admit_by_rules(&self, word: Word, now: &Now<'_>) -> Result<Permit, Error> {
-        match word.phase() {
+    fn admit_by_rules(&self, now: &Now<'_>) -> Result<Permit, Error> {
+        match self.circuit.word().phase() {
             Phase::ForcedClosed | Phase::Disabled => return Ok(Permit::UNCOUNTED),
             Phase::ForcedOpen => return Err(self.refusal()),
             _ => {}
         }
         let at = self.nanos(now.get());
-        // One that is not to forget yet needs no rules: whoever finds a moment of a later generation counts for nothing.
-        if word.phase() == Phase::Closed && (!word.has(CLEARED) || at < self.circuit.moment()) {
-            return Ok(Permit { generation: word.generation(), kind: Kind::Call, at });
+        // What follows holds without a look at the rules: a closed circuit that is not to forget yet, and an open one.
+        let moment = self.circuit.moment();
+        let word = self.circuit.word();
+        match word.phase() {
+            Phase::Closed if !word.has(CLEARED) || at < moment => {
+                return Ok(Permit { generation: word.generation(), kind: Kind::Call, at });
+            }
+            Phase::Open if at < moment && !self.observes.load(Relaxed) => {
+                return Err(self.refusal().with_retry_after(Duration::from_nanos(moment - at)));
+            }
+            _ => {}
         }
         let rules = self.rules.load();
         loop {
@@ -235,8 +248,7 @@ impl<O: Observer> Breaker<O> {
 
     /// Counts the end of a call.
     #[inline(never)]
-    fn settle(&self, permit: Permit, end: &End<'_>) {
-        let Permit { generation, kind, at } = permit;
+    fn settle(&self, generation: u32, kind: Kind, at: Nanos, end: &End<'_>) {
         let moment = self.circuit.moment();
         let word = self.circuit.word();
         if kind == Kind::Uncounted || word.generation() != generation {
@@ -349,7 +361,9 @@ impl<Req, Res, Err, O: Observer + 'static> Gate<Req, Res, Err> for Breaker<O> {
         if word.lets_in() {
             return Ok(Permit { generation: word.generation(), kind: Kind::Call, at: Nanos::MAX });
         }
-        self.admit_by_rules(word, now)
+        // Field by field, and so in `finish`: a permit that is handed on as a whole is kept in memory on the short way too.
+        let Permit { generation, kind, at } = self.admit_by_rules(now)?;
+        Ok(Permit { generation, kind, at })
     }
 
     #[inline]
@@ -365,7 +379,8 @@ impl<Req, Res, Err, O: Observer + 'static> Gate<Req, Res, Err> for Breaker<O> {
         if end.judgement.verdict == Verdict::Success && self.circuit.word().needs_no_success() {
             return;
         }
-        self.settle(permit, end);
+        let Permit { generation, kind, at } = permit;
+        self.settle(generation, kind, at, end);
     }
 }
 

@@ -51,7 +51,8 @@ impl Calls {
                 return None;
             };
             if self.head.compare_exchange_weak(head, join(generation, next), AcqRel, Acquire).is_ok() {
-                return Some((next - 1) % self.size);
+                let place = next - 1;
+                return Some(if place < self.size { place } else { place - self.size });
             }
         }
     }
