@@ -246,28 +246,29 @@ impl<O: Observer> Breaker<O> {
         Error::unavailable("circuit breaker is open").with_reason("CIRCUIT_OPEN")
     }
 
-    /// Counts the end of a call.
+    /// Counts the end of a call. One that went well has no `failed`, and so nobody has to write down how it ended.
     #[inline(never)]
-    fn settle(&self, generation: u32, kind: Kind, at: Nanos, end: &End<'_>) {
+    fn settle(&self, generation: u32, kind: Kind, at: Nanos, now: &Now<'_>, failed: Option<&End<'_>>) {
         let moment = self.circuit.moment();
         let word = self.circuit.word();
         if kind == Kind::Uncounted || word.generation() != generation {
             return;
         }
-        let present = Present { now: end.now, epoch: &self.epoch };
+        let present = Present { now, epoch: &self.epoch };
         if word.has(CLEARED) && word.phase() == Phase::Closed && present.nanos() >= moment {
             self.circuit.forget(word, moment, &self.rules.load().limits, present.nanos());
             if self.circuit.word().generation() != generation {
                 return;
             }
         }
-        if end.judgement.verdict == Verdict::Success && word.without(CLEARED).needs_no_success() {
+        if failed.is_none() && word.without(CLEARED).needs_no_success() {
             return;
         }
         let rules = self.rules.load();
         let (probe, answered) = (kind != Kind::Call, kind == Kind::AnsweredProbe);
         let slow = rules.is_slow(at, &present);
-        match rules.outcome(end, probe, slow) {
+        let outcome = failed.map_or(Outcome::Success, |end| rules.outcome_of_failed(end, probe, slow));
+        match outcome {
             Outcome::Nothing if probe => self.circuit.give_back(generation, answered),
             Outcome::Nothing => {}
             Outcome::Calm(time) => self.open(&rules, generation, Some(time), present.nanos()),
@@ -282,9 +283,8 @@ impl<O: Observer> Breaker<O> {
                     self.closed();
                 }
             }
-            Outcome::Failure => {
+            Outcome::Failure(hint) => {
                 self.failures.fetch_add(1, Relaxed);
-                let hint = rules.hint(&end.judgement.retry_hint);
                 if self.circuit.failure(generation, &rules.limits) {
                     self.open(&rules, generation, hint, present.nanos());
                 } else if !probe {
@@ -376,11 +376,12 @@ impl<Req, Res, Err, O: Observer + 'static> Gate<Req, Res, Err> for Breaker<O> {
 
     #[inline]
     fn finish(&self, permit: Permit, end: &End<'_>) {
-        if end.judgement.verdict == Verdict::Success && self.circuit.word().needs_no_success() {
-            return;
-        }
         let Permit { generation, kind, at } = permit;
-        self.settle(generation, kind, at, end);
+        if end.judgement.verdict != Verdict::Success {
+            self.settle(generation, kind, at, end.now, Some(end));
+        } else if !self.circuit.word().needs_no_success() {
+            self.settle(generation, kind, at, end.now, None);
+        }
     }
 }
 

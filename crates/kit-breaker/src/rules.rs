@@ -28,7 +28,8 @@ pub(crate) struct Rules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Success,
-    Failure,
+    /// The peer may have said for how long it wants to be left alone.
+    Failure(Option<Duration>),
     /// Not at all.
     Nothing,
     /// The peer wants to be left alone for a while.
@@ -64,24 +65,15 @@ impl Rules {
             | flag(self.settings.clear_every.is_some(), CLEARED)
     }
 
-    /// How a call counts.
-    #[inline]
-    pub(crate) fn outcome(&self, end: &End<'_>, probe: bool, slow: bool) -> Outcome {
-        if end.judgement.verdict == Verdict::Success {
-            Outcome::Success
-        } else {
-            self.outcome_of_failed(end, probe, slow)
-        }
-    }
-
-    fn outcome_of_failed(&self, end: &End<'_>, probe: bool, slow: bool) -> Outcome {
+    /// How a call counts that did not go well.
+    pub(crate) fn outcome_of_failed(&self, end: &End<'_>, probe: bool, slow: bool) -> Outcome {
         let judgement = end.judgement;
         let answered = end.cause == Cause::Answered && judgement.origin == Origin::Remote;
         match judgement.verdict {
             _ if end.cause == Cause::Left => Outcome::Nothing,
             // Its deadline was earlier than the limit.
             Verdict::Expired if self.settings.slow.is_some() && !slow => Outcome::Nothing,
-            _ if judgement.is_failure() => Outcome::Failure,
+            _ if judgement.is_failure() => Outcome::Failure(self.hint(&judgement.retry_hint)),
             // It was there to say so. Where nobody asks for anything right, the circuit must close all the same.
             Verdict::Caller if probe && answered => Outcome::Success,
             Verdict::Overloaded if answered && judgement.kind == Some(Kind::Unavailable) => {
@@ -92,7 +84,7 @@ impl Rules {
     }
 
     /// For how long the peer wants to be left alone, if that is heeded.
-    pub(crate) fn hint(&self, hint: &RetryHint) -> Option<Duration> {
+    fn hint(&self, hint: &RetryHint) -> Option<Duration> {
         match (hint, self.settings.heed) {
             (RetryHint::After(after), Some(at_most)) => Some((*after).min(at_most)),
             _ => None,
