@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use kit_base::{End, Error, Event, Gate, Judgement, Now, Observer, Verdict};
 
 use crate::circuit::{Admission, Circuit, Nanos};
+use crate::current::Current;
 use crate::open_for::{LONGEST, OpenTimes, SHORTEST};
 use crate::policy::Decision;
 use crate::rules::{Outcome, Present, Rules, nanos, nanos_since};
@@ -27,11 +27,9 @@ const SOON: Duration = Duration::from_millis(100);
 #[doc(alias("Gobreaker", "HandyBreaker", "Hystrix", "CircuitBreaker"))]
 pub struct Breaker<O = ()> {
     circuit: Circuit,
-    rules: ArcSwap<Rules>,
+    rules: Current,
     /// Held while the rules and what the circuit knows of them change together.
     changing: Mutex<()>,
-    /// Whether it only observes: of the rules, what a refusal must know.
-    observes: AtomicBool,
     times: OpenTimes,
     epoch: OnceLock<Instant>,
     opened: AtomicU64,
@@ -55,8 +53,7 @@ impl<O: Observer> Breaker<O> {
     fn with_rules(rules: Rules, name: Cow<'static, str>, observer: O) -> Self {
         Self {
             circuit: Circuit::new(rules.flags()),
-            observes: AtomicBool::new(rules.settings.observe_only),
-            rules: ArcSwap::from_pointee(rules),
+            rules: Current::new(rules),
             changing: Mutex::new(()),
             times: OpenTimes::new(),
             epoch: OnceLock::new(),
@@ -80,7 +77,6 @@ impl<O: Observer> Breaker<O> {
             circuit: self.circuit,
             rules: self.rules,
             changing: self.changing,
-            observes: self.observes,
             times: self.times,
             epoch: self.epoch,
             opened: self.opened,
@@ -119,8 +115,7 @@ impl<O: Observer> Breaker<O> {
         let rules = Rules::new(settings)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let flags = rules.flags();
-        self.observes.store(rules.settings.observe_only, Relaxed);
-        self.rules.store(Arc::new(rules));
+        self.rules.store(rules);
         self.circuit.set_flags(flags);
         Ok(())
     }
@@ -204,14 +199,14 @@ impl<O: Observer> Breaker<O> {
             _ => {}
         }
         let at = self.nanos(now.get());
-        // What follows holds without a look at the rules: a closed circuit that is not to forget yet, and an open one.
+        // The two that come up most: a closed circuit that is not to forget yet, and an open one.
         let moment = self.circuit.moment();
         let word = self.circuit.word();
         match word.phase() {
             Phase::Closed if !word.has(CLEARED) || at < moment => {
                 return Ok(Permit { generation: word.generation(), kind: Kind::Call, at });
             }
-            Phase::Open if at < moment && !self.observes.load(Relaxed) => {
+            Phase::Open if at < moment && !self.rules.load().settings.observe_only => {
                 return Err(self.refusal().with_retry_after(Duration::from_nanos(moment - at)));
             }
             _ => {}

@@ -3,6 +3,7 @@
 mod breaker;
 mod bulkhead;
 mod circuit;
+mod current;
 #[cfg(feature = "failsafe")]
 mod failsafe;
 mod fallback;
