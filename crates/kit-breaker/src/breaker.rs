@@ -204,14 +204,19 @@ impl<O: Observer> Breaker<O> {
         let word = self.circuit.word();
         match word.phase() {
             Phase::Closed if !word.has(CLEARED) || at < moment => {
-                return Ok(Permit { generation: word.generation(), kind: Kind::Call, at });
+                Ok(Permit { generation: word.generation(), kind: Kind::Call, at })
             }
             Phase::Open if at < moment && !self.rules.load().settings.observe_only => {
-                return Err(self.refusal().with_retry_after(Duration::from_nanos(moment - at)));
+                Err(self.refusal().with_retry_after(Duration::from_nanos(moment - at)))
             }
-            _ => {}
+            _ => self.admit_by_limits(at),
         }
-        let rules = self.rules.load();
+    }
+
+    /// Admits where the circuit may have to change for it.
+    #[inline(never)]
+    fn admit_by_limits(&self, at: Nanos) -> Result<Permit, Error> {
+        let rules = &*self.rules.load();
         loop {
             match self.circuit.admit(&rules.limits, at) {
                 Admission::Counted { generation, probe, began } => {
@@ -221,7 +226,7 @@ impl<O: Observer> Breaker<O> {
                     return Ok(Permit { generation, kind: if probe { Kind::Probe } else { Kind::Call }, at });
                 }
                 Admission::Uncounted => return Ok(Permit::UNCOUNTED),
-                Admission::Lost { generation } => self.open(&rules, generation, None, at),
+                Admission::Lost { generation } => self.open(rules, generation, None, at),
                 Admission::Closed => self.closed(),
                 Admission::Refused { forced: true, .. } => return Err(self.refusal()),
                 Admission::Refused { .. } if rules.settings.observe_only => {
@@ -249,7 +254,7 @@ impl<O: Observer> Breaker<O> {
         if kind == Kind::Uncounted || word.generation() != generation {
             return;
         }
-        let present = Present { now, epoch: &self.epoch };
+        let present = Present::new(now, &self.epoch);
         if word.has(CLEARED) && word.phase() == Phase::Closed && present.nanos() >= moment {
             self.circuit.forget(word, moment, &self.rules.load().limits, present.nanos());
             if self.circuit.word().generation() != generation {
@@ -259,18 +264,18 @@ impl<O: Observer> Breaker<O> {
         if failed.is_none() && word.without(CLEARED).needs_no_success() {
             return;
         }
-        let rules = self.rules.load();
+        let rules = &*self.rules.load();
         let (probe, answered) = (kind != Kind::Call, kind == Kind::AnsweredProbe);
         let slow = rules.is_slow(at, &present);
         let outcome = failed.map_or(Outcome::Success, |end| rules.outcome_of_failed(end, probe, slow));
         match outcome {
             Outcome::Nothing if probe => self.circuit.give_back(generation, answered),
             Outcome::Nothing => {}
-            Outcome::Calm(time) => self.open(&rules, generation, Some(time), present.nanos()),
-            Outcome::Success if probe && slow => self.open(&rules, generation, None, present.nanos()),
+            Outcome::Calm(time) => self.open(rules, generation, Some(time), present.nanos()),
+            Outcome::Success if probe && slow => self.open(rules, generation, None, present.nanos()),
             Outcome::Success => {
                 if !probe {
-                    self.heed(&rules, generation, rules.record(generation, &present, false, slow), None, &present);
+                    self.heed(rules, generation, rules.record(generation, &present, false, slow), None, &present);
                 }
                 let matters = probe || word.failures() > 0;
                 if matters && self.circuit.success(generation, answered, &rules.limits) {
@@ -281,9 +286,9 @@ impl<O: Observer> Breaker<O> {
             Outcome::Failure(hint) => {
                 self.failures.fetch_add(1, Relaxed);
                 if self.circuit.failure(generation, &rules.limits) {
-                    self.open(&rules, generation, hint, present.nanos());
+                    self.open(rules, generation, hint, present.nanos());
                 } else if !probe {
-                    self.heed(&rules, generation, rules.record(generation, &present, true, slow), hint, &present);
+                    self.heed(rules, generation, rules.record(generation, &present, true, slow), hint, &present);
                 }
             }
         }

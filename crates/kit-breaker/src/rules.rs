@@ -1,5 +1,6 @@
 //! Settings at work: what counts, and whether it opens the circuit.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -126,17 +127,26 @@ impl Rules {
 
 /// The moment when a call has ended. The clock is read when somebody asks.
 pub(crate) struct Present<'a> {
-    pub(crate) now: &'a Now<'a>,
-    pub(crate) epoch: &'a OnceLock<Instant>,
+    now: &'a Now<'a>,
+    epoch: &'a OnceLock<Instant>,
+    nanos: Cell<Option<Nanos>>,
 }
 
-impl Present<'_> {
+impl<'a> Present<'a> {
+    pub(crate) fn new(now: &'a Now<'a>, epoch: &'a OnceLock<Instant>) -> Self {
+        Self { now, epoch, nanos: Cell::new(None) }
+    }
+
     pub(crate) fn instant(&self) -> Instant {
         self.now.get()
     }
 
     pub(crate) fn nanos(&self) -> Nanos {
-        nanos_since(self.epoch, self.now.get())
+        self.nanos.get().unwrap_or_else(|| {
+            let nanos = nanos_since(self.epoch, self.now.get());
+            self.nanos.set(Some(nanos));
+            nanos
+        })
     }
 }
 
