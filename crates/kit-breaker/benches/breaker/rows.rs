@@ -181,6 +181,11 @@ impl Rows {
         };
         let circuit = || breaker(Settings::gobreaker());
         self.endpoint(HOOK, Some(GATE), FREE, Guard::new(hook()).layer(Leaf));
+        let idle = || Idle::<false, false>;
+        let title = "a finish hook and a gate that does nothing, one tuple";
+        self.endpoint(title, Some(HOOK), FREE, Guard::new((hook(), idle())).layer(Leaf));
+        let title = "a finish hook and a gate that does nothing, nested";
+        self.endpoint(title, Some(HOOK), FREE, Guard::new(hook()).layer(Guard::new(idle()).layer(Leaf)));
         let tuple = Guard::new((hook(), circuit())).layer(Leaf);
         self.endpoint("kit: a breaker and a finish hook, one tuple", Some(HOOK), at_most(0), tuple);
         let nested = Guard::new(hook()).layer(Guard::new(circuit()).layer(Leaf));
