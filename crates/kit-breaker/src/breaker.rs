@@ -155,8 +155,7 @@ impl<O: Observer> Breaker<O> {
     /// What can be seen of it at this moment, by the clock of its guard.
     pub fn snapshot_at(&self, now: Instant) -> Snapshot {
         let now = self.nanos(now);
-        let moment = self.circuit.moment();
-        let word = self.circuit.word();
+        let (moment, word) = self.circuit.look();
         let (state, open_for) = match word.phase() {
             Phase::Closed => (State::Closed, None),
             Phase::Open if now >= moment => (State::HalfOpen, None),
@@ -253,8 +252,7 @@ impl<O: Observer> Breaker<O> {
                 if !probe {
                     self.heed(&rules, generation, rules.record(generation, (instant, now), false, slow), None, now);
                 }
-                if self.circuit.success(generation, answered, &rules.limits) {
-                    self.circuit.closed(moment, &rules.limits, now);
+                if self.circuit.success(generation, answered, &rules.limits, now) {
                     self.closed();
                 }
             }
@@ -284,9 +282,10 @@ impl<O: Observer> Breaker<O> {
         let Some(tripped) = self.circuit.trip(generation) else { return };
         let time = wish.map(|time| time.clamp(SHORTEST, LONGEST));
         let time = time.unwrap_or_else(|| self.times.next(&rules.settings.open_for));
-        self.circuit.open(tripped, now.saturating_add(nanos(time)));
-        self.opened.fetch_add(1, Relaxed);
-        self.tell("opened");
+        if self.circuit.open(tripped, now.saturating_add(nanos(time))) {
+            self.opened.fetch_add(1, Relaxed);
+            self.tell("opened");
+        }
     }
 
     #[cold]

@@ -1,7 +1,7 @@
 //! A closed circuit that forgets from time to time.
 
 use crate::circuit::{Circuit, Limits, Nanos};
-use crate::support::{DUE, LIMITS, UNTIL, admitted, all, both, closed, fails, half_open, interrupted, open, phase, three};
+use crate::support::{AGAIN, DUE, LIMITS, UNTIL, admitted, all, both, closed, fails, half_open, interrupted, open, phase, three};
 use crate::word::{CLEARED, Phase};
 use loom::sync::Arc;
 
@@ -51,7 +51,10 @@ fn two_callers_at_the_first_look_forget_nothing() {
 fn the_last_failure_opens_it_or_is_forgotten() {
     all(|| {
         let circuit = used(2);
-        let forget = |circuit: &Circuit| circuit.forget(circuit.word(), circuit.moment(), &THREE, 101);
+        let forget = |circuit: &Circuit| {
+            let (moment, word) = circuit.look();
+            circuit.forget(word, moment, &THREE, 101)
+        };
         let (_, opened) = both(&circuit, forget, |circuit| fails(circuit, 0, &THREE, UNTIL));
         if opened {
             assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, UNTIL));
@@ -66,14 +69,7 @@ fn a_circuit_that_closes_begins_to_count_its_time() {
     all(|| {
         let limits = Limits { probes: 2, successes: 1, ..LIMITS };
         let (circuit, probe) = half_open(CLEARED, &limits);
-        let succeed = move |circuit: &Circuit| {
-            let moment = circuit.moment();
-            let closes = circuit.success(probe, false, &limits);
-            if closes {
-                circuit.closed(moment, &limits, 30);
-            }
-            closes
-        };
+        let succeed = move |circuit: &Circuit| circuit.success(probe, false, &limits, 30);
         let ask = move |circuit: &Circuit| admitted(circuit.admit(&limits, 30));
         let (closes, asked) = both(&circuit, succeed, ask);
         assert!(closes && asked.is_some());
@@ -102,7 +98,7 @@ fn callers_of_one_time_forget_and_open_it_as_one() {
         let circuit = used(2);
         let call = |circuit: &Circuit| {
             let generation = admitted(circuit.admit(&THREE, 101));
-            generation.is_some_and(|generation| fails(circuit, generation, &THREE, UNTIL))
+            generation.is_some_and(|generation| fails(circuit, generation, &THREE, AGAIN))
         };
         let (one, two, three) = three(&circuit, call, call, call);
         let opened = [one, two, three].into_iter().filter(|&opened| opened).count();

@@ -12,7 +12,7 @@ fn what_is_forced_stays_while_calls_fail_succeed_and_ask() {
             three(
                 &circuit,
                 move |circuit: &Circuit| fails(circuit, probe, &LIMITS, AGAIN),
-                move |circuit: &Circuit| circuit.success(probe, false, &LIMITS),
+                move |circuit: &Circuit| circuit.success(probe, false, &LIMITS, 30),
                 move |circuit| circuit.force(forced),
             );
             assert_eq!(phase(&circuit), forced);
@@ -90,7 +90,7 @@ fn flags_arrive_in_whatever_happens() {
         let ((), closes, opened) = three(
             &circuit,
             |circuit: &Circuit| circuit.set_flags(FLAGS),
-            move |circuit: &Circuit| circuit.success(probe, false, &LIMITS),
+            move |circuit: &Circuit| circuit.success(probe, false, &LIMITS, 30),
             move |circuit| opens(circuit, probe, AGAIN),
         );
         assert!(closes != opened);

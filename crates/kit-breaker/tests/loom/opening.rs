@@ -53,7 +53,7 @@ fn a_success_between_two_failures_comes_before_or_after_both() {
         let limits = Limits { consecutive: Some(2), ..LIMITS };
         let circuit = closed(0);
         assert!(!circuit.failure(0, &limits));
-        let succeed = move |circuit: &_| crate::circuit::Circuit::success(circuit, 0, false, &limits);
+        let succeed = move |circuit: &_| crate::circuit::Circuit::success(circuit, 0, false, &limits, 30);
         let (closes, opened) = both(&circuit, succeed, |circuit| fails(circuit, 0, &limits, UNTIL));
         assert!(!closes);
         if opened {
@@ -70,7 +70,7 @@ fn what_an_older_generation_brings_does_nothing_to_a_newer() {
     // A success of long ago, while the probe fails.
     all(|| {
         let (circuit, probe) = half_open(0, &LIMITS);
-        let succeed = |circuit: &_| crate::circuit::Circuit::success(circuit, 0, false, &LIMITS);
+        let succeed = |circuit: &_| crate::circuit::Circuit::success(circuit, 0, false, &LIMITS, 30);
         let (closes, opened) = both(&circuit, succeed, |circuit| fails(circuit, probe, &LIMITS, AGAIN));
         assert!(!closes && opened);
         assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, AGAIN));
@@ -79,7 +79,7 @@ fn what_an_older_generation_brings_does_nothing_to_a_newer() {
     all(|| {
         let (circuit, probe) = half_open(0, &LIMITS);
         let fail = |circuit: &_| fails(circuit, 0, &LIMITS, AGAIN);
-        let (opened, closes) = both(&circuit, fail, |circuit| circuit.success(probe, false, &LIMITS));
+        let (opened, closes) = both(&circuit, fail, |circuit| circuit.success(probe, false, &LIMITS, 30));
         assert!(closes && !opened);
         assert_eq!((phase(&circuit), circuit.word().failures()), (Phase::Closed, 0));
     });
@@ -89,7 +89,7 @@ fn what_an_older_generation_brings_does_nothing_to_a_newer() {
         let (opened, closes, begun) = three(
             &circuit,
             |circuit: &_| fails(circuit, 0, &LIMITS, AGAIN),
-            |circuit: &_| crate::circuit::Circuit::success(circuit, 0, false, &LIMITS),
+            |circuit: &_| crate::circuit::Circuit::success(circuit, 0, false, &LIMITS, 30),
             |circuit| circuit.admit(&LIMITS, 20),
         );
         assert!(!opened && !closes);

@@ -113,7 +113,7 @@ fn two_successes_of_two_close_it_once() {
     all(|| {
         let (circuit, probe) = half_open(0, &TWO);
         assert_eq!(admitted(circuit.admit(&TWO, 30)), Some(probe));
-        let succeed = move |circuit: &Circuit| circuit.success(probe, false, &TWO);
+        let succeed = move |circuit: &Circuit| circuit.success(probe, false, &TWO, 30);
         let (one, other) = both(&circuit, succeed, succeed);
         assert!(one != other, "{one} {other}");
         assert_eq!((phase(&circuit), circuit.word().failures()), (Phase::Closed, 0));
@@ -125,7 +125,7 @@ fn of_a_success_and_a_failure_of_two_probes_the_failure_counts() {
     all(|| {
         let (circuit, probe) = half_open(0, &TWO);
         assert_eq!(admitted(circuit.admit(&TWO, 30)), Some(probe));
-        let succeed = move |circuit: &Circuit| circuit.success(probe, false, &TWO);
+        let succeed = move |circuit: &Circuit| circuit.success(probe, false, &TWO, 30);
         let (closes, opened) = both(&circuit, succeed, |circuit| fails(circuit, probe, &TWO, AGAIN));
         assert!(opened && !closes);
         assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, AGAIN));

@@ -92,10 +92,7 @@ pub(crate) fn fails(circuit: &Circuit, generation: u32, limits: &Limits, until: 
 /// What the breaker does when a circuit must open. True for whoever opened it.
 pub(crate) fn opens(circuit: &Circuit, generation: u32, until: Nanos) -> bool {
     let tripped = circuit.trip(generation);
-    tripped.is_some_and(|tripped| {
-        circuit.open(tripped, until);
-        true
-    })
+    tripped.is_some_and(|tripped| circuit.open(tripped, until))
 }
 
 pub(crate) fn phase(circuit: &Circuit) -> Phase {

@@ -55,15 +55,6 @@ fn one_of_two_sees_both<W: Counts>(make: fn() -> W) {
 #[test]
 fn of_two_that_fail_at_once_one_sees_both() {
     one_of_two_sees_both(|| Calls::new(4));
-    // In words of their own.
-    one_of_two_sees_both(|| {
-        let calls = Calls::new(64);
-        for _ in 0..31 {
-            calls.record(9, false, false);
-        }
-        // The next generation begins at the first place again.
-        calls
-    });
     one_of_two_sees_both(Slices::whole);
     one_of_two_sees_both(|| Slices::sliding(Duration::from_millis(1)));
 }
