@@ -1,7 +1,9 @@
 //! A closed circuit that forgets from time to time.
 
 use crate::circuit::{Circuit, Limits, Nanos};
-use crate::support::{AGAIN, DUE, LIMITS, UNTIL, admitted, all, both, closed, fails, half_open, interrupted, open, phase, three};
+use crate::support::{
+    AGAIN, DUE, LIMITS, UNTIL, admitted, all, both, closed, fails, half_open, interrupted, open, phase, three,
+};
 use crate::word::{CLEARED, Phase};
 use loom::sync::Arc;
 
@@ -92,20 +94,17 @@ fn a_circuit_that_is_reset_begins_to_count_its_time() {
     });
 }
 
-#[test]
-fn callers_of_one_time_forget_and_open_it_as_one() {
-    interrupted(3, || {
-        let circuit = used(2);
-        let call = |circuit: &Circuit| {
-            let generation = admitted(circuit.admit(&THREE, 101));
-            generation.is_some_and(|generation| fails(circuit, generation, &THREE, AGAIN))
-        };
-        let (one, two, three) = three(&circuit, call, call, call);
-        let opened = [one, two, three].into_iter().filter(|&opened| opened).count();
-        match phase(&circuit) {
-            Phase::Open => assert_eq!(opened, 1),
-            Phase::Closed => assert_eq!(opened, 0),
-            other => panic!("{other:?}"),
-        }
-    });
-}
+three_threads!(callers_of_one_time_forget_and_open_it_as_one, 2, 3, || {
+    let circuit = used(2);
+    let call = |circuit: &Circuit| {
+        let generation = admitted(circuit.admit(&THREE, 101));
+        generation.is_some_and(|generation| fails(circuit, generation, &THREE, AGAIN))
+    };
+    let (one, two, three) = three(&circuit, call, call, call);
+    let opened = [one, two, three].into_iter().filter(|&opened| opened).count();
+    match phase(&circuit) {
+        Phase::Open => assert_eq!(opened, 1),
+        Phase::Closed => assert_eq!(opened, 0),
+        other => panic!("{other:?}"),
+    }
+});

@@ -1,7 +1,9 @@
 //! Forced states, and settings that change.
 
 use crate::circuit::{Admission, Circuit};
-use crate::support::{AGAIN, DUE, LIMITS, all, admitted, both, closed, fails, half_open, interrupted, open, opens, phase, probes, three};
+use crate::support::{
+    AGAIN, DUE, LIMITS, admitted, all, both, closed, fails, half_open, interrupted, open, opens, phase, probes, three,
+};
 use crate::word::{CLEARED, Phase, WINDOWED};
 
 #[test]

@@ -27,6 +27,26 @@ mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 }
 
+/// A model of three threads: quick with few interruptions, and long with more.
+macro_rules! three_threads {
+    ($name:ident, $few:literal, $more:literal, $model:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn with_few_interruptions() {
+                interrupted($few, $model);
+            }
+
+            #[test]
+            #[ignore = "takes up to a minute: runs with --deep"]
+            fn with_more_interruptions() {
+                interrupted($more, $model);
+            }
+        }
+    };
+}
+
 mod clearing;
 mod forced;
 mod leases;

@@ -1,7 +1,9 @@
 //! Closed to open.
 
 use crate::circuit::{Admission, Limits};
-use crate::support::{AGAIN, LIMITS, UNTIL, admitted, all, both, closed, fails, half_open, interrupted, open, phase, three};
+use crate::support::{
+    AGAIN, LIMITS, UNTIL, admitted, all, both, closed, fails, half_open, interrupted, open, phase, three,
+};
 use crate::word::Phase;
 
 #[test]
@@ -22,16 +24,13 @@ fn two_failing_callers_open_it_once() {
     }
 }
 
-#[test]
-fn three_failing_callers_open_it_once() {
-    interrupted(3, || {
-        let circuit = closed(0);
-        let call = |circuit: &_| fails(circuit, 0, &LIMITS, UNTIL);
-        let (one, two, three) = three(&circuit, call, call, call);
-        assert_eq!([one, two, three].into_iter().filter(|&opened| opened).count(), 1);
-        assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, UNTIL));
-    });
-}
+three_threads!(three_failing_callers_open_it_once, 2, 3, || {
+    let circuit = closed(0);
+    let call = |circuit: &_| fails(circuit, 0, &LIMITS, UNTIL);
+    let (one, two, three) = three(&circuit, call, call, call);
+    assert_eq!([one, two, three].into_iter().filter(|&opened| opened).count(), 1);
+    assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, UNTIL));
+});
 
 #[test]
 fn whoever_is_refused_while_it_opens_is_told_the_right_time_or_none() {

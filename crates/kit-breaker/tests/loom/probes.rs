@@ -31,17 +31,14 @@ fn of_two_callers_who_find_it_due_one_is_the_probe() {
     });
 }
 
-#[test]
-fn of_three_callers_who_find_it_due_one_is_the_probe() {
-    interrupted(3, || {
-        let circuit = open(0);
-        let (one, two, three) = three(&circuit, ask(LIMITS, DUE), ask(LIMITS, DUE), ask(LIMITS, DUE));
-        let all = [one, two, three];
-        assert_eq!(all.iter().filter(|it| began(it)).count(), 1, "{all:?}");
-        assert_eq!(all.iter().filter(|&&it| it == SOON).count(), 2, "{all:?}");
-        assert_eq!((phase(&circuit), probes(&circuit).running), (Phase::HalfOpen, 1));
-    });
-}
+three_threads!(of_three_callers_who_find_it_due_one_is_the_probe, 2, 3, || {
+    let circuit = open(0);
+    let (one, two, three) = three(&circuit, ask(LIMITS, DUE), ask(LIMITS, DUE), ask(LIMITS, DUE));
+    let all = [one, two, three];
+    assert_eq!(all.iter().filter(|it| began(it)).count(), 1, "{all:?}");
+    assert_eq!(all.iter().filter(|&&it| it == SOON).count(), 2, "{all:?}");
+    assert_eq!((phase(&circuit), probes(&circuit).running), (Phase::HalfOpen, 1));
+});
 
 #[test]
 fn clocks_that_differ_make_no_second_probe() {
@@ -53,18 +50,15 @@ fn clocks_that_differ_make_no_second_probe() {
     });
 }
 
-#[test]
-fn of_three_callers_two_are_the_two_probes_at_most() {
-    interrupted(3, || {
-        let circuit = open(0);
-        let (one, two, three) = three(&circuit, ask(TWO, DUE), ask(TWO, DUE), ask(TWO, DUE));
-        let all = [one, two, three];
-        let inside = all.iter().filter(|&&it| admitted(it).is_some()).count();
-        assert!((1..=2).contains(&inside), "{all:?}");
-        assert_eq!(all.iter().filter(|it| began(it)).count(), 1, "{all:?}");
-        assert_eq!(probes(&circuit).running as usize, inside);
-    });
-}
+three_threads!(of_three_callers_two_are_the_two_probes_at_most, 2, 3, || {
+    let circuit = open(0);
+    let (one, two, three) = three(&circuit, ask(TWO, DUE), ask(TWO, DUE), ask(TWO, DUE));
+    let all = [one, two, three];
+    let inside = all.iter().filter(|&&it| admitted(it).is_some()).count();
+    assert!((1..=2).contains(&inside), "{all:?}");
+    assert_eq!(all.iter().filter(|it| began(it)).count(), 1, "{all:?}");
+    assert_eq!(probes(&circuit).running as usize, inside);
+});
 
 #[test]
 fn the_last_place_goes_to_exactly_one() {
@@ -97,12 +91,8 @@ fn two_probes_that_leave_give_two_places_back() {
         assert_eq!(admitted(circuit.admit(&TWO, 30)), Some(probe));
         assert!(circuit.answered(probe));
         let leave = move |circuit: &Circuit| circuit.give_back(probe, false);
-        let ((), (), asked) = three(
-            &circuit,
-            leave,
-            move |circuit: &Circuit| circuit.give_back(probe, true),
-            ask(TWO, 40),
-        );
+        let ((), (), asked) =
+            three(&circuit, leave, move |circuit: &Circuit| circuit.give_back(probe, true), ask(TWO, 40));
         let inside = u32::from(admitted(asked).is_some());
         assert_eq!(probes(&circuit), Probes { running: inside, ..Probes::default() });
     });
@@ -132,15 +122,12 @@ fn of_a_success_and_a_failure_of_two_probes_the_failure_counts() {
     });
 }
 
-#[test]
-fn a_probe_that_fails_while_others_ask_opens_it_for_its_time() {
-    interrupted(3, || {
-        let (circuit, probe) = half_open(0, &TWO);
-        let fail = move |circuit: &Circuit| fails(circuit, probe, &TWO, AGAIN);
-        let (opened, one, two) = three(&circuit, fail, ask(TWO, 30), ask(TWO, 30));
-        assert!(opened);
-        assert!(admitted(one).is_none() || admitted(two).is_none());
-        // Whoever moved the moment on for his probe did not move it for the open circuit.
-        assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, AGAIN));
-    });
-}
+three_threads!(a_probe_that_fails_while_others_ask_opens_it_for_its_time, 2, 3, || {
+    let (circuit, probe) = half_open(0, &TWO);
+    let fail = move |circuit: &Circuit| fails(circuit, probe, &TWO, AGAIN);
+    let (opened, one, two) = three(&circuit, fail, ask(TWO, 30), ask(TWO, 30));
+    assert!(opened);
+    assert!(admitted(one).is_none() || admitted(two).is_none());
+    // Whoever moved the moment on for his probe did not move it for the open circuit.
+    assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, AGAIN));
+});
