@@ -94,7 +94,7 @@ fn a_circuit_that_is_reset_begins_to_count_its_time() {
     });
 }
 
-three_threads!(callers_of_one_time_forget_and_open_it_as_one, 2, 3, || {
+three_threads!(callers_of_one_time_forget_and_open_it_as_one, 1, 3, || {
     let circuit = used(2);
     let call = |circuit: &Circuit| {
         let generation = admitted(circuit.admit(&THREE, 101));
