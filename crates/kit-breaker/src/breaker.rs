@@ -107,7 +107,7 @@ impl<O: Observer> Breaker<O> {
     }
 
     /// Changes the settings while it runs. A closed circuit begins to count anew; an open one stays open for as long as it
-    /// would have, and probes go on.
+    /// would have, and probes go on. New times to be open for begin with their first.
     ///
     /// # Errors
     /// A setting makes no sense; nothing has changed then.
@@ -115,7 +115,11 @@ impl<O: Observer> Breaker<O> {
         let rules = Rules::new(settings)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let flags = rules.flags();
-        self.rules.store(Arc::new(rules));
+        let new = Arc::new(rules);
+        let old = self.rules.swap(Arc::clone(&new));
+        if !new.settings.open_for.is(&old.settings.open_for) {
+            self.times.reset();
+        }
         self.circuit.set_flags(flags);
         Ok(())
     }
