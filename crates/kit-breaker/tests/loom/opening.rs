@@ -1,8 +1,8 @@
 //! Closed to open.
 
-use crate::circuit::{Admission, Limits};
+use crate::circuit::{Admission, Circuit, Limits};
 use crate::support::{
-    AGAIN, LIMITS, UNTIL, admitted, all, both, closed, fails, half_open, interrupted, open, phase, three,
+    AGAIN, LIMITS, UNTIL, admitted, all, both, closed, fails, half_open, interrupted, open, opens, phase, three,
 };
 use crate::word::Phase;
 
@@ -13,7 +13,7 @@ fn two_failing_callers_open_it_once() {
             let limits = Limits { consecutive: Some(most), ..LIMITS };
             let circuit = closed(0);
             let call = move |circuit: &_| {
-                admitted(crate::circuit::Circuit::admit(circuit, &limits, 1))
+                admitted(Circuit::admit(circuit, &limits, 1))
                     .is_some_and(|generation| fails(circuit, generation, &limits, UNTIL))
             };
             let (one, other) = both(&circuit, call, call);
@@ -52,7 +52,7 @@ fn a_success_between_two_failures_comes_before_or_after_both() {
         let limits = Limits { consecutive: Some(2), ..LIMITS };
         let circuit = closed(0);
         assert!(!circuit.failure(0, &limits));
-        let succeed = move |circuit: &_| crate::circuit::Circuit::success(circuit, 0, false, &limits, 30);
+        let succeed = move |circuit: &_| Circuit::success(circuit, 0, false, &limits, 30);
         let (closes, opened) = both(&circuit, succeed, |circuit| fails(circuit, 0, &limits, UNTIL));
         assert!(!closes);
         if opened {
@@ -69,7 +69,7 @@ fn what_an_older_generation_brings_does_nothing_to_a_newer() {
     // A success of long ago, while the probe fails.
     all(|| {
         let (circuit, probe) = half_open(0, &LIMITS);
-        let succeed = |circuit: &_| crate::circuit::Circuit::success(circuit, 0, false, &LIMITS, 30);
+        let succeed = |circuit: &_| Circuit::success(circuit, 0, false, &LIMITS, 30);
         let (closes, opened) = both(&circuit, succeed, |circuit| fails(circuit, probe, &LIMITS, AGAIN));
         assert!(!closes && opened);
         assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, AGAIN));
@@ -88,11 +88,28 @@ fn what_an_older_generation_brings_does_nothing_to_a_newer() {
         let (opened, closes, begun) = three(
             &circuit,
             |circuit: &_| fails(circuit, 0, &LIMITS, AGAIN),
-            |circuit: &_| crate::circuit::Circuit::success(circuit, 0, false, &LIMITS, 30),
+            |circuit: &_| Circuit::success(circuit, 0, false, &LIMITS, 30),
             |circuit| circuit.admit(&LIMITS, 20),
         );
         assert!(!opened && !closes);
         assert!(matches!(begun, Admission::Counted { probe: true, began: true, .. }), "{begun:?}");
         assert_eq!((phase(&circuit), circuit.word().probes().running), (Phase::HalfOpen, 1));
+    });
+}
+
+#[test]
+fn whoever_opened_it_before_it_was_reset_does_not_open_it_for_another() {
+    all(|| {
+        let circuit = closed(0);
+        let before = circuit.trip(0).expect("it was closed");
+        let open = move |circuit: &Circuit| circuit.open(before, UNTIL);
+        let (opened, again) = both(&circuit, open, |circuit| {
+            circuit.force(Phase::Closed);
+            opens(circuit, circuit.word().generation(), AGAIN)
+        });
+        // It may have been open for a moment before.
+        let _ = opened;
+        assert!(again);
+        assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, AGAIN));
     });
 }

@@ -131,3 +131,20 @@ three_threads!(a_probe_that_fails_while_others_ask_opens_it_for_its_time, 2, 3, 
     // Whoever moved the moment on for his probe did not move it for the open circuit.
     assert_eq!((phase(&circuit), circuit.moment()), (Phase::Open, AGAIN));
 });
+
+#[test]
+fn a_probe_of_before_frees_no_place_and_answers_for_none() {
+    all(|| {
+        let (circuit, old) = half_open(0, &TWO);
+        assert!(fails(&circuit, old, &TWO, AGAIN));
+        let new = admitted(circuit.admit(&TWO, AGAIN)).expect("the first probe");
+        assert_ne!(old, new);
+        let leave = move |circuit: &Circuit| {
+            assert!(!circuit.answered(old));
+            circuit.give_back(old, false);
+        };
+        let ((), asked) = both(&circuit, leave, ask(TWO, AGAIN));
+        assert_eq!(admitted(asked), Some(new));
+        assert_eq!(probes(&circuit), Probes { running: 2, ..Probes::default() });
+    });
+}
