@@ -107,7 +107,7 @@ impl<O: Observer> Breaker<O> {
     }
 
     /// Changes the settings while it runs. A closed circuit begins to count anew; an open one stays open for as long as it
-    /// would have, and probes go on.
+    /// would have, and probes go on. New times to be open for begin with their first.
     ///
     /// # Errors
     /// A setting makes no sense; nothing has changed then.
@@ -115,7 +115,11 @@ impl<O: Observer> Breaker<O> {
         let rules = Rules::new(settings)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let flags = rules.flags();
+        let new_times = !rules.settings.open_for.is(&self.rules.load().settings.open_for);
         self.rules.store(rules);
+        if new_times {
+            self.times.reset();
+        }
         self.circuit.set_flags(flags);
         Ok(())
     }
@@ -155,8 +159,7 @@ impl<O: Observer> Breaker<O> {
     /// What can be seen of it at this moment, by the clock of its guard.
     pub fn snapshot_at(&self, now: Instant) -> Snapshot {
         let now = self.nanos(now);
-        let moment = self.circuit.moment();
-        let word = self.circuit.word();
+        let (moment, word) = self.circuit.look();
         let (state, open_for) = match word.phase() {
             Phase::Closed => (State::Closed, None),
             Phase::Open if now >= moment => (State::HalfOpen, None),
@@ -200,8 +203,7 @@ impl<O: Observer> Breaker<O> {
         }
         let at = self.nanos(now.get());
         // The two that come up most: a closed circuit that is not to forget yet, and an open one.
-        let moment = self.circuit.moment();
-        let word = self.circuit.word();
+        let (moment, word) = self.circuit.look();
         match word.phase() {
             Phase::Closed if !word.has(CLEARED) || at < moment => {
                 Ok(Permit { generation: word.generation(), kind: Kind::Call, at })
@@ -249,17 +251,18 @@ impl<O: Observer> Breaker<O> {
     /// Counts the end of a call. One that went well has no `failed`, and so nobody has to write down how it ended.
     #[inline(never)]
     fn settle(&self, generation: u32, kind: Kind, at: Nanos, now: &Now<'_>, failed: Option<&End<'_>>) {
-        let moment = self.circuit.moment();
-        let word = self.circuit.word();
-        if kind == Kind::Uncounted || word.generation() != generation {
+        if kind == Kind::Uncounted {
             return;
         }
         let present = Present::new(now, &self.epoch);
+        let moment = self.circuit.moment();
+        let mut word = self.circuit.word();
         if word.has(CLEARED) && word.phase() == Phase::Closed && present.nanos() >= moment {
             self.circuit.forget(word, moment, &self.rules.load().limits, present.nanos());
-            if self.circuit.word().generation() != generation {
-                return;
-            }
+            word = self.circuit.word();
+        }
+        if word.generation() != generation {
+            return;
         }
         if failed.is_none() && word.without(CLEARED).needs_no_success() {
             return;
@@ -277,9 +280,10 @@ impl<O: Observer> Breaker<O> {
                 if !probe {
                     self.heed(rules, generation, rules.record(generation, &present, false, slow), None, &present);
                 }
+                // Only a probe closes it, and has a use for the time.
+                let now = if probe { present.nanos() } else { 0 };
                 let matters = probe || word.failures() > 0;
-                if matters && self.circuit.success(generation, answered, &rules.limits) {
-                    self.circuit.closed(moment, &rules.limits, present.nanos());
+                if matters && self.circuit.success(generation, answered, &rules.limits, now) {
                     self.closed();
                 }
             }
@@ -309,9 +313,10 @@ impl<O: Observer> Breaker<O> {
         let Some(tripped) = self.circuit.trip(generation) else { return };
         let time = wish.map(|time| time.clamp(SHORTEST, LONGEST));
         let time = time.unwrap_or_else(|| self.times.next(&rules.settings.open_for));
-        self.circuit.open(tripped, now.saturating_add(nanos(time)));
-        self.opened.fetch_add(1, Relaxed);
-        self.tell("opened");
+        if self.circuit.open(tripped, now.saturating_add(nanos(time))) {
+            self.opened.fetch_add(1, Relaxed);
+            self.tell("opened");
+        }
     }
 
     #[cold]

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::word::is_older;
+
 /// A rule of your own for when a circuit opens. It runs under a lock, so it should be quick.
 ///
 /// It is told only what counts: callers' faults and calls that were left are not. What it panics with is lost, and counts
@@ -41,13 +43,13 @@ impl Seat {
     pub(crate) fn record(&self, generation: u32, failed: bool, now: Instant) -> Decision {
         let mut seat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (seen, policy) = &mut *seat;
-        let ahead = (generation.wrapping_sub(*seen) << 4) as i32;
-        if ahead < 0 {
+        if is_older(generation, *seen) {
             return Decision::Stay;
         }
+        let anew = generation != *seen;
         *seen = generation;
         let told = std::panic::AssertUnwindSafe(|| {
-            if ahead > 0 {
+            if anew {
                 policy.reset(now);
             }
             if failed {

@@ -116,6 +116,13 @@ impl Word {
     }
 }
 
+/// Whether a generation is just before another. They have 28 bits, and wrap around: what is not just before is after, so that
+/// a window or a policy that begins late, with the generation 0, is not blind.
+pub(crate) const fn is_older(generation: u32, than: u32) -> bool {
+    let behind = than.wrapping_sub(generation) << 4 >> 4;
+    behind != 0 && behind < 1 << 16
+}
+
 /// The probes of a half-open circuit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Probes {
