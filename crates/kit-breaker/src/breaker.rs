@@ -14,7 +14,7 @@ use crate::open_for::{LONGEST, OpenTimes, SHORTEST};
 use crate::policy::Decision;
 use crate::rules::{Outcome, Rules, nanos};
 use crate::word::{CLEARED, Phase, Word};
-use crate::{InvalidSettings, Settings, Snapshot, State};
+use crate::{InvalidSettings, Settings, Snapshot, State, Tally};
 
 /// When to come back while probes are under way: soon.
 const SOON: Duration = Duration::from_millis(100);
@@ -168,12 +168,15 @@ impl<O: Observer> Breaker<O> {
             Phase::Disabled => (State::Disabled, None),
         };
         let closed = word.phase() == Phase::Closed;
+        // As with an open circuit whose time has passed: what the next call forgets is not there any more.
+        let forgotten = closed && word.has(CLEARED) && moment != 0 && now >= moment;
+        let window = self.rules.load().tally(word.generation(), now);
         let probes = if word.phase() == Phase::HalfOpen { word.probes() } else { Default::default() };
         Snapshot {
             state,
             open_for,
-            consecutive_failures: if closed { word.failures() } else { 0 },
-            window: self.rules.load().tally(word.generation(), now),
+            consecutive_failures: if closed && !forgotten { word.failures() } else { 0 },
+            window: if forgotten { window.map(|_| Tally::default()) } else { window },
             probes: probes.running,
             successes: probes.successes,
             opened: self.opened.load(Relaxed),
