@@ -189,6 +189,11 @@ impl<O: Observer> Breaker<O> {
         nanos(now.saturating_duration_since(*self.epoch.get_or_init(|| now)))
     }
 
+    /// The moment that [`nanos`](Self::nanos) made this of.
+    fn instant(&self, now: Nanos) -> Option<Instant> {
+        self.epoch.get()?.checked_add(Duration::from_nanos(now))
+    }
+
     fn tell(&self, what: &'static str) {
         self.observer.observe(&Event::new("breaker", what, &self.name));
     }
@@ -285,6 +290,8 @@ impl<O: Observer> Breaker<O> {
     #[cold]
     fn open(&self, rules: &Rules, generation: u32, wish: Option<Duration>, now: Nanos) {
         let Some(tripped) = self.circuit.trip(generation) else { return };
+        let again = || rules.reopen(self.instant(now)?);
+        let wish = if tripped.half_open { wish.or_else(again) } else { wish };
         let time = wish.map(|time| time.clamp(SHORTEST, LONGEST));
         let time = time.unwrap_or_else(|| self.times.next(&rules.settings.open_for));
         self.circuit.open(tripped, now.saturating_add(nanos(time)));

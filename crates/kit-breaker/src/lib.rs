@@ -118,7 +118,7 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
-//! | `failsafe` | off | failure policies of the crate `failsafe` as rules |
+//! | `failsafe` | off | failure policies of the crate `failsafe` as rules; 14 crates |
 //!
 
 mod breaker;
@@ -139,6 +139,8 @@ mod window;
 mod word;
 
 pub use breaker::{Breaker, Permit};
+#[cfg(feature = "failsafe")]
+pub use failsafe::Failsafe;
 pub use invalid::InvalidSettings;
 pub use open_for::OpenFor;
 pub use policy::{Decision, Policy};
