@@ -119,8 +119,8 @@ async fn a_rate_of_successes_opens_it_once_a_window_has_passed() {
     for _ in 0..20 {
         fails(&endpoint).await;
     }
-    assert!(began.elapsed() < seconds(1), "too slow a machine to tell");
-    assert_eq!(guard.gate().state_at(now()), State::Closed, "no window has passed");
+    let state = guard.gate().state_at(now());
+    assert!(state == State::Closed || began.elapsed() >= seconds(1), "no window has passed");
     tokio::time::sleep(seconds(1)).await;
     for _ in 0..10 {
         let _ = fail(&endpoint).await;
