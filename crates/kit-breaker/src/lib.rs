@@ -147,3 +147,6 @@ pub use policy::{Decision, Policy};
 pub use settings::Settings;
 pub use state::{Snapshot, State};
 pub use window::{Tally, Window};
+
+#[doc = include_str!("../GOKIT.md")]
+pub mod coming_from_go_kit {}

@@ -20,7 +20,7 @@ fn open_for(guard: &OnTokiosClock) -> Duration {
 }
 
 async fn fails(endpoint: &Guarding) {
-    assert_eq!(fail(endpoint).await.unwrap_err().message(), "as told");
+    assert_eq!(fail(endpoint).await.expect_err("a failure").message(), "as told");
 }
 
 /// The open times of a circuit whose first call and whose probes all fail.

@@ -40,15 +40,15 @@ fn under_way(endpoint: &Guarding) -> impl Future<Output = Result<(), Error>> {
 
 /// It reaches the endpoint, and fails there.
 async fn fails(endpoint: &Guarding) {
-    assert_eq!(fail(endpoint).await.unwrap_err().message(), "as told");
+    assert_eq!(fail(endpoint).await.expect_err("a failure").message(), "as told");
 }
 
 async fn succeeds(endpoint: &Guarding) {
-    succeed(endpoint).await.unwrap();
+    succeed(endpoint).await.expect("a success");
 }
 
 fn is_refused(outcome: Result<(), Error>) {
-    let refusal = outcome.unwrap_err();
+    let refusal = outcome.expect_err("a refusal");
     assert_eq!((refusal.kind(), refusal.origin()), (Kind::Unavailable, Origin::LocalRefusal));
     // The text of `ErrOpenState`. For `ErrTooManyRequests` there is none of its own.
     assert_eq!(refusal.message(), "circuit breaker is open");
@@ -128,7 +128,7 @@ async fn closes_after_three_probes(guard: &OnTokiosClock, endpoint: &Guarding) {
     let third = under_way(endpoint);
     assert_eq!(probes(), (State::HalfOpen, 1, 2));
     is_refused(succeed(endpoint).await);
-    third.await.unwrap();
+    third.await.expect("a success");
     assert_eq!(probes(), (State::Closed, 0, 0));
     assert_eq!(counts(guard), (State::Closed, 0, 0));
 }

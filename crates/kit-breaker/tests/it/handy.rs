@@ -42,14 +42,14 @@ fn hystrix(per_cent: f64) -> Settings {
 async fn lets_failures_through(settings: Settings, primed_with: u32, passing: u32) {
     let (guard, endpoint) = guarding(settings);
     for _ in 0..primed_with {
-        succeed(&endpoint).await.unwrap();
+        succeed(&endpoint).await.expect("a success");
     }
     for passed in 0..passing {
         assert_eq!(guard.gate().state_at(now()), State::Closed, "after {passed} failures");
-        assert_eq!(fail(&endpoint).await.unwrap_err().message(), "as told");
+        assert_eq!(fail(&endpoint).await.expect_err("a failure").message(), "as told");
     }
     for _ in 0..10 {
-        let refusal = fail(&endpoint).await.unwrap_err();
+        let refusal = fail(&endpoint).await.expect_err("a failure");
         assert_eq!((refusal.message(), refusal.reason()), ("circuit breaker is open", Some("CIRCUIT_OPEN")));
     }
     assert_eq!(guard.gate().snapshot_at(now()).failures, u64::from(passing), "the rest did not reach the endpoint");
