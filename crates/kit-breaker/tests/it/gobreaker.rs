@@ -308,6 +308,34 @@ async fn a_judgement_of_your_own_is_its_is_successful() {
     assert_eq!(guard.gate().state_at(now()), State::Open, "every error a failure, as with gobreaker");
 }
 
+/// Its `IsExcluded`: what counts for nothing, as a caller who left does.
+#[tokio::test(start_paused = true)]
+async fn a_judgement_of_your_own_is_its_is_excluded() {
+    let judge = |outcome: &Result<(), Error>| match outcome {
+        Ok(()) => Judgement::SUCCESS,
+        Err(error) if error.kind() == Kind::NotFound => Judgement::LEFT,
+        Err(_) => Judgement::of_kind(Kind::Unknown),
+    };
+    let guard = Guard::with(Breaker::default(), judge, now);
+    let endpoint = guard.layer(AsTold);
+    let failing = |error| endpoint.call(Request::new(Ask::Fail(error)));
+    let looks = || (guard.gate().state_at(now()), guard.gate().snapshot_at(now()).failures);
+    for _ in 0..5 {
+        let _ = failing(Error::unavailable("as told")).await;
+        let _ = failing(Error::not_found("as told")).await;
+    }
+    assert_eq!(looks(), (State::Closed, 5));
+    assert_eq!(guard.gate().snapshot_at(now()).consecutive_failures, 5, "no success either");
+    let _ = failing(Error::unavailable("as told")).await;
+    tokio::time::advance(seconds(60)).await;
+    for _ in 0..3 {
+        assert_eq!(failing(Error::not_found("as told")).await.unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(looks(), (State::HalfOpen, 6));
+    }
+    endpoint.call(Request::new(Ask::Succeed)).await.unwrap();
+    assert_eq!(looks(), (State::Closed, 6));
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_change_of_state_is_told() {
     let told = Arc::new(Mutex::new(Vec::new()));
