@@ -14,7 +14,7 @@ use crate::open_for::{LONGEST, OpenTimes, SHORTEST};
 use crate::policy::Decision;
 use crate::rules::{Outcome, Present, Rules, nanos, nanos_since};
 use crate::word::{CLEARED, Phase};
-use crate::{InvalidSettings, Settings, Snapshot, State};
+use crate::{InvalidSettings, Settings, Snapshot, State, Tally};
 
 /// When to come back while probes are under way: soon.
 const SOON: Duration = Duration::from_millis(100);
@@ -171,12 +171,15 @@ impl<O: Observer> Breaker<O> {
             Phase::Disabled => (State::Disabled, None),
         };
         let closed = word.phase() == Phase::Closed;
+        // As with an open circuit whose time has passed: what the next call forgets is not there any more.
+        let forgotten = closed && word.has(CLEARED) && moment != 0 && now >= moment;
+        let window = self.rules.load().tally(word.generation(), now);
         let probes = if word.phase() == Phase::HalfOpen { word.probes() } else { Default::default() };
         Snapshot {
             state,
             open_for,
-            consecutive_failures: if closed { word.failures() } else { 0 },
-            window: self.rules.load().tally(word.generation(), now),
+            consecutive_failures: if closed && !forgotten { word.failures() } else { 0 },
+            window: if forgotten { window.map(|_| Tally::default()) } else { window },
             probes: probes.running,
             successes: probes.successes,
             opened: self.opened.load(Relaxed),
@@ -187,6 +190,11 @@ impl<O: Observer> Breaker<O> {
 
     fn nanos(&self, now: Instant) -> Nanos {
         nanos_since(&self.epoch, now)
+    }
+
+    /// The moment that [`nanos`](Self::nanos) made this of.
+    fn instant(&self, now: Nanos) -> Option<Instant> {
+        self.epoch.get()?.checked_add(Duration::from_nanos(now))
     }
 
     fn tell(&self, what: &'static str) {
@@ -311,6 +319,8 @@ impl<O: Observer> Breaker<O> {
     #[cold]
     fn open(&self, rules: &Rules, generation: u32, wish: Option<Duration>, now: Nanos) {
         let Some(tripped) = self.circuit.trip(generation) else { return };
+        let again = || rules.reopen(self.instant(now)?);
+        let wish = if tripped.half_open { wish.or_else(again) } else { wish };
         let time = wish.map(|time| time.clamp(SHORTEST, LONGEST));
         let time = time.unwrap_or_else(|| self.times.next(&rules.settings.open_for));
         if self.circuit.open(tripped, now.saturating_add(nanos(time))) {

@@ -16,6 +16,12 @@ pub trait Policy: Send {
     /// A call failed; should the circuit open?
     fn failure(&mut self, now: Instant) -> Decision;
 
+    /// A probe failed, and the circuit opens again: for how long? For the time that the settings say, unless it answers.
+    fn reopen(&mut self, now: Instant) -> Option<Duration> {
+        let _ = now;
+        None
+    }
+
     /// The circuit is closed again, or was cleared: what was before does not count any more.
     fn reset(&mut self, now: Instant);
 }
@@ -59,5 +65,11 @@ impl Seat {
             Decision::Stay
         });
         std::panic::catch_unwind(told).unwrap_or(Decision::Stay)
+    }
+
+    pub(crate) fn reopen(&self, now: Instant) -> Option<Duration> {
+        let mut seat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = std::panic::AssertUnwindSafe(|| seat.1.reopen(now));
+        std::panic::catch_unwind(asked).unwrap_or(None)
     }
 }

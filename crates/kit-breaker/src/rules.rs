@@ -111,6 +111,11 @@ impl Rules {
         self.policy.as_ref().map_or(Decision::Stay, |policy| policy.record(generation, failed, present.instant()))
     }
 
+    /// For how long the user's policy wants a circuit open whose probe failed.
+    pub(crate) fn reopen(&self, now: Instant) -> Option<Duration> {
+        self.policy.as_ref().and_then(|policy| policy.reopen(now))
+    }
+
     fn is_too_much(&self, tally: &Tally) -> bool {
         let reaches = |part: u32, share: Option<f64>| {
             share.is_some_and(|share| part > 0 && f64::from(part) / f64::from(tally.calls) >= share)
