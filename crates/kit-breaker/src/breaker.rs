@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use kit_base::{End, Error, Event, Gate, Judgement, Now, Observer, Verdict};
@@ -45,12 +45,12 @@ impl Breaker {
     /// # Errors
     /// A setting makes no sense.
     pub fn new(settings: Settings) -> Result<Self, InvalidSettings> {
-        Rules::new(settings).map(|rules| Self::with_rules(rules, Cow::Borrowed(""), ()))
+        Rules::new(settings).map(|rules| Self::with_rules(Arc::new(rules), Cow::Borrowed(""), ()))
     }
 }
 
 impl<O: Observer> Breaker<O> {
-    fn with_rules(rules: Rules, name: Cow<'static, str>, observer: O) -> Self {
+    pub(crate) fn with_rules(rules: Arc<Rules>, name: Cow<'static, str>, observer: O) -> Self {
         Self {
             circuit: Circuit::new(rules.flags()),
             rules: Current::new(rules),
@@ -93,7 +93,8 @@ impl<O: Observer> Breaker<O> {
     where
         O: Clone,
     {
-        Self::with_rules(Rules::of_checked(self.settings()), self.name.clone(), self.observer.clone())
+        let rules = Rules::of_checked(Arc::clone(&self.rules.load().settings));
+        Self::with_rules(Arc::new(rules), self.name.clone(), self.observer.clone())
     }
 
     /// The name; empty unless [named](Self::named).
@@ -103,7 +104,7 @@ impl<O: Observer> Breaker<O> {
 
     /// The settings in use.
     pub fn settings(&self) -> Settings {
-        self.rules.load().settings.clone()
+        Settings::clone(&self.rules.load().settings)
     }
 
     /// Changes the settings while it runs. A closed circuit begins to count anew; an open one stays open for as long as it
@@ -112,7 +113,10 @@ impl<O: Observer> Breaker<O> {
     /// # Errors
     /// A setting makes no sense; nothing has changed then.
     pub fn change(&self, settings: Settings) -> Result<(), InvalidSettings> {
-        let rules = Rules::new(settings)?;
+        Rules::new(settings).map(|rules| self.follow(Arc::new(rules)))
+    }
+
+    pub(crate) fn follow(&self, rules: Arc<Rules>) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let flags = rules.flags();
         let new_times = !rules.settings.open_for.is(&self.rules.load().settings.open_for);
@@ -121,7 +125,6 @@ impl<O: Observer> Breaker<O> {
             self.times.reset();
         }
         self.circuit.set_flags(flags);
-        Ok(())
     }
 
     /// Opens it, until it is told otherwise. What is under way does not count any more.
@@ -188,7 +191,28 @@ impl<O: Observer> Breaker<O> {
         }
     }
 
-    fn nanos(&self, now: Instant) -> Nanos {
+    /// Whether calls are let in without a clock, and their successes change nothing: there is nothing to remember.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        let word = self.circuit.word();
+        word.lets_in() && word.needs_no_success()
+    }
+
+    /// What would be forgotten if it went now.
+    pub(crate) fn memory(&self, now: Instant) -> Memory {
+        let now = self.nanos(now);
+        let (moment, word) = self.circuit.look();
+        match word.phase() {
+            Phase::ForcedOpen | Phase::ForcedClosed | Phase::Disabled => Memory::Order,
+            Phase::Open if now < moment => Memory::Order,
+            Phase::Closed if word.failures() == 0 && !self.rules.load().remembers(word.generation(), now) => {
+                Memory::Nothing
+            }
+            Phase::Closed | Phase::Open | Phase::Opening | Phase::HalfOpen => Memory::Failures,
+        }
+    }
+
+    pub(crate) fn nanos(&self, now: Instant) -> Nanos {
         nanos_since(&self.epoch, now)
     }
 
@@ -341,6 +365,17 @@ impl Default for Breaker {
     fn default() -> Self {
         Self::new(Settings::gobreaker()).expect("gobreaker's defaults make sense")
     }
+}
+
+/// What a circuit would forget if it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// Nothing that matters: it is closed, and has seen no failure lately.
+    Nothing,
+    /// Failures that may open it, or that have opened it before.
+    Failures,
+    /// That it is open until a moment that is to come, or what somebody has said.
+    Order,
 }
 
 /// What a breaker remembers of a call that it let in.

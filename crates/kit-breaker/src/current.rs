@@ -12,13 +12,13 @@ use crate::rules::Rules;
 /// at, which costs two locked instructions: most of what a call would cost.
 #[derive(Debug)]
 pub(crate) struct Current {
-    first: Rules,
+    first: Arc<Rules>,
     changed: AtomicBool,
     later: ArcSwapOption<Rules>,
 }
 
 impl Current {
-    pub(crate) fn new(first: Rules) -> Self {
+    pub(crate) fn new(first: Arc<Rules>) -> Self {
         Self { first, changed: AtomicBool::new(false), later: ArcSwapOption::empty() }
     }
 
@@ -32,8 +32,8 @@ impl Current {
         Loaded::Later(self.later.load(), &self.first)
     }
 
-    pub(crate) fn store(&self, rules: Rules) {
-        self.later.store(Some(Arc::new(rules)));
+    pub(crate) fn store(&self, rules: Arc<Rules>) {
+        self.later.store(Some(rules));
         self.changed.store(true, Release);
     }
 }

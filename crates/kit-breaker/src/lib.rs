@@ -143,6 +143,7 @@ pub use breaker::{Breaker, Permit};
 #[cfg(feature = "failsafe")]
 pub use failsafe::Failsafe;
 pub use invalid::InvalidSettings;
+pub use keyed::{KeyOf, Keyed, KeyedBreaker, KeyedPermit, OperationKey};
 pub use open_for::OpenFor;
 pub use policy::{Decision, Policy};
 pub use settings::Settings;

@@ -1,5 +1,6 @@
 //! A rule of the user's own for when a circuit opens.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,21 +40,32 @@ pub enum Decision {
 }
 
 /// A policy, and the generation of the circuit that it has seen last.
-pub(crate) struct Seat(Mutex<(u32, Box<dyn Policy>)>);
+pub(crate) struct Seat {
+    policy: Mutex<(u32, Box<dyn Policy>)>,
+    /// Whether it was told of a failure since it was reset.
+    failed: AtomicBool,
+}
 
 impl Seat {
     pub(crate) fn new(policy: Box<dyn Policy>) -> Self {
-        Self(Mutex::new((0, policy)))
+        Self { policy: Mutex::new((0, policy)), failed: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn has_seen_a_failure(&self) -> bool {
+        self.failed.load(Relaxed)
     }
 
     pub(crate) fn record(&self, generation: u32, failed: bool, now: Instant) -> Decision {
-        let mut seat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seat = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
         let (seen, policy) = &mut *seat;
         if is_older(generation, *seen) {
             return Decision::Stay;
         }
         let anew = generation != *seen;
         *seen = generation;
+        if failed || anew {
+            self.failed.store(failed, Relaxed);
+        }
         let told = std::panic::AssertUnwindSafe(|| {
             if anew {
                 policy.reset(now);
@@ -68,7 +80,7 @@ impl Seat {
     }
 
     pub(crate) fn reopen(&self, now: Instant) -> Option<Duration> {
-        let mut seat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seat = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = std::panic::AssertUnwindSafe(|| seat.1.reopen(now));
         std::panic::catch_unwind(asked).unwrap_or(None)
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use kit_base::{Cause, End, Kind, Now, Origin, RetryHint, Verdict};
@@ -15,7 +15,8 @@ use crate::{InvalidSettings, Settings, Tally, Window};
 
 /// Checked settings, and what they count in. A change of settings makes a new one.
 pub(crate) struct Rules {
-    pub(crate) settings: Settings,
+    /// Shared by the circuits of all keys.
+    pub(crate) settings: Arc<Settings>,
     pub(crate) limits: Limits,
     counter: Option<Counter>,
     /// Whether the counter asks for the time.
@@ -40,10 +41,10 @@ pub(crate) enum Outcome {
 impl Rules {
     pub(crate) fn new(settings: Settings) -> Result<Self, InvalidSettings> {
         settings.check()?;
-        Ok(Self::of_checked(settings))
+        Ok(Self::of_checked(Arc::new(settings)))
     }
 
-    pub(crate) fn of_checked(settings: Settings) -> Self {
+    pub(crate) fn of_checked(settings: Arc<Settings>) -> Self {
         let limits = Limits {
             consecutive: settings.consecutive,
             probes: settings.probes,
@@ -123,6 +124,12 @@ impl Rules {
         tally.calls >= self.settings.needed_calls()
             && (reaches(tally.failures, self.settings.failure_rate)
                 || reaches(tally.slow, self.settings.slow.map(|(_, share)| share)))
+    }
+
+    /// Whether a closed circuit of this generation would forget a failure, or a slow call, if it went.
+    pub(crate) fn remembers(&self, generation: u32, now: Nanos) -> bool {
+        self.tally(generation, now).is_some_and(|tally| tally.failures > 0 || tally.slow > 0)
+            || self.policy.as_ref().is_some_and(Seat::has_seen_a_failure)
     }
 
     pub(crate) fn tally(&self, generation: u32, now: Nanos) -> Option<Tally> {
