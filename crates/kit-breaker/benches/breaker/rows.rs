@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use kit_base::{Clock, Endpoint, Error, Guard, Guarded, Response, Standard, Tower};
-use kit_breaker::{Breaker, Settings, Window};
+use kit_breaker::{Breaker, Keyed, Settings, Window};
 use tower::{Service, service_fn};
 use tower_layer::Layer;
 
@@ -45,6 +45,7 @@ pub(crate) fn all() -> Vec<Row> {
     let mut rows = Rows(Vec::new());
     rows.floors();
     rows.closed();
+    rows.keyed();
     rows.failing();
     rows.refusals();
     rows.tower();
@@ -100,6 +101,17 @@ impl Rows {
         let disabled = breaker(Settings::gobreaker());
         disabled.disable();
         self.endpoint("kit: disabled", Some(GATE), at_most(0), Guard::new(disabled).layer(Leaf));
+    }
+
+    fn keyed(&mut self) {
+        let keyed = Keyed::per_operation(Settings::gobreaker()).expect("settings that make sense");
+        self.endpoint("kit: keyed by operation, closed", Some(GATE), at_most(0), Guard::new(keyed).layer(Leaf));
+        let key = |ask: &Ask| Some(*ask.message() % 100);
+        let keyed = Keyed::by(Settings::gobreaker(), key).expect("settings that make sense");
+        let endpoint = Guard::new(keyed).layer(Leaf);
+        // The first call of a key makes its circuit.
+        (0..100).for_each(|number| drop(answer(pin!(call(&endpoint, ask(number))))));
+        self.endpoint("kit: keyed by 100 numbers, closed", Some(GATE), at_most(0), endpoint);
     }
 
     fn failing(&mut self) {
