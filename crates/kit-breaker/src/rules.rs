@@ -100,7 +100,9 @@ impl Rules {
     }
 
     /// Counts a call of a closed circuit: whether the circuit must open for it, by a rate or by the user's policy.
-    #[inline]
+    ///
+    /// Inlined at any price: it is called at two places, and on the way of a success there is little of it.
+    #[inline(always)]
     pub(crate) fn record(&self, generation: u32, present: &Present<'_>, failed: bool, slow: bool) -> Decision {
         if let Some(counter) = &self.counter {
             let now = if self.counts_time { present.nanos() } else { 0 };

@@ -84,34 +84,34 @@ impl Rows {
     fn closed(&mut self) {
         let rate = || Settings::new().failure_rate(0.5);
         let rows = [
-            ("kit: closed, failures in a row", GATE, 0, Settings::gobreaker()),
-            ("kit: closed, failure rate of 100 calls", GATE, 0, rate().window(Window::Calls(100))),
-            ("kit: closed, failure rate of all calls", GATE, 0, rate().window(Window::Whole)),
-            ("kit: closed, failure rate of 10 s", CLOCK, 0, rate().window(Window::Time(Duration::from_secs(10)))),
-            ("kit: closed, a policy", CLOCK, 0, Settings::new().policy(Third::default)),
-            ("kit: closed, slow calls of 10 s", CLOCKS, 0, Settings::new().slow_calls(Duration::from_secs(60), 0.5)),
-            ("kit: closed, cleared every hour", CLOCKS, 0, Settings::gobreaker().clear_every(OPEN_FOR)),
+            ("kit: closed, failures in a row", GATE, 60, Settings::gobreaker()),
+            ("kit: closed, failure rate of 100 calls", GATE, 240, rate().window(Window::Calls(100))),
+            ("kit: closed, failure rate of all calls", GATE, 230, rate().window(Window::Whole)),
+            ("kit: closed, failure rate of 10 s", CLOCK, 310, rate().window(Window::Time(Duration::from_secs(10)))),
+            ("kit: closed, a policy", CLOCK, 220, Settings::new().policy(Third::default)),
+            ("kit: closed, slow calls of 10 s", CLOCKS, 425, Settings::new().slow_calls(Duration::from_secs(60), 0.5)),
+            ("kit: closed, cleared every hour", CLOCKS, 285, Settings::gobreaker().clear_every(OPEN_FOR)),
         ];
         for (title, over, instructions, settings) in rows {
             self.endpoint(title, Some(over), at_most(instructions), Guard::new(breaker(settings)).layer(Leaf));
         }
         let forced = breaker(Settings::gobreaker());
         forced.force_closed();
-        self.endpoint("kit: forced closed", Some(GATE), at_most(0), Guard::new(forced).layer(Leaf));
+        self.endpoint("kit: forced closed", Some(GATE), at_most(95), Guard::new(forced).layer(Leaf));
         let disabled = breaker(Settings::gobreaker());
         disabled.disable();
-        self.endpoint("kit: disabled", Some(GATE), at_most(0), Guard::new(disabled).layer(Leaf));
+        self.endpoint("kit: disabled", Some(GATE), at_most(95), Guard::new(disabled).layer(Leaf));
     }
 
     fn keyed(&mut self) {
         let keyed = Keyed::per_operation(Settings::gobreaker()).expect("settings that make sense");
-        self.endpoint("kit: keyed by operation, closed", Some(GATE), at_most(0), Guard::new(keyed).layer(Leaf));
+        self.endpoint("kit: keyed by operation, closed", Some(GATE), at_most(640), Guard::new(keyed).layer(Leaf));
         let key = |ask: &Ask| Some(*ask.message() % 100);
         let keyed = Keyed::by(Settings::gobreaker(), key).expect("settings that make sense");
         let endpoint = Guard::new(keyed).layer(Leaf);
         // The first call of a key makes its circuit.
         (0..100).for_each(|number| drop(answer(pin!(call(&endpoint, ask(number))))));
-        self.endpoint("kit: keyed by 100 numbers, closed", Some(GATE), at_most(0), endpoint);
+        self.endpoint("kit: keyed by 100 numbers, closed", Some(GATE), at_most(340), endpoint);
     }
 
     fn failing(&mut self) {
@@ -120,10 +120,10 @@ impl Rows {
         self.endpoint(title, Some(SOME_FAIL), FREE, Guard::new(ByHand::new()).layer(Failing::<false>));
         let title = "kit: every second call fails, failures in a row";
         let guard = Guard::new(breaker(Settings::gobreaker()));
-        self.endpoint(title, Some(SOME_FAIL), boxes(0.5, 0), guard.layer(Failing::<false>));
+        self.endpoint(title, Some(SOME_FAIL), boxes(0.5, 260), guard.layer(Failing::<false>));
         let title = "kit: every second call fails, failure rate of 100 calls";
         let guard = Guard::new(breaker(Settings::new().failure_rate(0.75).window(Window::Calls(100))));
-        self.endpoint(title, Some(SOME_FAIL), boxes(0.5, 0), guard.layer(Failing::<false>));
+        self.endpoint(title, Some(SOME_FAIL), boxes(0.5, 500), guard.layer(Failing::<false>));
 
         // Each reading of their clock is a minute later, so that no call finds a circuit open: they go through half-open.
         let idle = || Guard::with(Idle::<true, true>, Standard, minutes());
@@ -133,10 +133,10 @@ impl Rows {
         };
         self.endpoint(ALL_FAIL, None, FREE, idle().layer(Failing::<true>));
         let title = "kit: half-open, a probe fails";
-        self.endpoint(title, Some(ALL_FAIL), boxes(1.0, 0), at_once().layer(Failing::<true>));
+        self.endpoint(title, Some(ALL_FAIL), boxes(1.0, 750), at_once().layer(Failing::<true>));
         self.endpoint(HALF_FAIL, None, FREE, idle().layer(Failing::<false>));
         let title = "kit: a call opens it, a probe closes it, in turn";
-        self.endpoint(title, Some(HALF_FAIL), boxes(0.5, 0), at_once().layer(Failing::<false>));
+        self.endpoint(title, Some(HALF_FAIL), boxes(0.5, 535), at_once().layer(Failing::<false>));
         // Two threads would find it open.
         self.alone([ALL_FAIL, HALF_FAIL]);
     }
@@ -149,10 +149,10 @@ impl Rows {
             let guard = Guard::new(breaker(Settings::gobreaker().open_for(OPEN_FOR)));
             opened(guard)
         };
-        self.endpoint("kit: open", Some(ERROR), boxes(1.0, 0), open().layer(Leaf));
+        self.endpoint("kit: open", Some(ERROR), boxes(1.0, 170), open().layer(Leaf));
         let forced = breaker(Settings::gobreaker());
         forced.force_open();
-        self.endpoint("kit: forced open", Some(ERROR), boxes(1.0, 0), Guard::new(forced).layer(Leaf));
+        self.endpoint("kit: forced open", Some(ERROR), boxes(1.0, 25), Guard::new(forced).layer(Leaf));
 
         self.endpoint(CLOCK_ERROR, None, FREE, Guard::new((Idle::<true, false>, Refusing)).layer(Leaf));
         let title = "by hand: open, after a gate that reads the clock";
@@ -165,7 +165,7 @@ impl Rows {
         let title = "kit: open, after a gate that reads the clock";
         let settings = Settings::gobreaker().open_for(OPEN_FOR);
         let guard = opened(Guard::new((Idle::<true, false>, breaker(settings))));
-        self.endpoint(title, Some(CLOCK_ERROR), boxes(1.0, 0), guard.layer(Leaf));
+        self.endpoint(title, Some(CLOCK_ERROR), boxes(1.0, 105), guard.layer(Leaf));
     }
 
     fn tower(&mut self) {
@@ -173,14 +173,9 @@ impl Rows {
         self.service(SERVICE, None, FREE, leaf);
         self.service(TOWER, Some(SERVICE), FREE, Tower::new(Guard::new(Idle::<false, false>)).layer(leaf));
         let guard = || Guard::new(breaker(Settings::gobreaker().open_for(OPEN_FOR)));
-        self.service("kit: tower face, closed", Some(TOWER), boxes(1.0, 0), Tower::new(guard()).layer(leaf));
+        self.service("kit: tower face, closed", Some(TOWER), boxes(1.0, 95), Tower::new(guard()).layer(leaf));
         let title = "kit: tower face, open";
-        self.service(
-            title,
-            Some(TOWER),
-            Bound { allocations: Some(2.0), over: None },
-            Tower::new(opened(guard())).layer(leaf),
-        );
+        self.service(title, Some(TOWER), boxes(2.0, 380), Tower::new(opened(guard())).layer(leaf));
     }
 
     fn hooks(&mut self) {
@@ -199,9 +194,9 @@ impl Rows {
         let title = "a finish hook and a gate that does nothing, nested";
         self.endpoint(title, Some(HOOK), FREE, Guard::new(hook()).layer(Guard::new(idle()).layer(Leaf)));
         let tuple = Guard::new((hook(), circuit())).layer(Leaf);
-        self.endpoint("kit: a breaker and a finish hook, one tuple", Some(HOOK), at_most(0), tuple);
+        self.endpoint("kit: a breaker and a finish hook, one tuple", Some(HOOK), at_most(95), tuple);
         let nested = Guard::new(hook()).layer(Guard::new(circuit()).layer(Leaf));
-        self.endpoint("kit: a breaker and a finish hook, nested", Some(HOOK), at_most(0), nested);
+        self.endpoint("kit: a breaker and a finish hook, nested", Some(HOOK), at_most(150), nested);
     }
 
     fn endpoint<E>(&mut self, title: &'static str, over: Option<&'static str>, bound: Bound, endpoint: E)
