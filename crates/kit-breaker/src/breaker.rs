@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use kit_base::{End, Error, Event, Gate, Judgement, Now, Observer, Verdict};
 
 use crate::circuit::{Admission, Circuit, Nanos};
+use crate::current::Current;
 use crate::open_for::{LONGEST, OpenTimes, SHORTEST};
 use crate::policy::Decision;
-use crate::rules::{Outcome, Rules, nanos};
-use crate::word::{CLEARED, Phase, Word};
-use crate::{InvalidSettings, Settings, Snapshot, State};
+use crate::rules::{Outcome, Present, Rules, nanos, nanos_since};
+use crate::word::{CLEARED, Phase};
+use crate::{InvalidSettings, Settings, Snapshot, State, Tally};
 
 /// When to come back while probes are under way: soon.
 const SOON: Duration = Duration::from_millis(100);
@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_millis(100);
 #[doc(alias("Gobreaker", "HandyBreaker", "Hystrix", "CircuitBreaker"))]
 pub struct Breaker<O = ()> {
     circuit: Circuit,
-    rules: ArcSwap<Rules>,
+    rules: Current,
     /// Held while the rules and what the circuit knows of them change together.
     changing: Mutex<()>,
     times: OpenTimes,
@@ -53,7 +53,7 @@ impl<O: Observer> Breaker<O> {
     pub(crate) fn with_rules(rules: Arc<Rules>, name: Cow<'static, str>, observer: O) -> Self {
         Self {
             circuit: Circuit::new(rules.flags()),
-            rules: ArcSwap::new(rules),
+            rules: Current::new(rules),
             changing: Mutex::new(()),
             times: OpenTimes::new(),
             epoch: OnceLock::new(),
@@ -108,7 +108,7 @@ impl<O: Observer> Breaker<O> {
     }
 
     /// Changes the settings while it runs. A closed circuit begins to count anew; an open one stays open for as long as it
-    /// would have, and probes go on.
+    /// would have, and probes go on. New times to be open for begin with their first.
     ///
     /// # Errors
     /// A setting makes no sense; nothing has changed then.
@@ -119,7 +119,11 @@ impl<O: Observer> Breaker<O> {
     pub(crate) fn follow(&self, rules: Arc<Rules>) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let flags = rules.flags();
+        let new_times = !rules.settings.open_for.is(&self.rules.load().settings.open_for);
         self.rules.store(rules);
+        if new_times {
+            self.times.reset();
+        }
         self.circuit.set_flags(flags);
     }
 
@@ -158,8 +162,7 @@ impl<O: Observer> Breaker<O> {
     /// What can be seen of it at this moment, by the clock of its guard.
     pub fn snapshot_at(&self, now: Instant) -> Snapshot {
         let now = self.nanos(now);
-        let moment = self.circuit.moment();
-        let word = self.circuit.word();
+        let (moment, word) = self.circuit.look();
         let (state, open_for) = match word.phase() {
             Phase::Closed => (State::Closed, None),
             Phase::Open if now >= moment => (State::HalfOpen, None),
@@ -171,12 +174,15 @@ impl<O: Observer> Breaker<O> {
             Phase::Disabled => (State::Disabled, None),
         };
         let closed = word.phase() == Phase::Closed;
+        // As with an open circuit whose time has passed: what the next call forgets is not there any more.
+        let forgotten = closed && word.has(CLEARED) && moment != 0 && now >= moment;
+        let window = self.rules.load().tally(word.generation(), now);
         let probes = if word.phase() == Phase::HalfOpen { word.probes() } else { Default::default() };
         Snapshot {
             state,
             open_for,
-            consecutive_failures: if closed { word.failures() } else { 0 },
-            window: self.rules.load().tally(word.generation(), now),
+            consecutive_failures: if closed && !forgotten { word.failures() } else { 0 },
+            window: if forgotten { window.map(|_| Tally::default()) } else { window },
             probes: probes.running,
             successes: probes.successes,
             opened: self.opened.load(Relaxed),
@@ -195,8 +201,7 @@ impl<O: Observer> Breaker<O> {
     /// What would be forgotten if it went now.
     pub(crate) fn memory(&self, now: Instant) -> Memory {
         let now = self.nanos(now);
-        let moment = self.circuit.moment();
-        let word = self.circuit.word();
+        let (moment, word) = self.circuit.look();
         match word.phase() {
             Phase::ForcedOpen | Phase::ForcedClosed | Phase::Disabled => Memory::Order,
             Phase::Open if now < moment => Memory::Order,
@@ -208,7 +213,12 @@ impl<O: Observer> Breaker<O> {
     }
 
     pub(crate) fn nanos(&self, now: Instant) -> Nanos {
-        nanos(now.saturating_duration_since(*self.epoch.get_or_init(|| now)))
+        nanos_since(&self.epoch, now)
+    }
+
+    /// The moment that [`nanos`](Self::nanos) made this of.
+    fn instant(&self, now: Nanos) -> Option<Instant> {
+        self.epoch.get()?.checked_add(Duration::from_nanos(now))
     }
 
     fn tell(&self, what: &'static str) {
@@ -217,89 +227,115 @@ impl<O: Observer> Breaker<O> {
 
     /// Admits where a clock, or more than the word, is needed.
     #[inline(never)]
-    fn admit_by_rules(&self, word: Word, now: &Now<'_>) -> Result<Permit, Error> {
-        let at = self.nanos(now.get());
-        if word.phase() == Phase::Closed && !word.has(CLEARED) {
-            return Ok(Permit { at, ..Permit::of(word.generation()) });
+    fn admit_by_rules(&self, now: &Now<'_>) -> Result<Permit, Error> {
+        match self.circuit.word().phase() {
+            Phase::ForcedClosed | Phase::Disabled => return Ok(Permit::UNCOUNTED),
+            Phase::ForcedOpen => return Err(self.refusal()),
+            _ => {}
         }
-        let rules = self.rules.load();
+        let at = self.nanos(now.get());
+        // The two that come up most: a closed circuit that is not to forget yet, and an open one.
+        let (moment, word) = self.circuit.look();
+        match word.phase() {
+            Phase::Closed if !word.has(CLEARED) || at < moment => {
+                Ok(Permit { generation: word.generation(), kind: Kind::Call, at })
+            }
+            Phase::Open if at < moment && !self.rules.load().settings.observe_only => {
+                Err(self.refusal().with_retry_after(Duration::from_nanos(moment - at)))
+            }
+            _ => self.admit_by_limits(at),
+        }
+    }
+
+    /// Admits where the circuit may have to change for it.
+    #[inline(never)]
+    fn admit_by_limits(&self, at: Nanos) -> Result<Permit, Error> {
+        let rules = &*self.rules.load();
         loop {
             match self.circuit.admit(&rules.limits, at) {
                 Admission::Counted { generation, probe, began } => {
                     if began {
                         self.tell("half_opened");
                     }
-                    return Ok(Permit { probe, at, ..Permit::of(generation) });
+                    return Ok(Permit { generation, kind: if probe { Kind::Probe } else { Kind::Call }, at });
                 }
-                Admission::Uncounted => return Ok(Permit { counted: false, ..Permit::of(0) }),
-                Admission::Lost { generation } => self.open(&rules, generation, None, at),
+                Admission::Uncounted => return Ok(Permit::UNCOUNTED),
+                Admission::Lost { generation } => self.open(rules, generation, None, at),
                 Admission::Closed => self.closed(),
-                Admission::Refused { wait, forced } => {
-                    if rules.settings.observe_only && !forced {
-                        self.tell("would_refuse");
-                        return Ok(Permit { counted: false, ..Permit::of(0) });
-                    }
-                    self.refused.fetch_add(1, Relaxed);
-                    self.tell("refused");
-                    let refusal = Error::unavailable("circuit breaker is open").with_reason("CIRCUIT_OPEN");
-                    let wait = wait.map_or(SOON, Duration::from_nanos);
-                    return Err(if forced { refusal } else { refusal.with_retry_after(wait) });
+                Admission::Refused { forced: true, .. } => return Err(self.refusal()),
+                Admission::Refused { .. } if rules.settings.observe_only => {
+                    self.tell("would_refuse");
+                    return Ok(Permit::UNCOUNTED);
+                }
+                Admission::Refused { wait, .. } => {
+                    return Err(self.refusal().with_retry_after(wait.map_or(SOON, Duration::from_nanos)));
                 }
             }
         }
     }
 
-    /// Counts the end of a call.
+    fn refusal(&self) -> Error {
+        self.refused.fetch_add(1, Relaxed);
+        self.tell("refused");
+        Error::unavailable("circuit breaker is open").with_reason("CIRCUIT_OPEN")
+    }
+
+    /// Counts the end of a call. One that went well has no `failed`, and so nobody has to write down how it ended.
     #[inline(never)]
-    fn settle(&self, permit: Permit, end: &End<'_>) {
-        let Permit { generation, probe, answered, counted, at } = permit;
-        if !counted {
+    fn settle(&self, generation: u32, kind: Kind, at: Nanos, now: &Now<'_>, failed: Option<&End<'_>>) {
+        if kind == Kind::Uncounted {
             return;
         }
-        let rules = self.rules.load();
-        let instant = end.now.get();
-        let now = self.nanos(instant);
+        let present = Present::new(now, &self.epoch);
         let moment = self.circuit.moment();
-        let word = self.circuit.word();
-        if word.has(CLEARED) {
-            self.circuit.forget(word, moment, &rules.limits, now);
+        let mut word = self.circuit.word();
+        if word.has(CLEARED) && word.phase() == Phase::Closed && present.nanos() >= moment {
+            self.circuit.forget(word, moment, &self.rules.load().limits, present.nanos());
+            word = self.circuit.word();
         }
-        if self.circuit.word().generation() != generation {
+        if word.generation() != generation {
             return;
         }
-        let took = Duration::from_nanos(now.saturating_sub(at));
-        let slow = rules.is_slow(took);
-        match rules.outcome(end, probe, took) {
+        if failed.is_none() && word.without(CLEARED).needs_no_success() {
+            return;
+        }
+        let rules = &*self.rules.load();
+        let (probe, answered) = (kind != Kind::Call, kind == Kind::AnsweredProbe);
+        let slow = rules.is_slow(at, &present);
+        let outcome = failed.map_or(Outcome::Success, |end| rules.outcome_of_failed(end, probe, slow));
+        match outcome {
             Outcome::Nothing if probe => self.circuit.give_back(generation, answered),
             Outcome::Nothing => {}
-            Outcome::Calm(time) => self.open(&rules, generation, Some(time), now),
-            Outcome::Success if probe && slow => self.open(&rules, generation, None, now),
+            Outcome::Calm(time) => self.open(rules, generation, Some(time), present.nanos()),
+            Outcome::Success if probe && slow => self.open(rules, generation, None, present.nanos()),
             Outcome::Success => {
                 if !probe {
-                    self.heed(&rules, generation, rules.record(generation, (instant, now), false, slow), None, now);
+                    self.heed(rules, generation, rules.record(generation, &present, false, slow), None, &present);
                 }
-                if self.circuit.success(generation, answered, &rules.limits) {
-                    self.circuit.closed(moment, &rules.limits, now);
+                // Only a probe closes it, and has a use for the time.
+                let now = if probe { present.nanos() } else { 0 };
+                let matters = probe || word.failures() > 0;
+                if matters && self.circuit.success(generation, answered, &rules.limits, now) {
                     self.closed();
                 }
             }
-            Outcome::Failure => {
+            Outcome::Failure(hint) => {
                 self.failures.fetch_add(1, Relaxed);
-                let hint = rules.hint(&end.judgement.retry_hint);
                 if self.circuit.failure(generation, &rules.limits) {
-                    self.open(&rules, generation, hint, now);
+                    self.open(rules, generation, hint, present.nanos());
                 } else if !probe {
-                    self.heed(&rules, generation, rules.record(generation, (instant, now), true, slow), hint, now);
+                    self.heed(rules, generation, rules.record(generation, &present, true, slow), hint, &present);
                 }
             }
         }
     }
 
-    fn heed(&self, rules: &Rules, generation: u32, decision: Decision, hint: Option<Duration>, now: Nanos) {
+    #[inline]
+    fn heed(&self, rules: &Rules, generation: u32, decision: Decision, hint: Option<Duration>, present: &Present<'_>) {
         match decision {
             Decision::Stay => {}
-            Decision::Open => self.open(rules, generation, hint, now),
-            Decision::OpenFor(time) => self.open(rules, generation, hint.or(Some(time)), now),
+            Decision::Open => self.open(rules, generation, hint, present.nanos()),
+            Decision::OpenFor(time) => self.open(rules, generation, hint.or(Some(time)), present.nanos()),
         }
     }
 
@@ -307,11 +343,14 @@ impl<O: Observer> Breaker<O> {
     #[cold]
     fn open(&self, rules: &Rules, generation: u32, wish: Option<Duration>, now: Nanos) {
         let Some(tripped) = self.circuit.trip(generation) else { return };
+        let again = || rules.reopen(self.instant(now)?);
+        let wish = if tripped.half_open { wish.or_else(again) } else { wish };
         let time = wish.map(|time| time.clamp(SHORTEST, LONGEST));
         let time = time.unwrap_or_else(|| self.times.next(&rules.settings.open_for));
-        self.circuit.open(tripped, now.saturating_add(nanos(time)));
-        self.opened.fetch_add(1, Relaxed);
-        self.tell("opened");
+        if self.circuit.open(tripped, now.saturating_add(nanos(time))) {
+            self.opened.fetch_add(1, Relaxed);
+            self.tell("opened");
+        }
     }
 
     #[cold]
@@ -343,18 +382,24 @@ pub(crate) enum Memory {
 #[derive(Debug)]
 pub struct Permit {
     generation: u32,
-    probe: bool,
-    /// A probe that has the head of a good answer.
-    answered: bool,
-    counted: bool,
+    kind: Kind,
+    /// When it was let in; the end of time where nobody will ask.
     at: Nanos,
 }
 
+/// What a call is to its circuit. As wide as the generation, so that a permit is copied in two moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum Kind {
+    Call,
+    Probe,
+    /// A probe that has the head of a good answer.
+    AnsweredProbe,
+    Uncounted,
+}
+
 impl Permit {
-    #[inline]
-    const fn of(generation: u32) -> Self {
-        Self { generation, probe: false, answered: false, counted: true, at: 0 }
-    }
+    const UNCOUNTED: Self = Self { generation: 0, kind: Kind::Uncounted, at: Nanos::MAX };
 }
 
 impl<Req, Res, Err, O: Observer + 'static> Gate<Req, Res, Err> for Breaker<O> {
@@ -363,22 +408,30 @@ impl<Req, Res, Err, O: Observer + 'static> Gate<Req, Res, Err> for Breaker<O> {
     #[inline]
     fn admit(&self, _: &mut Req, now: &Now<'_>) -> Result<Permit, Error> {
         let word = self.circuit.word();
-        if word.lets_in() { Ok(Permit::of(word.generation())) } else { self.admit_by_rules(word, now) }
+        if word.lets_in() {
+            return Ok(Permit { generation: word.generation(), kind: Kind::Call, at: Nanos::MAX });
+        }
+        // Field by field, and so in `finish`: a permit that is handed on as a whole is kept in memory on the short way too.
+        let Permit { generation, kind, at } = self.admit_by_rules(now)?;
+        Ok(Permit { generation, kind, at })
     }
 
     #[inline]
     fn answer(&self, permit: &mut Permit, _: &mut Result<Res, Err>, judgement: &Judgement) {
-        if permit.probe && judgement.verdict == Verdict::Success {
-            permit.answered = self.circuit.answered(permit.generation);
+        let good = permit.kind == Kind::Probe && judgement.verdict == Verdict::Success;
+        if good && self.circuit.answered(permit.generation) {
+            permit.kind = Kind::AnsweredProbe;
         }
     }
 
     #[inline]
     fn finish(&self, permit: Permit, end: &End<'_>) {
-        if end.judgement.verdict == Verdict::Success && self.circuit.word().needs_no_success() {
-            return;
+        let Permit { generation, kind, at } = permit;
+        if end.judgement.verdict != Verdict::Success {
+            self.settle(generation, kind, at, end.now, Some(end));
+        } else if !self.circuit.word().needs_no_success() {
+            self.settle(generation, kind, at, end.now, None);
         }
-        self.settle(permit, end);
     }
 }
 

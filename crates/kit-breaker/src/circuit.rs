@@ -2,8 +2,8 @@
 //!
 //! Three rules keep it right. *One*: each change of phase makes a new generation, and a result counts only in the
 //! generation that let its call in. *Two*: the moment is read before the word, and changed by comparing with what was read,
-//! so that nobody whose view is old can change it. *Three*: whoever opens the circuit makes the word `Opening` first, and
-//! `Open` once the moment is right; in between, everybody else is refused without a look at it.
+//! so that nobody whose view is old can change it. *Three*: whoever opens the circuit, or begins with its probes, makes the
+//! word `Opening` first, and goes on once the moment is right; in between, everybody else is refused without a look at it.
 
 use crate::sync::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
 use crate::word::{CLEARED, FLAGS, MOST_FAILURES, Phase, Probes, Word};
@@ -62,6 +62,19 @@ impl Circuit {
         self.moment.load(Acquire)
     }
 
+    /// The word, and the moment that belongs to it.
+    pub(crate) fn look(&self) -> (Nanos, Word) {
+        let mut moment = self.moment();
+        loop {
+            let word = self.word();
+            let now = self.moment();
+            if now == moment {
+                return (moment, word);
+            }
+            moment = now;
+        }
+    }
+
     #[inline]
     fn change(&self, from: Word, to: Word) -> bool {
         self.word.compare_exchange(from.0, to.0, AcqRel, Acquire).is_ok()
@@ -74,8 +87,7 @@ impl Circuit {
     /// Lets a call in, or refuses it.
     pub(crate) fn admit(&self, limits: &Limits, now: Nanos) -> Admission {
         loop {
-            let moment = self.moment();
-            let word = self.word();
+            let (moment, word) = self.look();
             match word.phase() {
                 Phase::Closed => {
                     let word = if self.forget(word, moment, limits, now) { self.word() } else { word };
@@ -87,11 +99,8 @@ impl Circuit {
                     return Admission::Refused { wait: Some(moment - now), forced: false };
                 }
                 Phase::Open => {
-                    // Whoever moves the moment on is the one who may begin; it also bars the others if he comes to nothing.
-                    if self.change_moment(moment, now.saturating_add(limits.probe_within)) {
-                        if let Some(begun) = self.begin(word.generation()) {
-                            return begun;
-                        }
+                    if let Some(begun) = self.begin(word, now.saturating_add(limits.probe_within)) {
+                        return begun;
                     }
                 }
                 Phase::HalfOpen => {
@@ -121,17 +130,13 @@ impl Circuit {
     }
 
     /// From open to half-open, with the first probe. Nothing if somebody has changed the circuit meanwhile.
-    fn begin(&self, generation: u32) -> Option<Admission> {
-        loop {
-            let word = self.word();
-            if word.phase() != Phase::Open || word.generation() != generation {
-                return None;
-            }
-            let next = word.next(Phase::HalfOpen).with_probes(Probes { running: 1, ..Probes::default() });
-            if self.change(word, next) {
-                return Some(Admission::Counted { generation: next.generation(), probe: true, began: true });
-            }
-        }
+    fn begin(&self, word: Word, until: Nanos) -> Option<Admission> {
+        let opening = word.next(Phase::Opening);
+        let generation = opening.generation();
+        let first = Probes { running: 1, ..Probes::default() };
+        let begun = self.change(word, opening)
+            && self.leave_opening(generation, until, |word| word.within(Phase::HalfOpen).with_probes(first));
+        begun.then_some(Admission::Counted { generation, probe: true, began: true })
     }
 
     /// In a half-open circuit: one probe more, if there is room. Nothing if it must be looked at again.
@@ -148,21 +153,45 @@ impl Circuit {
                 began: false,
             });
         }
-        if now < moment {
+        // The peer is there, and sends answers that take long: streams. What they still bring is of an older generation then.
+        let expired = now >= moment;
+        let successes = probes.successes + if expired { probes.answered } else { 0 };
+        if successes >= limits.successes {
+            return self.close(word, limits, now).then_some(Admission::Closed);
+        }
+        if !expired {
             return Some(Admission::Refused { wait: None, forced: false });
         }
         if probes.answered == 0 {
             return Some(Admission::Lost { generation: word.generation() });
         }
-        // The peer is there, and sends answers that take long: streams. What they still bring is of an older generation then.
-        let successes = probes.successes + probes.answered;
-        let closes = successes >= limits.successes;
-        let next = if closes {
-            word.next(Phase::Closed)
-        } else {
-            word.next(Phase::HalfOpen).with_probes(Probes { successes, ..Probes::default() })
-        };
-        (self.change_moment(moment, until) && self.change(word, next) && closes).then_some(Admission::Closed)
+        let next = word.next(Phase::HalfOpen).with_probes(Probes { successes, ..Probes::default() });
+        let _ = self.change_moment(moment, until) && self.change(word, next);
+        None
+    }
+
+    /// From half-open to closed; the time until it forgets begins. False if somebody has changed the circuit meanwhile.
+    fn close(&self, word: Word, limits: &Limits, now: Nanos) -> bool {
+        let next = word.next(Phase::Closed);
+        let closes = self.change(word, next);
+        if closes && next.has(CLEARED) {
+            self.set_moment(next, now.saturating_add(limits.clear_every));
+        }
+        closes
+    }
+
+    /// Sets the moment, unless the circuit has another phase or generation meanwhile.
+    fn set_moment(&self, of: Word, to: Nanos) -> bool {
+        loop {
+            let moment = self.moment();
+            let word = self.word();
+            if word.phase() != of.phase() || word.generation() != of.generation() {
+                return false;
+            }
+            if self.change_moment(moment, to) {
+                return true;
+            }
+        }
     }
 
     /// The head of a probe's answer is good. True if it counts.
@@ -188,27 +217,29 @@ impl Circuit {
     }
 
     /// A call went well. True if that closed the circuit.
-    pub(crate) fn success(&self, generation: u32, answered: bool, limits: &Limits) -> bool {
+    pub(crate) fn success(&self, generation: u32, answered: bool, limits: &Limits, now: Nanos) -> bool {
         loop {
             let word = self.word();
             if word.generation() != generation {
                 return false;
             }
-            let (next, closes) = match word.phase() {
+            let next = match word.phase() {
                 Phase::Closed if word.failures() == 0 => return false,
-                Phase::Closed => (word.with_failures(0), false),
+                Phase::Closed => word.with_failures(0),
                 Phase::HalfOpen => {
                     let probes = over(word.probes(), answered);
                     if probes.successes >= limits.successes {
-                        (word.next(Phase::Closed), true)
-                    } else {
-                        (word.with_probes(probes), false)
+                        if self.close(word, limits, now) {
+                            return true;
+                        }
+                        continue;
                     }
+                    word.with_probes(probes)
                 }
                 _ => return false,
             };
             if self.change(word, next) {
-                return closes;
+                return false;
             }
         }
     }
@@ -253,26 +284,23 @@ impl Circuit {
         }
     }
 
-    /// Says until when a circuit is open that was [tripped](Self::trip).
-    pub(crate) fn open(&self, tripped: Tripped, until: Nanos) {
-        let mut told = false;
-        loop {
-            let moment = self.moment();
-            let word = self.word();
-            if word.phase() != Phase::Opening || word.generation() != tripped.generation {
-                return;
-            }
-            told = told || self.change_moment(moment, until);
-            if told && self.change(word, word.within(Phase::Open)) {
-                return;
-            }
-        }
+    /// Says until when a circuit is open that was [tripped](Self::trip). False if somebody has forced it meanwhile.
+    pub(crate) fn open(&self, tripped: Tripped, until: Nanos) -> bool {
+        self.leave_opening(tripped.generation, until, |word| word.within(Phase::Open))
     }
 
-    /// A circuit that has just closed begins to count the time until it forgets.
-    pub(crate) fn closed(&self, lease: Nanos, limits: &Limits, now: Nanos) {
-        if self.word().has(CLEARED) {
-            self.change_moment(lease, now.saturating_add(limits.clear_every));
+    /// From `Opening`, which whoever made this generation does alone.
+    fn leave_opening(&self, generation: u32, until: Nanos, to: impl Fn(Word) -> Word) -> bool {
+        let mut told = false;
+        loop {
+            let word = self.word();
+            if word.phase() != Phase::Opening || word.generation() != generation {
+                return false;
+            }
+            told = told || self.set_moment(word, until);
+            if told && self.change(word, to(word)) {
+                return true;
+            }
         }
     }
 
@@ -281,6 +309,10 @@ impl Circuit {
         let mut word = self.word();
         while !self.change(word, word.next(phase)) {
             word = self.word();
+        }
+        if phase == Phase::Closed {
+            // The next to look begins to count the time until it forgets.
+            self.set_moment(word.next(phase), 0);
         }
     }
 
@@ -291,6 +323,9 @@ impl Circuit {
             let word = self.word();
             let next = if word.phase() == Phase::Closed { word.next(Phase::Closed) } else { word };
             if self.change(word, next.with_flags(flags)) {
+                if next.phase() == Phase::Closed {
+                    self.set_moment(next, 0);
+                }
                 return;
             }
         }

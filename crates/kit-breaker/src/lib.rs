@@ -134,11 +134,12 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
-//! | `failsafe` | off | failure policies of the crate `failsafe` as rules |
+//! | `failsafe` | off | failure policies of the crate `failsafe` as rules; 14 crates |
 
 mod breaker;
 mod bulkhead;
 mod circuit;
+mod current;
 #[cfg(feature = "failsafe")]
 mod failsafe;
 mod fallback;
@@ -155,6 +156,8 @@ mod word;
 
 pub use breaker::{Breaker, Permit};
 pub use bulkhead::{Bulkhead, Bulkheaded};
+#[cfg(feature = "failsafe")]
+pub use failsafe::Failsafe;
 pub use fallback::{Alternative, Fallback, FallbackBody, Keeping, Plain, Substitute, WithFallback};
 pub use invalid::InvalidSettings;
 pub use keyed::{KeyOf, Keyed, KeyedBreaker, KeyedPermit, OperationKey};
@@ -163,3 +166,10 @@ pub use policy::{Decision, Policy};
 pub use settings::Settings;
 pub use state::{Snapshot, State};
 pub use window::{Tally, Window};
+
+#[doc = include_str!("../GOKIT.md")]
+pub mod coming_from_go_kit {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

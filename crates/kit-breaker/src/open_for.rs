@@ -36,6 +36,16 @@ impl OpenFor {
         if let Kind::Fixed(time) = self.0 { Some(time) } else { None }
     }
 
+    /// Whether these are the very times of the other.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Kind::Fixed(one), Kind::Fixed(other)) => one == other,
+            (Kind::Growing(one), Kind::Growing(other)) => one == other,
+            (Kind::Each(one), Kind::Each(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     fn begin(&self) -> Times {
         match &self.0 {
             Kind::Fixed(time) => Box::new(std::iter::repeat(*time)),

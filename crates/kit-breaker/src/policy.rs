@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::word::is_older;
+
 /// A rule of your own for when a circuit opens. It runs under a lock, so it should be quick.
 ///
 /// It is told only what counts: callers' faults and calls that were left are not. What it panics with is lost, and counts
@@ -14,6 +16,12 @@ pub trait Policy: Send {
 
     /// A call failed; should the circuit open?
     fn failure(&mut self, now: Instant) -> Decision;
+
+    /// A probe failed, and the circuit opens again: for how long? For the time that the settings say, unless it answers.
+    fn reopen(&mut self, now: Instant) -> Option<Duration> {
+        let _ = now;
+        None
+    }
 
     /// The circuit is closed again, or was cleared: what was before does not count any more.
     fn reset(&mut self, now: Instant);
@@ -50,16 +58,16 @@ impl Seat {
     pub(crate) fn record(&self, generation: u32, failed: bool, now: Instant) -> Decision {
         let mut seat = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
         let (seen, policy) = &mut *seat;
-        let ahead = (generation.wrapping_sub(*seen) << 4) as i32;
-        if ahead < 0 {
+        if is_older(generation, *seen) {
             return Decision::Stay;
         }
+        let anew = generation != *seen;
         *seen = generation;
-        if failed || ahead > 0 {
+        if failed || anew {
             self.failed.store(failed, Relaxed);
         }
         let told = std::panic::AssertUnwindSafe(|| {
-            if ahead > 0 {
+            if anew {
                 policy.reset(now);
             }
             if failed {
@@ -69,5 +77,11 @@ impl Seat {
             Decision::Stay
         });
         std::panic::catch_unwind(told).unwrap_or(Decision::Stay)
+    }
+
+    pub(crate) fn reopen(&self, now: Instant) -> Option<Duration> {
+        let mut seat = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = std::panic::AssertUnwindSafe(|| seat.1.reopen(now));
+        std::panic::catch_unwind(asked).unwrap_or(None)
     }
 }

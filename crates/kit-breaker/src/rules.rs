@@ -1,16 +1,17 @@
 //! Settings at work: what counts, and whether it opens the circuit.
 
+use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use kit_base::{Cause, End, Kind, Origin, RetryHint, Verdict};
+use kit_base::{Cause, End, Kind, Now, Origin, RetryHint, Verdict};
 
 use crate::circuit::{Limits, Nanos};
 use crate::policy::{Decision, Seat};
 use crate::window::Counter;
 use crate::word::{CLEARED, TIMED, WINDOWED};
-use crate::{InvalidSettings, Settings, Tally};
+use crate::{InvalidSettings, Settings, Tally, Window};
 
 /// Checked settings, and what they count in. A change of settings makes a new one.
 pub(crate) struct Rules {
@@ -18,6 +19,10 @@ pub(crate) struct Rules {
     pub(crate) settings: Arc<Settings>,
     pub(crate) limits: Limits,
     counter: Option<Counter>,
+    /// Whether the counter asks for the time.
+    counts_time: bool,
+    /// When a call is slow.
+    slow: Option<Nanos>,
     policy: Option<Seat>,
 }
 
@@ -25,7 +30,8 @@ pub(crate) struct Rules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Success,
-    Failure,
+    /// The peer may have said for how long it wants to be left alone.
+    Failure(Option<Duration>),
     /// Not at all.
     Nothing,
     /// The peer wants to be left alone for a while.
@@ -48,7 +54,9 @@ impl Rules {
         };
         let counter = settings.measures().then(|| Counter::new(settings.window));
         let policy = settings.policy.as_ref().map(|make| Seat::new(make()));
-        Self { settings, limits, counter, policy }
+        let counts_time = matches!(settings.window, Window::Time(_));
+        let slow = settings.slow.map(|(limit, _)| nanos(limit));
+        Self { settings, limits, counter, counts_time, slow, policy }
     }
 
     /// What the word of the circuit must know of them.
@@ -59,15 +67,15 @@ impl Rules {
             | flag(self.settings.clear_every.is_some(), CLEARED)
     }
 
-    /// How a call counts that took this long.
-    pub(crate) fn outcome(&self, end: &End<'_>, probe: bool, took: Duration) -> Outcome {
+    /// How a call counts that did not go well.
+    pub(crate) fn outcome_of_failed(&self, end: &End<'_>, probe: bool, slow: bool) -> Outcome {
         let judgement = end.judgement;
         let answered = end.cause == Cause::Answered && judgement.origin == Origin::Remote;
         match judgement.verdict {
-            Verdict::Success => Outcome::Success,
             _ if end.cause == Cause::Left => Outcome::Nothing,
-            Verdict::Expired if self.settings.slow.is_some_and(|(limit, _)| took < limit) => Outcome::Nothing,
-            _ if judgement.is_failure() => Outcome::Failure,
+            // Its deadline was earlier than the limit.
+            Verdict::Expired if self.settings.slow.is_some() && !slow => Outcome::Nothing,
+            _ if judgement.is_failure() => Outcome::Failure(self.hint(&judgement.retry_hint)),
             // It was there to say so. Where nobody asks for anything right, the circuit must close all the same.
             Verdict::Caller if probe && answered => Outcome::Success,
             Verdict::Overloaded if answered && judgement.kind == Some(Kind::Unavailable) => {
@@ -78,27 +86,37 @@ impl Rules {
     }
 
     /// For how long the peer wants to be left alone, if that is heeded.
-    pub(crate) fn hint(&self, hint: &RetryHint) -> Option<Duration> {
+    fn hint(&self, hint: &RetryHint) -> Option<Duration> {
         match (hint, self.settings.heed) {
             (RetryHint::After(after), Some(at_most)) => Some((*after).min(at_most)),
             _ => None,
         }
     }
 
-    pub(crate) fn is_slow(&self, took: Duration) -> bool {
-        self.settings.slow.is_some_and(|(limit, _)| took >= limit)
+    /// Whether a call was slow that was let in at this moment.
+    #[inline]
+    pub(crate) fn is_slow(&self, at: Nanos, present: &Present<'_>) -> bool {
+        self.slow.is_some_and(|limit| present.nanos().saturating_sub(at) >= limit)
     }
 
     /// Counts a call of a closed circuit: whether the circuit must open for it, by a rate or by the user's policy.
-    pub(crate) fn record(&self, generation: u32, at: (Instant, Nanos), failed: bool, slow: bool) -> Decision {
-        let (instant, now) = at;
+    ///
+    /// Inlined at any price: it is called at two places, and on the way of a success there is little of it.
+    #[inline(always)]
+    pub(crate) fn record(&self, generation: u32, present: &Present<'_>, failed: bool, slow: bool) -> Decision {
         if let Some(counter) = &self.counter {
+            let now = if self.counts_time { present.nanos() } else { 0 };
             counter.record(generation, now, failed, slow);
             if (failed || slow) && self.is_too_much(&counter.tally(generation, now)) {
                 return Decision::Open;
             }
         }
-        self.policy.as_ref().map_or(Decision::Stay, |policy| policy.record(generation, failed, instant))
+        self.policy.as_ref().map_or(Decision::Stay, |policy| policy.record(generation, failed, present.instant()))
+    }
+
+    /// For how long the user's policy wants a circuit open whose probe failed.
+    pub(crate) fn reopen(&self, now: Instant) -> Option<Duration> {
+        self.policy.as_ref().and_then(|policy| policy.reopen(now))
     }
 
     fn is_too_much(&self, tally: &Tally) -> bool {
@@ -119,6 +137,36 @@ impl Rules {
     pub(crate) fn tally(&self, generation: u32, now: Nanos) -> Option<Tally> {
         self.counter.as_ref().map(|counter| counter.tally(generation, now))
     }
+}
+
+/// The moment when a call has ended. The clock is read when somebody asks.
+pub(crate) struct Present<'a> {
+    now: &'a Now<'a>,
+    epoch: &'a OnceLock<Instant>,
+    nanos: Cell<Option<Nanos>>,
+}
+
+impl<'a> Present<'a> {
+    pub(crate) fn new(now: &'a Now<'a>, epoch: &'a OnceLock<Instant>) -> Self {
+        Self { now, epoch, nanos: Cell::new(None) }
+    }
+
+    pub(crate) fn instant(&self) -> Instant {
+        self.now.get()
+    }
+
+    pub(crate) fn nanos(&self) -> Nanos {
+        self.nanos.get().unwrap_or_else(|| {
+            let nanos = nanos_since(self.epoch, self.now.get());
+            self.nanos.set(Some(nanos));
+            nanos
+        })
+    }
+}
+
+/// Counts from the first moment that anybody has asked for.
+pub(crate) fn nanos_since(epoch: &OnceLock<Instant>, now: Instant) -> Nanos {
+    nanos(now.saturating_duration_since(*epoch.get_or_init(|| now)))
 }
 
 pub(crate) fn nanos(duration: Duration) -> Nanos {

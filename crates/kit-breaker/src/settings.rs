@@ -196,19 +196,17 @@ impl Settings {
         share("failure_rate", self.failure_rate)?;
         share("the share of slow_calls", self.slow.map(|(_, share)| share))?;
         time("the limit of slow_calls", self.slow.map(|(limit, _)| limit), LONGEST_WINDOW)?;
-        if self.measures() {
-            match self.window {
-                Window::Calls(calls) => {
-                    number("the calls of the window", Some(calls), 1..=MOST_CALLS)?;
-                    let needed = self.needed_calls();
-                    if needed > calls {
-                        let never = format!("min_calls({needed}) is never reached in a window of {calls} calls");
-                        return Err(InvalidSettings(never));
-                    }
+        match self.window {
+            Window::Calls(calls) => {
+                number("the calls of the window", Some(calls), 1..=MOST_CALLS)?;
+                let needed = self.needed_calls();
+                if needed > calls {
+                    let never = format!("min_calls({needed}) is never reached in a window of {calls} calls");
+                    return Err(InvalidSettings(never));
                 }
-                Window::Time(length) => time("the time of the window", Some(length), LONGEST_WINDOW)?,
-                Window::Whole => {}
             }
+            Window::Time(length) => time("the time of the window", Some(length), LONGEST_WINDOW)?,
+            Window::Whole => {}
         }
         number("min_calls", self.min_calls, 1..=1_000_000)?;
         time("clear_every", self.clear_every, LONGEST)?;

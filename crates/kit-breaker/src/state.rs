@@ -1,5 +1,6 @@
 //! What can be seen of a circuit.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::Tally;
@@ -33,6 +34,12 @@ impl State {
             Self::ForcedClosed => "forced_closed",
             Self::Disabled => "disabled",
         }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

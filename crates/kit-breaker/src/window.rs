@@ -2,11 +2,13 @@
 
 mod calls;
 mod slices;
+mod tally;
 
 use std::time::Duration;
 
 pub(crate) use calls::Calls;
 pub(crate) use slices::Slices;
+pub use tally::Tally;
 
 /// What a rate of failures or of slow calls is measured over. All of them begin empty when the circuit closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +21,6 @@ pub enum Window {
     /// All calls since the circuit closed, or was last [cleared](crate::Settings::clear_every).
     #[doc(alias = "Counts")]
     Whole,
-}
-
-/// How many calls there were in a window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Tally {
-    /// Those that counted: successes and failures.
-    pub calls: u32,
-    /// The failures among them.
-    pub failures: u32,
-    /// The slow ones among them; 0 without a limit for slow calls.
-    pub slow: u32,
 }
 
 /// A window that is counted in, without a lock.

@@ -86,6 +86,10 @@ impl Word {
         Self(self.0 & !PHASE | phase as u64)
     }
 
+    pub(crate) const fn without(self, flag: u64) -> Self {
+        Self(self.0 & !flag)
+    }
+
     pub(crate) const fn with_flags(self, flags: u64) -> Self {
         Self(self.0 & !FLAGS | flags)
     }
@@ -110,6 +114,13 @@ impl Word {
     pub(crate) const fn with_probes(self, probes: Probes) -> Self {
         self.with_failures(probes.running | probes.successes << 10 | probes.answered << 20)
     }
+}
+
+/// Whether a generation is just before another. They have 28 bits, and wrap around: what is not just before is after, so that
+/// a window or a policy that begins late, with the generation 0, is not blind.
+pub(crate) const fn is_older(generation: u32, than: u32) -> bool {
+    let behind = than.wrapping_sub(generation) << 4 >> 4;
+    behind != 0 && behind < 1 << 16
 }
 
 /// The probes of a half-open circuit.

@@ -2,6 +2,7 @@
 
 use crate::sync::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::SeqCst, fence};
 use crate::window::Tally;
+use crate::word::is_older;
 
 /// How many outcomes a word holds, beside the generation that they belong to.
 const BITS: u32 = 32;
@@ -45,13 +46,14 @@ impl Calls {
             let (of, count) = split(head);
             let next = if of == generation {
                 if count + 1 == 2 * self.size { self.size } else { count + 1 }
-            } else if is_newer(generation, of) {
-                1
-            } else {
+            } else if is_older(generation, of) {
                 return None;
+            } else {
+                1
             };
             if self.head.compare_exchange_weak(head, join(generation, next), AcqRel, Acquire).is_ok() {
-                return Some((next - 1) % self.size);
+                let place = next - 1;
+                return Some(if place < self.size { place } else { place - self.size });
             }
         }
     }
@@ -64,10 +66,10 @@ fn write(words: &[AtomicU64], generation: u32, place: u32, bit: bool) {
         let (of, bits) = split(old);
         let bits = if of == generation {
             bits
-        } else if bit && is_newer(generation, of) {
-            0
-        } else {
+        } else if !bit || is_older(generation, of) {
             return;
+        } else {
+            0
         };
         let new = join(generation, if bit { bits | mask } else { bits & !mask });
         if new == old || word.compare_exchange_weak(old, new, AcqRel, Acquire).is_ok() {
@@ -90,9 +92,4 @@ const fn split(word: u64) -> (u32, u32) {
 
 const fn join(generation: u32, rest: u32) -> u64 {
     (generation as u64) << 32 | rest as u64
-}
-
-/// Generations have 28 bits, and wrap around.
-const fn is_newer(generation: u32, than: u32) -> bool {
-    (generation.wrapping_sub(than) << 4) as i32 > 0
 }

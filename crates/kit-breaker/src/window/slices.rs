@@ -13,6 +13,8 @@ const MOST: u64 = (1 << COUNT) - 1;
 const TAG_SHIFT: u32 = 2 * COUNT;
 const COUNTS: u64 = (1 << TAG_SHIFT) - 1;
 const TAG: u64 = (1 << 24) - 1;
+/// A call that ended up to so many slices ago is known to come too late for a slice that has begun anew.
+const LATE: u64 = 1 << 12;
 
 /// Slices of time in a ring. Each says which slice it is of, in 24 bits; the numbers of two generations lie further apart
 /// than a window, so that none sees what the other has counted.
@@ -52,7 +54,9 @@ impl Slices {
     }
 
     fn slice(&self, number: u64) -> &Slice {
-        &self.slices[(number % self.slices.len() as u64) as usize]
+        // There are so many, or one; to divide by what is known is cheap.
+        let place = if self.slices.len() == SLICES { number % SLICES as u64 } else { 0 };
+        &self.slices[place as usize]
     }
 
     pub(crate) fn record(&self, generation: u32, now: u64, failed: bool, slow: bool) {
@@ -100,10 +104,10 @@ fn add(word: &AtomicU64, number: u64, count: impl Fn(u64) -> u64) {
         let old = word.load(Acquire);
         let before = if old >> TAG_SHIFT == tag {
             old & COUNTS
-        } else if is_newer(tag, old >> TAG_SHIFT) {
-            0
-        } else {
+        } else if is_older(tag, old >> TAG_SHIFT) {
             return;
+        } else {
+            0
         };
         if word.compare_exchange_weak(old, tag << TAG_SHIFT | count(before), AcqRel, Acquire).is_ok() {
             return;
@@ -111,7 +115,9 @@ fn add(word: &AtomicU64, number: u64, count: impl Fn(u64) -> u64) {
     }
 }
 
-/// Tags have 24 bits, and wrap around.
-const fn is_newer(tag: u64, than: u64) -> bool {
-    (tag.wrapping_sub(than) << 40) as i64 > 0
+/// Tags have 24 bits, and wrap around. What is not just before is after, however long nobody called: half of the ring for
+/// each would leave a window of 100 ms blind after a quiet day.
+const fn is_older(tag: u64, than: u64) -> bool {
+    let behind = than.wrapping_sub(tag) & TAG;
+    behind != 0 && behind <= LATE
 }
