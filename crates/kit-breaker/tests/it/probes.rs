@@ -75,7 +75,7 @@ fn race<'a>(endpoint: &'a Racers, calls: usize, chance: &mut Chance, wrong: &Mut
             Poll::Pending => inside.push((ending, call)),
             // Who comes while probes are under way may come again soon.
             Poll::Ready(Err(refusal)) if refusal.retry_after() == Some(Duration::from_millis(100)) => {}
-            Poll::Ready(other) => *wrong.lock().unwrap() = Some(format!("{other:?}")),
+            Poll::Ready(other) => *wrong.lock().expect("nobody panics with it") = Some(format!("{other:?}")),
         }
     }
     inside
@@ -97,7 +97,7 @@ fn a_thousand_race(rounds: u64, probes: usize) {
     const CALLS: usize = 1_000 / THREADS;
     let clock = ManualClock::new();
     let settings = settings().probes(probes as u32).probe_within(Duration::from_secs(1_000_000));
-    let guard = Guard::with(Breaker::new(settings).unwrap(), Standard, clock.clone());
+    let guard = Guard::with(Breaker::new(settings).expect("it makes sense"), Standard, clock.clone());
     let reached = Arc::new(AtomicUsize::new(0));
     let endpoint = guard.layer(Racing(Arc::clone(&reached)));
     let see = || guard.gate().snapshot_at(clock.now());
@@ -131,12 +131,12 @@ fn a_thousand_race(rounds: u64, probes: usize) {
                             && (seen.state, seen.probes as usize) == (State::HalfOpen, useful);
                         if !right {
                             let text = format!("{raced}, then {all} of {useful} got in, in round {round}: {seen:?}");
-                            *wrong.lock().unwrap() = Some(text);
+                            *wrong.lock().expect("nobody panics with it") = Some(text);
                         }
                     }
                     barrier.wait();
                     end(inside);
-                    if wrong.lock().unwrap().is_some() {
+                    if wrong.lock().expect("nobody panics with it").is_some() {
                         return;
                     }
                     barrier.wait();
@@ -144,7 +144,7 @@ fn a_thousand_race(rounds: u64, probes: usize) {
             });
         }
     });
-    if let Some(wrong) = wrong.into_inner().unwrap() {
+    if let Some(wrong) = wrong.into_inner().expect("nobody panics with it") {
         panic!("{wrong}");
     }
 }
@@ -278,7 +278,7 @@ const SLOW: Slow = Slow { polls: 3, parts: 2 };
 /// A guard on a half-open circuit with no probe yet.
 fn due() -> (Guard<Breaker, Standard, ManualClock>, ManualClock) {
     let clock = ManualClock::new();
-    let guard = Guard::with(Breaker::new(settings()).unwrap(), Standard, clock.clone());
+    let guard = Guard::with(Breaker::new(settings()).expect("it makes sense"), Standard, clock.clone());
     let failing = guard.layer(Racing(Arc::default()));
     let mut call = pin!(failing.call(Request::new(Ending::Fails)));
     assert!(poll(call.as_mut()).is_pending() && poll(call.as_mut()).is_ready());
@@ -384,6 +384,15 @@ fn a_probe_that_is_dropped_anywhere_at_the_tower_face_gives_its_place_back() {
             gave_back(&guard, &clock, steps);
         }
     }
+}
+
+#[tokio::test]
+async fn a_probe_whose_endpoint_panics_opens_it_again() {
+    let (guard, clock) = due();
+    let endpoint = guard.layer(crate::support::AsTold);
+    let call = tokio::spawn(async move { endpoint.call(Request::new(crate::support::Ask::Panic)).await });
+    assert!(call.await.unwrap_err().is_panic());
+    assert_eq!(guard.gate().state_at(clock.now()), State::Open);
 }
 
 #[test]
