@@ -22,8 +22,8 @@ const SOON: Duration = Duration::from_millis(100);
 /// A circuit breaker: a gate that stops asking a peer that fails, and tries now and then whether it is well again.
 ///
 /// Put it around an endpoint with [`Guard::new`](kit_base::Guard::new); the guard gives it back
-/// ([`Guard::gate`](kit_base::Guard::gate)) for its state and its switches. One breaker is one circuit: see
-/// [`Keyed`](crate::Keyed) for one a key.
+/// ([`Guard::gate`](kit_base::Guard::gate)) for its state and its switches. One breaker is one circuit, so it is no `Clone`: clones
+/// of its guard share it, [`fresh`](Self::fresh) makes another, and [`Keyed`](crate::Keyed) has one a key.
 #[doc(alias("Gobreaker", "HandyBreaker", "Hystrix", "CircuitBreaker"))]
 pub struct Breaker<O = ()> {
     circuit: Circuit,
@@ -71,7 +71,8 @@ impl<O: Observer> Breaker<O> {
         Self { name: name.into(), ..self }
     }
 
-    /// The same, telling this observer what it does.
+    /// The same, telling this observer what it does: a closure `|event: &Event<'_>|`, say, whose parameter needs its type. Where
+    /// the breaker's own type must be written down, `Arc<dyn Observer>` is an observer too.
     pub fn observed_by<P: Observer>(self, observer: P) -> Breaker<P> {
         Breaker {
             circuit: self.circuit,
@@ -153,8 +154,11 @@ impl<O: Observer> Breaker<O> {
         self.tell(what);
     }
 
-    /// What it does with calls at this moment, by the clock of its guard. An open circuit whose time has passed is
-    /// half-open, though it is the next call that makes it so.
+    /// What it does with calls at this moment, by the clock of its guard: `Instant::now()`, unless [`Guard::with`] was given
+    /// another; `tokio::time::Instant::now().into_std()` with paused time. An open circuit whose time has passed is half-open,
+    /// though it is the next call that makes it so.
+    ///
+    /// [`Guard::with`]: kit_base::Guard::with
     pub fn state_at(&self, now: Instant) -> State {
         self.snapshot_at(now).state
     }

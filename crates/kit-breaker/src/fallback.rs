@@ -141,7 +141,8 @@ pub struct Fallback<A, C = Standard, O = ()> {
 impl<F> Fallback<Plain<F>> {
     /// Asks this closure, which gets the failed outcome.
     ///
-    /// Say the type of the answer where the compiler cannot know it from the endpoint: `|failed: Result<Answer, Error>|`.
+    /// Say the type of the answer where the compiler cannot know it from the endpoint: `|failed: Result<Answer, Error>|`. One that
+    /// gives another type than the endpoint does leaves it without a `call`.
     pub fn new<Res, Err, Alt, Fut>(answer: F) -> Self
     where
         F: Fn(Result<Res, Err>) -> Fut,

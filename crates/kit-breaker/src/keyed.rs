@@ -53,9 +53,10 @@ const IDLE: Duration = Duration::from_secs(600);
 /// # }).unwrap();
 /// ```
 ///
-/// Over HTTP the key may be the host of a request: `|request: &http::Request<Body>| request.uri().authority().cloned()`.
-/// A call without a key is not guarded. A known key costs about 0.1 µs a call, and no allocation but that of the key itself: an
-/// `Authority` and an `Operation` are cheap to clone, a `String` is not.
+/// For a client over HTTP the key may be the host: `|request: &http::Request<Body>| request.uri().authority().cloned()`, where
+/// `Body` is that of the requests which are called. (At a server, HTTP/1 has the host in a header.) A call without a key is not
+/// guarded. A known key costs about 0.1 µs a call, and no allocation but that of the key itself: an `Authority` and an
+/// `Operation` are cheap to clone, a `String` is not.
 ///
 /// # A bounded number
 ///

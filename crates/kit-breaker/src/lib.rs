@@ -52,29 +52,88 @@
 //! let server   = Server::builder().layer(Tower::new(guard).answered());       // tonic's server
 //! ```
 //!
+//! `Guard`, `Tower` and `FromHttpService` are kit-base's, and `.layer(..)` of the first two is that of the trait `Layer`.
+//! `answered()` makes the refusal an HTTP answer, since the error types of these services have no place for it. Where the compiler
+//! says that `call` is missing, or its bounds are not satisfied, write `Endpoint::call(&endpoint, request)`: that makes it name the
+//! piece which does not fit.
+//!
 //! A breaker belongs around what fails as one: one per instance, in the factory of a balancer; one per operation or host, by
-//! [`Keyed`]; one for a peer behind one address. The state is in the guard: what it layers, and its clones, share the circuit.
-//! Keep a clone, and [`Guard::gate`](kit_base::Guard::gate) is where state and switches are.
+//! [`Keyed`]; one for a peer behind one address. The state is in the guard: what it layers, and its clones, share the circuit. Make
+//! the guard once, where the program begins, and clone it: one that is made for each request has never seen a failure, and
+//! never opens. Keep a clone, and [`Guard::gate`](kit_base::Guard::gate) is where state and switches are:
+//!
+//! ```
+//! # use kit_base::Guard;
+//! # use kit_breaker::{Breaker, Settings, State};
+//! # use std::time::{Duration, Instant};
+//! let guard = Guard::new(Breaker::default().named("stock").observed_by(|event: &kit_base::Event<'_>| {
+//!     println!("{} {}", event.key, event.what); // stock forced_open
+//! }));
+//! let admin = guard.clone();
+//! admin.gate().force_open();
+//! assert_eq!(guard.gate().state_at(Instant::now()), State::ForcedOpen);
+//! admin.gate().reset();
+//! admin.gate().change(Settings::new().failure_rate(0.5))?;
+//! # Ok::<(), kit_breaker::InvalidSettings>(())
+//! ```
 //!
 //! *Put time limits inside of it.* A call whose future is dropped from outside (`tokio::time::timeout` around the guarded call) was
 //! left by its caller, and that says nothing of the peer. A limit inside (a deadline layer, `reqwest`'s timeout, a channel's) ends
 //! the call with an error, which counts.
 //!
 //! ```text
-//! Tower::new(Stack::new(limit, guard)).answered()     // tower_layer::Stack: the first is the inner one
+//! Tower::new((guard, limit)).answered()     // a tuple of layers, the outermost first
 //! ```
 //!
-//! Three traps. tonic's *server* keeps its own limit (`Server::timeout`, the client's `grpc-timeout`) outside of all layers, so it
-//! needs one inside. The limits of a channel and of layers end with the head: a stream that stalls later is under none of them. And
-//! the errors of `reqwest` and of a channel are foreign, and all count as `Unavailable`: that
-//! [`slow_calls`](Settings::slow_calls) excuses impatient callers holds for `DeadlineExceeded` only, which a closure in
-//! [`Guard::with`](kit_base::Guard::with) can make of them.
+//! The order of a whole stack, from the outermost: [`Fallback`], retry, breaker, [`Bulkhead`], time limit. The fallback answers when
+//! all else has failed. With a retry outside of the breaker each attempt counts, and a refusal says when to come back; one inside of it
+//! hides failures. An open breaker takes no places of the bulkhead, and the limit does not hold the wait for a place against the peer;
+//! [`slow_calls`](Settings::slow_calls) does, so give that bulkhead no queue, or put it outside. [One page](coming_from_go_kit)
+//! shows such a stack at work.
+//!
+//! Put what stands together into one `Tower`, as a tuple. From one `answered()` stack to the next a refusal is an answer like any
+//! other: what a breaker inside refuses because it is forced open, or a bulkhead because the deadline has passed, is a failure of
+//! the peer then.
+//!
+//! Two more traps. tonic's *server* keeps its own limit (`Server::timeout`, the client's `grpc-timeout`) outside of all layers, so it
+//! needs one inside. And the limits of a channel and of layers end with the head: a stream that stalls later is under none of them.
+//!
+//! The errors of `reqwest` and of a channel are foreign, and all count as `Unavailable`, a URL that is none among them. A closure
+//! says what they are; then [`slow_calls`](Settings::slow_calls) can excuse impatient callers, which it does for
+//! `DeadlineExceeded` only. (It judges heads. Where trailers count, as over gRPC, implement `Classify` and its `judge_end`.)
+//!
+//! ```
+//! use kit_base::{Classify, FromHttpService, Guard, Judgement, Kind, Monotonic, Origin, RetryHint, ServiceError, Standard};
+//! use kit_breaker::{Breaker, Settings, State};
+//! # use kit_base::Endpoint;
+//! # use tower_layer::Layer;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let by_cause = |outcome: &Result<http::Response<reqwest::Body>, ServiceError<reqwest::Error>>| match outcome {
+//!     Err(ServiceError::Inner(error)) if error.is_builder() => {
+//!         Judgement::of_parts(Kind::InvalidArgument, Origin::NotSent, RetryHint::None)
+//!     }
+//!     Err(ServiceError::Inner(error)) if error.is_timeout() => Judgement::of_kind(Kind::DeadlineExceeded),
+//!     _ => Classify::<http::Request<&str>, _, _>::judge(&Standard, outcome),
+//! };
+//! let guard = Guard::with(Breaker::new(Settings::new().consecutive_failures(1))?, by_cause, Monotonic);
+//! let client = guard.layer(FromHttpService::new(reqwest::Client::new()));
+//!
+//! assert!(client.call(http::Request::get("no-scheme://news.example/").body("")?).await.is_err());
+//! assert_eq!(guard.gate().state_at(std::time::Instant::now()), State::Closed);
+//! # // No port has the number 0.
+//! # assert!(client.call(http::Request::get("http://127.0.0.1:0/").body("")?).await.is_err());
+//! # assert_eq!(guard.gate().state_at(std::time::Instant::now()), State::Open);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! Beside the breaker there are
 //!
-//! - [`Keyed`]: a breaker for each operation, host or whatever the request says, of a bounded number;
+//! - [`Keyed`]: a gate too, with a breaker for each operation, host or whatever the request says, of a bounded number;
 //! - [`Bulkhead`]: at most so many calls at a time, and a bounded, fair queue before them that knows deadlines;
-//! - [`Fallback`]: another answer for a call that failed, or that a breaker or a bulkhead refused.
+//! - [`Fallback`]: another answer for a call that failed, or that a breaker or a bulkhead refused. These two are layers, and no gates.
 //!
 //! # What opens it
 //!
@@ -82,9 +141,9 @@
 //!
 //! | counts as | |
 //! |---|---|
-//! | failure | `Unavailable` (503 without `Retry-After`, connections that fail or break), `DeadlineExceeded`, `Internal`, `Unknown`, `DataLoss`, panics |
+//! | failure | `Unavailable` (502, 503, connections that fail or break), `DeadlineExceeded` (408, 504), `Internal`, `Unknown` (500), `DataLoss`, a peer that says `Cancelled` by itself, panics |
 //! | success | what worked |
-//! | nothing | callers' faults (404, `InvalidArgument`, ...), callers who left, `ResourceExhausted` and 503 with `Retry-After`, refusals of inner layers, calls that were too late before they were sent |
+//! | nothing | callers' faults (404, `InvalidArgument`, ...), callers who left, `ResourceExhausted` (429), `Unavailable` with a time to wait (`Retry-After`, `grpc-retry-pushback-ms`), refusals of inner layers, calls that were too late before they were sent |
 //!
 //! Where the answer streams, it is known at the end: a `grpc-status` in the trailers counts, and so does a body that breaks off.
 //!
@@ -94,7 +153,7 @@
 //! | [`failure_rate`](Settings::failure_rate) | this share of the calls in the [`Window`] failed |
 //! | [`slow_calls`](Settings::slow_calls) | this share of them took too long |
 //! | [`policy`](Settings::policy) | your own [`Policy`] says so |
-//! | [`heed_retry_after`](Settings::heed_retry_after) | the peer asks for it |
+//! | [`heed_retry_after`](Settings::heed_retry_after) | the peer asks for it; beside one of the others |
 //!
 //! # Behaviour
 //!
@@ -107,34 +166,54 @@
 //!   peer was there to say so. It cannot stay half-open for want of an answer: [`probe_within`](Settings::probe_within).
 //! - **Late results.** Each change of state begins a new generation; what was let in by an older one does not count.
 //! - **Forced** open, closed, or disabled until [`reset`](Breaker::reset). [`change`](Breaker::change) takes new settings while it
-//!   runs. [`observe_only`](Settings::observe_only) lets it run dry: it refuses nothing, and tells what it would.
+//!   runs. [`observe_only`](Settings::observe_only) lets it run dry: it refuses nothing, unless forced open, and tells what it would.
 //! - **Cancellation.** Dropping a call, its body or its stream, at any point, is a caller who left.
 //! - **Clones** of the guard share the circuit; [`fresh`](Breaker::fresh) makes another.
-//! - **Time** is the guard's clock. A closed circuit reads none, unless calls must be timed.
+//! - **Time** is the guard's clock; ask for the state by the same. A closed circuit reads none, unless a rule needs it: a window of
+//!   time, slow calls, [`clear_every`](Settings::clear_every), a [`Policy`].
 //!
 //! # Limits
 //!
-//! A circuit keeps a few words, and its window: 16 bytes for each 32 calls, or 160 bytes of time slices. There is no task, no queue, and
-//! no lock on the way of a call but that of a [`Policy`]. [`Keyed`] and [`Bulkhead`] state their bounds.
+//! A circuit keeps a few words, and its window: 16 bytes for each 32 calls, or 160 bytes of time slices. There is no task, and on
+//! the way of a call no queue, and no lock but that of a [`Policy`]; who opens or closes the circuit takes one for its open times.
+//! [`Keyed`] takes a read lock on a part of its table, [`Bulkhead`] a short lock, and both state their bounds.
 //!
 //! # Errors
 //!
 //! A refusal is `Unavailable`, of the origin `LocalRefusal`, with the reason `CIRCUIT_OPEN`, the text `circuit breaker is open` and the
 //! time after which another try makes sense: what is left of the open time; 100 ms while probes are under way; none if it was forced.
-//! Over HTTP that is a 503 with `Retry-After`, over gRPC `UNAVAILABLE` with `RetryInfo`. Errors of the inner endpoint pass
-//! through as they are. Settings that make no sense are [`InvalidSettings`], which shows the value and what is allowed.
+//! Over HTTP that is a 503 with `Retry-After`, over gRPC `UNAVAILABLE` with `RetryInfo` and `grpc-retry-pushback-ms`; around a client
+//! in `FromHttpService` it is a `ServiceError::Refused`. Errors of the inner endpoint pass through as they are. Those of [`Bulkhead`] are in its docs. Settings that make no sense are [`InvalidSettings`], which shows the
+//! value and what is allowed.
 //!
 //! # Events and log fields
 //!
-//! An [`Observer`](kit_base::Observer) is told, with the source `breaker` and the breaker's name (or the key) as the key: `opened`,
-//! `half_opened`, `closed`, `refused`, `would_refuse`, `forced_open`, `forced_closed`, `disabled`, `reset`. It is called on the
-//! path of a call, so it must neither block nor panic.
+//! None in a log. An [`Observer`](kit_base::Observer), which each of the four takes by `observed_by`, is told; a closure
+//! `|event: &Event<'_>|` is one. It is called on the path of a call, so it must neither block nor panic.
+//!
+//! | source | key | events |
+//! |---|---|---|
+//! | `breaker` | the breaker's name; of [`Keyed`], the key | `opened`, `half_opened` (with its first probe), `closed`; `refused`, `would_refuse` (one a call); `forced_open`, `forced_closed`, `disabled`, `reset` |
+//! | `breaker`, of [`Keyed`] | the key | `forgotten`: an idle circuit that held failures gave up its place |
+//! | `breaker`, of [`Keyed`] | empty | `unguarded`: a call whose key found no place |
+//! | `bulkhead` | the bulkhead's name | `queued`, `refused`, `expired` |
+//! | `fallback` | the fallback's name | `answered`, `failed` |
 //!
 //! # Features
 //!
 //! | feature | default | |
 //! |---|---|---|
 //! | `failsafe` | off | failure policies of the crate `failsafe` as rules; 14 crates |
+//!
+//! # Differences from Go kit
+//!
+//! - What fails is judged. Go kit counts every error; callers' faults and callers who left say nothing of the peer.
+//! - One breaker in place of three. Its settings behave like each of them: [one page](coming_from_go_kit) has them, and the rest of
+//!   the differences.
+//! - Half-open lets in exactly as many as it should, late results are ignored, and nothing keeps it half-open for ever.
+//! - A refusal has a status and a time to come back, for callers who know nothing of the breaker.
+//! - What a time limit has ended does not go on in the background, as with Hystrix: else no bound on what runs would be one.
+//! - State is in values and not in a table of names of the whole process, so that tests and tenants share none by accident.
 
 mod breaker;
 mod bulkhead;

@@ -25,7 +25,26 @@ type Policies = Arc<dyn Fn() -> Box<dyn Policy> + Send + Sync>;
 /// When a circuit opens, for how long, and how it closes. Plain data; [`Breaker::new`](crate::Breaker::new) checks it.
 ///
 /// Begin with [`new`](Self::new), which has no rule to open by yet, or with [`gobreaker`](Self::gobreaker), the default.
-/// Where several rules are set, any of them opens the circuit.
+/// Where several rules are set, any of them opens the circuit. The rules are [`consecutive_failures`](Self::consecutive_failures),
+/// [`failure_rate`](Self::failure_rate), [`slow_calls`](Self::slow_calls) and [`policy`](Self::policy).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use kit_base::Backoff;
+/// use kit_breaker::{Breaker, Settings, Window};
+///
+/// let settings = Settings::new()
+///     .failure_rate(0.5) // half of them; a share, not per cent
+///     .window(Window::Calls(100))
+///     .min_calls(20)
+///     .open_for(Backoff::new(Duration::from_secs(5), Duration::from_secs(60))?.with_jitter(0.2)?);
+/// let breaker = Breaker::new(settings)?;
+///
+/// let wrong = Breaker::new(Settings::new().failure_rate(50.0)).unwrap_err();
+/// assert_eq!(wrong.to_string(), "failure_rate must be more than 0 and at most 1, got 50");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// | setting | default |
 /// |---|---|
@@ -137,8 +156,9 @@ impl Settings {
         Self { open_for: time.into(), ..self }
     }
 
-    /// Heeds what the peer says about another try, up to `at_most`: a failure with such a time opens the circuit for that
-    /// long, and an `Unavailable` with one (HTTP 503 with `Retry-After`), which is no failure by itself, opens it at once.
+    /// Heeds what the peer says about another try, up to `at_most`, 1 ms to 30 days. An `Unavailable` with such a time (HTTP 503
+    /// with `Retry-After`), which is no failure by itself, opens the circuit at once and for that long; a failure with one that
+    /// opens the circuit by another rule does it for that long. It is no rule by itself: set another one beside it.
     #[must_use]
     pub fn heed_retry_after(self, at_most: Duration) -> Self {
         Self { heed: Some(at_most), ..self }
@@ -164,7 +184,8 @@ impl Settings {
         Self { probe_within: time, ..self }
     }
 
-    /// Refuses nothing: the circuit opens and closes as it would, and tells its observer what it would refuse.
+    /// Refuses nothing: the circuit opens and closes as it would, and tells its observer what it would refuse. One that is
+    /// [forced open](crate::Breaker::force_open) refuses all the same.
     #[must_use]
     pub fn observe_only(self) -> Self {
         Self { observe_only: true, ..self }

@@ -53,7 +53,8 @@ pub struct Snapshot {
     pub open_for: Option<Duration>,
     /// Failures since the last success, while closed.
     pub consecutive_failures: u32,
-    /// The calls in the window, where a rate is measured.
+    /// The calls in the window, where a rate is measured. It is empty unless closed: what opened the circuit does not count any
+    /// more.
     pub window: Option<Tally>,
     /// Probes that are under way, while half-open.
     pub probes: u32,
