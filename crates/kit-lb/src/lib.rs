@@ -128,7 +128,9 @@
 //! # Where it stands in a stack
 //!
 //! The balancer stands inside of what holds for the call as a whole (deadline, retry), and outside of what holds for one instance
-//! (breaker, limit, the attempt's own time limit): put those around the connection in the factory, gates with [`PerInstance`].
+//! (breaker, limit, the attempt's own time limit): put those around the connection in the factory, in this order from the
+//! outermost, gates with [`PerInstance`]. A breaker outside of the balancer is one for all instances: a single bad one opens it for
+//! the good ones too.
 //!
 //! # Differences from Go kit
 //!

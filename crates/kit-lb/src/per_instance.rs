@@ -11,7 +11,19 @@ use tower_layer::Layer;
 use crate::record::{TokioClock, now};
 
 /// A layer over the connection to one instance: a gate, or a tuple of gates, a circuit breaker say. Made in the factory, one for
-/// each instance.
+/// each instance: kit-breaker's `Breaker` is made once, so that its settings are checked where the program begins, and gives a
+/// circuit of its own to each.
+///
+/// ```text
+/// let breaker = Breaker::new(settings)?.observed_by(observer);
+/// let set = Endpointer::new(instancer, move |instance: &Instance| {
+///     let breaker = PerInstance::new(breaker.fresh().named(instance.id.clone()));
+///     Ok::<_, BuildError>(breaker.layer(client(instance)?.head_timeout(limit))) // the limit inside: who hangs is seen
+/// });
+/// ```
+///
+/// What the factory makes stays there. To look at the circuits, or to force one, keep a clone of each `PerInstance`, and let go of
+/// those whose instance has gone; or follow their observer.
 ///
 /// It is kit-base's [`Guard`], with two differences that a balancer lives by: a request that is refused as `Unavailable` or
 /// `ResourceExhausted` comes back in the refusal ([`Error::take_unsent`]), so that the balancer takes it to another instance, and
@@ -52,7 +64,8 @@ use crate::record::{TokioClock, now};
 /// ```
 ///
 /// Over tower services ([`Endpointer::services`](crate::Endpointer::services)) nothing comes back, so a `Guard` does as well there.
-/// Its clock is tokio's. Clones share the gate. A refusal costs a box for the request.
+/// Its clock is tokio's: ask a breaker for its state at `tokio::time::Instant::now().into_std()`. Clones share the gate. A refusal
+/// costs a box for the request.
 pub struct PerInstance<G, K = Standard> {
     guard: Guard<Admitting<G>, Judging<K>, TokioClock>,
 }
