@@ -91,11 +91,12 @@
 //! | client | because |
 //! |---|---|
 //! | trace, log, metrics | one call is one span, line and sample, however many attempts it takes |
+//! | fallback, where there is one | answers when all attempts have failed, or the time has passed |
 //! | deadline | bounds all attempts together |
 //! | retry | each attempt chooses an instance anew |
 //! | balancer | what follows is there once for each instance |
 //! | breaker | knows one instance; an open one uses up no permits of the limit |
-//! | limit | bounds what this instance is asked at a time |
+//! | limit | bounds what this instance is asked at a time: a bulkhead |
 //! | attempt's limit | innermost, so that the breaker sees a hanging instance, and waiting for the limit is not held against it |
 //!
 //! Gates that stand side by side go into one [`Guard`](base::Guard) as a tuple: one future, one reading of the clock.
