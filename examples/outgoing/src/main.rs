@@ -51,7 +51,16 @@ async fn main() -> anyhow::Result<()> {
 async fn serve(flags: ServeFlags) -> anyhow::Result<()> {
     let clients = Clients::new(flags.health_url, flags.limit, flags.open_for)?;
     let listener = TcpListener::bind(&flags.http_addr).await?;
+    let addr = listener.local_addr()?;
     // A closed standard output is no reason not to serve.
-    let _ = writeln!(std::io::stdout(), "outgoing: http on {}", listener.local_addr()?);
+    let _ = writeln!(
+        std::io::stdout(),
+        "outgoing: http on {addr}
+try
+  curl -i http://{addr}/quote
+  curl -i http://{addr}/health
+  curl http://{addr}/circuits
+  curl -X PUT http://{addr}/circuits/quotes/open    # or closed, off, reset"
+    );
     Ok(axum::serve(listener, app(clients, flags.quotes_url)).await?)
 }
