@@ -22,6 +22,8 @@ use crate::record::{TokioClock, now};
 /// });
 /// ```
 ///
+/// What waits is no gate: kit-breaker's `Bulkhead` is a layer over endpoints and tower services, and not over clients, as this is.
+///
 /// What the factory makes stays there. To look at the circuits, or to force one, keep a clone of each `PerInstance`, and let go of
 /// those whose instance has gone; or follow their observer.
 ///
