@@ -31,12 +31,14 @@ pub(crate) enum Counter {
 }
 
 impl Counter {
-    pub(crate) fn new(window: Window) -> Self {
-        match window {
-            Window::Calls(calls) => Self::Calls(Calls::new(calls)),
-            Window::Time(time) => Self::Slices(Slices::sliding(time)),
-            Window::Whole => Self::Slices(Slices::whole()),
-        }
+    /// Counts what fails, and if asked for what is slow.
+    pub(crate) fn new(window: Window, slow: bool) -> Self {
+        let slices = match window {
+            Window::Calls(calls) => return Self::Calls(Calls::new(calls)),
+            Window::Time(time) => Slices::sliding(time),
+            Window::Whole => Slices::whole(),
+        };
+        Self::Slices(if slow { slices.and_slow() } else { slices })
     }
 
     /// Counts a call that this generation let in.
