@@ -17,6 +17,8 @@ const PROBE_WITHIN: Duration = Duration::from_secs(60);
 const WINDOW: Window = Window::Time(Duration::from_secs(10));
 const MIN_CALLS: u32 = 20;
 const MOST_CALLS: u32 = 10_000;
+/// A slice of time that is full has more, when it is halved too.
+const MOST_NEEDED: u32 = 500_000;
 const MOST_PROBES: u32 = 1_000;
 const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -114,7 +116,7 @@ impl Settings {
         Self { window, ..self }
     }
 
-    /// How many calls there must be in the window for a rate to count, 1 to 1,000,000. 20 unless set, or all of a window of
+    /// How many calls there must be in the window for a rate to count, 1 to 500,000. 20 unless set, or all of a window of
     /// fewer calls.
     #[must_use]
     pub fn min_calls(self, calls: u32) -> Self {
@@ -187,7 +189,7 @@ impl Settings {
     }
 
     pub(crate) fn check(&self) -> Result<(), InvalidSettings> {
-        if self.consecutive.is_none() && !self.measures() && self.policy.is_none() {
+        if self.consecutive.is_none() && !self.measures() && self.policy.is_none() && self.heed.is_none() {
             return Err(InvalidSettings(
                 "no rule opens the circuit: set one, such as `consecutive_failures(6)`".into(),
             ));
@@ -208,7 +210,7 @@ impl Settings {
             Window::Time(length) => time("the time of the window", Some(length), LONGEST_WINDOW)?,
             Window::Whole => {}
         }
-        number("min_calls", self.min_calls, 1..=1_000_000)?;
+        number("min_calls", self.min_calls, 1..=MOST_NEEDED)?;
         time("clear_every", self.clear_every, LONGEST)?;
         time("open_for", self.open_for.fixed(), LONGEST)?;
         time("heed_retry_after", self.heed, LONGEST)?;
