@@ -29,9 +29,8 @@ const IDLE: Duration = Duration::from_secs(600);
 ///
 /// ```
 /// use kit_base::{Guard, Operation, Request};
-/// use kit_breaker::{Keyed, Settings, State};
+/// use kit_breaker::{Keyed, Layer, Settings, State};
 /// # use kit_base::{Endpoint, Error};
-/// # use tower_layer::Layer;
 /// # struct Failing;
 /// # impl Endpoint<Request<u8>> for Failing {
 /// #     type Response = ();

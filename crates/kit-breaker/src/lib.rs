@@ -7,8 +7,7 @@
 //! use std::time::Duration;
 //!
 //! use kit_base::{Endpoint, Error, Guard, Kind, Origin, Request, Response};
-//! use kit_breaker::{Breaker, Settings, State};
-//! use tower_layer::Layer;
+//! use kit_breaker::{Breaker, Layer, Settings, State};
 //!
 //! /// A peer that is down.
 //! struct Down;
@@ -35,7 +34,7 @@
 //! // From now on the peer is left alone, and callers know at once, and when to come back.
 //! let refusal = guarded.call(Request::new(1)).await.unwrap_err();
 //! assert_eq!((refusal.kind(), refusal.origin()), (Kind::Unavailable, Origin::LocalRefusal));
-//! assert!(refusal.retry_after() <= Some(Duration::from_secs(30)));
+//! assert!(refusal.retry_after().is_some_and(|wait| wait <= Duration::from_secs(30)));
 //! assert_eq!(guard.gate().state_at(std::time::Instant::now()), State::Open);
 //! # Ok(())
 //! # }
@@ -165,6 +164,8 @@ pub use open_for::OpenFor;
 pub use policy::{Decision, Policy};
 pub use settings::Settings;
 pub use state::{Snapshot, State};
+/// tower's `Layer`, whose `layer` method puts a [`Guard`](kit_base::Guard) around an endpoint.
+pub use tower_layer::Layer;
 pub use window::{Tally, Window};
 
 #[doc = include_str!("../GOKIT.md")]
