@@ -35,9 +35,11 @@ impl Calls {
     pub(crate) fn tally(&self, generation: u32) -> Tally {
         // Of two that fail at once, at least one sees both.
         fence(SeqCst);
+        let (failures, slow) = (ones(&self.failed, generation), ones(&self.slow, generation));
+        // After the ones, so that a share is never taken of fewer calls than there were.
         let (of, count) = split(self.head.load(Acquire));
         let calls = if of == generation { count.min(self.size) } else { 0 };
-        Tally { calls, failures: ones(&self.failed, generation), slow: ones(&self.slow, generation) }
+        Tally { calls, failures, slow }
     }
 
     fn take_place(&self, generation: u32) -> Option<u32> {

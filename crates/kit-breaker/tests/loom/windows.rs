@@ -68,6 +68,7 @@ fn one_of_two_sees_both<W: Counts>(make: fn() -> W) {
         let one = one.join().expect("it ends");
         let both = |tally: &Tally| (tally.calls, tally.failures) == (2, 2);
         assert!(both(&one) || both(&other), "{one:?} {other:?}");
+        assert!(one.failures <= one.calls && other.failures <= other.calls, "{one:?} {other:?}");
         assert!(both(&window.tally(0)));
     });
 }
