@@ -81,11 +81,12 @@
 //!
 //! | counts as | |
 //! |---|---|
-//! | failure | `Unavailable` (503 without `Retry-After`, connections that fail or break), `DeadlineExceeded`, `Internal`, `Unknown`, `DataLoss`, panics |
+//! | failure | `Unavailable` (503 without `Retry-After`, connections that fail or break), `DeadlineExceeded`, `Internal`, `Unknown`, `DataLoss`, a `Cancelled` that the peer sent unasked, panics |
 //! | success | what worked |
 //! | nothing | callers' faults (404, `InvalidArgument`, ...), callers who left, `ResourceExhausted` and 503 with `Retry-After`, refusals of inner layers, calls that were too late before they were sent |
 //!
-//! Where the answer streams, it is known at the end: a `grpc-status` in the trailers counts, and so does a body that breaks off.
+//! Where the answer streams, it is known at the end: a `grpc-status` in the trailers counts, and so does a body that breaks off. So
+//! a 503 counts once its body is read, or dropped.
 //!
 //! | rule | opens when |
 //! |---|---|
@@ -93,7 +94,7 @@
 //! | [`failure_rate`](Settings::failure_rate) | this share of the calls in the [`Window`] failed |
 //! | [`slow_calls`](Settings::slow_calls) | this share of them took too long |
 //! | [`policy`](Settings::policy) | your own [`Policy`] says so |
-//! | [`heed_retry_after`](Settings::heed_retry_after) | the peer asks for it |
+//! | [`heed_retry_after`](Settings::heed_retry_after) | the peer asks for it, by a 503 with `Retry-After` |
 //!
 //! # Behaviour
 //!
@@ -102,19 +103,22 @@
 //!   [`open_for`](Settings::open_for) says: a fixed time, one that grows with jitter while probes fail, or what the peer asked for.
 //! - **Half-open**, it lets exactly [`probes`](Settings::probes) calls in at the same time, whoever races for it, and refuses the
 //!   others. [`successes_to_close`](Settings::successes_to_close) of them close it, one failure opens it again. A probe
-//!   that is dropped, or says nothing of the peer, gives its place back. An answer that is the caller's own fault closes it as well: the
-//!   peer was there to say so. It cannot stay half-open for want of an answer: [`probe_within`](Settings::probe_within).
+//!   that is dropped, or says nothing of the peer, gives its place back; a peer that answers nothing but `ResourceExhausted` gets
+//!   so many calls at the same time, and no more, until it answers something else. An answer that is the caller's own fault is a
+//!   success here: the peer was there to say so. It cannot stay half-open for want of an answer:
+//!   [`probe_within`](Settings::probe_within).
 //! - **Late results.** Each change of state begins a new generation; what was let in by an older one does not count.
 //! - **Forced** open, closed, or disabled until [`reset`](Breaker::reset). [`change`](Breaker::change) takes new settings while it
-//!   runs. [`observe_only`](Settings::observe_only) lets it run dry: it refuses nothing, and tells what it would.
+//!   runs. [`observe_only`](Settings::observe_only) lets it run dry: it refuses nothing by itself, and tells what it would.
 //! - **Cancellation.** Dropping a call, its body or its stream, at any point, is a caller who left.
 //! - **Clones** of the guard share the circuit; [`fresh`](Breaker::fresh) makes another.
 //! - **Time** is the guard's clock. A closed circuit reads none, unless calls must be timed.
 //!
 //! # Limits
 //!
-//! A circuit keeps a few words, and its window: 16 bytes for each 32 calls, or 160 bytes of time slices. There is no task, no queue, and
-//! no lock on the way of a call but that of a [`Policy`]. [`Keyed`] and [`Bulkhead`] state their bounds.
+//! A circuit keeps a few words, and its window: 16 bytes for each 32 calls, or 80 bytes of time slices, 160 where slow calls count.
+//! There is no task, no queue, and no lock on the way of a call but that of a [`Policy`]; only a call that opens or closes the
+//! circuit takes one, for the times it is open. [`Keyed`] and [`Bulkhead`] state their bounds.
 //!
 //! # Errors
 //!
@@ -125,9 +129,19 @@
 //!
 //! # Events and log fields
 //!
-//! An [`Observer`](kit_base::Observer) is told, with the source `breaker` and the breaker's name (or the key) as the key: `opened`,
-//! `half_opened`, `closed`, `refused`, `would_refuse`, `forced_open`, `forced_closed`, `disabled`, `reset`. It is called on the
-//! path of a call, so it must neither block nor panic.
+//! An [`Observer`](kit_base::Observer) is told, with the source `breaker` and the breaker's name (or the key) as the key:
+//!
+//! | event | |
+//! |---|---|
+//! | `opened` | by a rule, by a probe that failed or was given up, or because the peer asked for it |
+//! | `half_opened` | with the first probe |
+//! | `closed` | by its probes |
+//! | `refused`, `would_refuse` | a call, each time; the second where it only observes |
+//! | `forced_open`, `forced_closed`, `disabled`, `reset` | by the method of that name |
+//!
+//! Each change is told once, by the call that has made it and right after it, without a lock: of two that follow each other within
+//! microseconds on two threads, the second may be told first. [`Breaker::snapshot_at`] has the state itself. The observer is called
+//! on the path of a call, so it must neither block nor panic.
 //!
 //! # Features
 //!
