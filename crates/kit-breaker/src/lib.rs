@@ -116,8 +116,8 @@
 //!
 //! # Limits
 //!
-//! A circuit keeps a few words, and its window: 16 bytes for each 32 calls, or 80 bytes of time slices, 160 where slow calls count.
-//! There is no task, no queue, and no lock on the way of a call but that of a [`Policy`]; only a call that opens or closes the
+//! A circuit keeps a few words, and its window: 8 bytes for each 32 calls, or 80 bytes of time slices; twice that where slow calls
+//! count. There is no task, no queue, and no lock on the way of a call but that of a [`Policy`]; only a call that opens or closes the
 //! circuit takes one, for the times it is open. [`Keyed`] and [`Bulkhead`] state their bounds.
 //!
 //! # Errors

@@ -33,12 +33,16 @@ pub(crate) enum Counter {
 impl Counter {
     /// Counts what fails, and if asked for what is slow.
     pub(crate) fn new(window: Window, slow: bool) -> Self {
-        let slices = match window {
-            Window::Calls(calls) => return Self::Calls(Calls::new(calls)),
-            Window::Time(time) => Slices::sliding(time),
-            Window::Whole => Slices::whole(),
+        let counter = match window {
+            Window::Calls(calls) => Self::Calls(Calls::new(calls)),
+            Window::Time(time) => Self::Slices(Slices::sliding(time)),
+            Window::Whole => Self::Slices(Slices::whole()),
         };
-        Self::Slices(if slow { slices.and_slow() } else { slices })
+        match counter {
+            Self::Calls(calls) if slow => Self::Calls(calls.and_slow()),
+            Self::Slices(slices) if slow => Self::Slices(slices.and_slow()),
+            counter => counter,
+        }
     }
 
     /// Counts a call that this generation let in.
