@@ -88,7 +88,7 @@ impl<O: Observer> Breaker<O> {
         }
     }
 
-    /// A new circuit with the same settings, name and observer.
+    /// A new circuit with the same settings, name and observer: closed, with figures of its own.
     #[must_use]
     pub fn fresh(&self) -> Self
     where
@@ -108,8 +108,9 @@ impl<O: Observer> Breaker<O> {
         Settings::clone(&self.rules.load().settings)
     }
 
-    /// Changes the settings while it runs. A closed circuit begins to count anew; an open one stays open for as long as it
-    /// would have, and probes go on. New times to be open for begin with their first.
+    /// Changes the settings while it runs. A closed circuit begins to count anew, without the calls that are under way; an open
+    /// one stays open for as long as it would have, probes go on, and what is forced stays. New times to be open for begin
+    /// with their first.
     ///
     /// # Errors
     /// A setting makes no sense; nothing has changed then.
@@ -133,17 +134,19 @@ impl<O: Observer> Breaker<O> {
         self.force(Phase::ForcedOpen, "forced_open");
     }
 
-    /// Keeps it closed, whatever happens, until it is told otherwise.
+    /// Keeps it closed, whatever happens, until it is told otherwise. Nothing counts meanwhile.
     pub fn force_closed(&self) {
         self.force(Phase::ForcedClosed, "forced_closed");
     }
 
-    /// Switches it off, until it is told otherwise: it lets everything in, and looks at nothing.
+    /// Switches it off, until it is told otherwise: it lets everything in, and looks at nothing. For calls that is the same as
+    /// [forced closed](Self::force_closed); the state says which of the two was meant.
     pub fn disable(&self) {
         self.force(Phase::Disabled, "disabled");
     }
 
-    /// Closes it, from whatever state, and begins anew.
+    /// Closes it, from whatever state, and begins anew: it counts from nothing, and opens for its first time. The figures of
+    /// what it has [ever](Snapshot) done go on.
     pub fn reset(&self) {
         self.times.reset();
         self.force(Phase::Closed, "reset");

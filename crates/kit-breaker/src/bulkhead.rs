@@ -25,8 +25,7 @@ use room::Room;
 /// ```
 /// use std::time::Duration;
 /// use kit_base::{Endpoint, Error, Kind, Request};
-/// use kit_breaker::Bulkhead;
-/// use tower_layer::Layer;
+/// use kit_breaker::{Bulkhead, Layer};
 ///
 /// /// Takes a second.
 /// struct Slow;

@@ -23,8 +23,7 @@ pub use endpoint::WithFallback;
 ///
 /// ```
 /// use kit_base::{Endpoint, Error, Guard, Kind, Request, Response};
-/// use kit_breaker::{Breaker, Fallback};
-/// use tower_layer::Layer;
+/// use kit_breaker::{Breaker, Fallback, Layer};
 ///
 /// struct Prices;
 ///
@@ -91,8 +90,7 @@ pub use endpoint::WithFallback;
 ///
 /// ```
 /// use kit_base::{Endpoint, FromHttpService, Guard};
-/// use kit_breaker::{Breaker, Fallback};
-/// use tower_layer::Layer;
+/// use kit_breaker::{Breaker, Fallback, Layer};
 ///
 /// let client = Guard::new(Breaker::default()).layer(FromHttpService::new(reqwest::Client::new()));
 /// let client = Fallback::new(|failed: Result<http::Response<_>, _>| async {
@@ -158,8 +156,7 @@ impl<K, F> Fallback<Keeping<K, F>> {
     /// ```
     /// use std::collections::HashMap;
     /// use kit_base::{Endpoint, Error, Request};
-    /// use kit_breaker::Fallback;
-    /// use tower_layer::Layer;
+    /// use kit_breaker::{Fallback, Layer};
     ///
     /// # struct Away;
     /// # impl Endpoint<Request<String>> for Away {

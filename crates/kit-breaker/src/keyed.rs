@@ -29,9 +29,8 @@ const IDLE: Duration = Duration::from_secs(600);
 ///
 /// ```
 /// use kit_base::{Guard, Operation, Request};
-/// use kit_breaker::{Keyed, Settings, State};
+/// use kit_breaker::{Keyed, Layer, Settings, State};
 /// # use kit_base::{Endpoint, Error};
-/// # use tower_layer::Layer;
 /// # struct Failing;
 /// # impl Endpoint<Request<u8>> for Failing {
 /// #     type Response = ();
@@ -61,7 +60,7 @@ const IDLE: Duration = Duration::from_secs(600);
 /// # A bounded number
 ///
 /// There are at most [`most`](Self::most) circuits, however many keys callers think of. Each takes about 270 bytes for a short
-/// key, its text included (620 with a window of time), so 10,000 take 2.7 MB. When all places are taken, a new key gets that of a
+/// key, its text included (600 with a window of time), so 10,000 take 2.7 MB. When all places are taken, a new key gets that of a
 /// circuit which
 ///
 /// * holds nothing: it is closed, has no failure in a row or in its window, and no call is under way, or

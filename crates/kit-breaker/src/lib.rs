@@ -7,8 +7,7 @@
 //! use std::time::Duration;
 //!
 //! use kit_base::{Endpoint, Error, Guard, Kind, Origin, Request, Response};
-//! use kit_breaker::{Breaker, Settings, State};
-//! use tower_layer::Layer;
+//! use kit_breaker::{Breaker, Layer, Settings, State};
 //!
 //! /// A peer that is down.
 //! struct Down;
@@ -35,7 +34,7 @@
 //! // From now on the peer is left alone, and callers know at once, and when to come back.
 //! let refusal = guarded.call(Request::new(1)).await.unwrap_err();
 //! assert_eq!((refusal.kind(), refusal.origin()), (Kind::Unavailable, Origin::LocalRefusal));
-//! assert!(refusal.retry_after() <= Some(Duration::from_secs(30)));
+//! assert!(refusal.retry_after().is_some_and(|wait| wait <= Duration::from_secs(30)));
 //! assert_eq!(guard.gate().state_at(std::time::Instant::now()), State::Open);
 //! # Ok(())
 //! # }
@@ -145,7 +144,8 @@
 //! | success | what worked |
 //! | nothing | callers' faults (404, `InvalidArgument`, ...), callers who left, `ResourceExhausted` (429), `Unavailable` with a time to wait (`Retry-After`, `grpc-retry-pushback-ms`), refusals of inner layers, calls that were too late before they were sent |
 //!
-//! Where the answer streams, it is known at the end: a `grpc-status` in the trailers counts, and so does a body that breaks off.
+//! Where the answer streams, it is known at the end: a `grpc-status` in the trailers counts, and so does a body that breaks off. So
+//! a 503 counts once its body is read, or dropped.
 //!
 //! | rule | opens when |
 //! |---|---|
@@ -153,7 +153,7 @@
 //! | [`failure_rate`](Settings::failure_rate) | this share of the calls in the [`Window`] failed |
 //! | [`slow_calls`](Settings::slow_calls) | this share of them took too long |
 //! | [`policy`](Settings::policy) | your own [`Policy`] says so |
-//! | [`heed_retry_after`](Settings::heed_retry_after) | the peer asks for it; beside one of the others |
+//! | [`heed_retry_after`](Settings::heed_retry_after) | the peer asks for it, by a 503 with `Retry-After` |
 //!
 //! # Behaviour
 //!
@@ -162,8 +162,10 @@
 //!   [`open_for`](Settings::open_for) says: a fixed time, one that grows with jitter while probes fail, or what the peer asked for.
 //! - **Half-open**, it lets exactly [`probes`](Settings::probes) calls in at the same time, whoever races for it, and refuses the
 //!   others. [`successes_to_close`](Settings::successes_to_close) of them close it, one failure opens it again. A probe
-//!   that is dropped, or says nothing of the peer, gives its place back. An answer that is the caller's own fault closes it as well: the
-//!   peer was there to say so. It cannot stay half-open for want of an answer: [`probe_within`](Settings::probe_within).
+//!   that is dropped, or says nothing of the peer, gives its place back; a peer that answers nothing but `ResourceExhausted` gets
+//!   so many calls at the same time, and no more, until it answers something else. An answer that is the caller's own fault is a
+//!   success here: the peer was there to say so. It cannot stay half-open for want of an answer:
+//!   [`probe_within`](Settings::probe_within).
 //! - **Late results.** Each change of state begins a new generation; what was let in by an older one does not count.
 //! - **Forced** open, closed, or disabled until [`reset`](Breaker::reset). [`change`](Breaker::change) takes new settings while it
 //!   runs. [`observe_only`](Settings::observe_only) lets it run dry: it refuses nothing, unless forced open, and tells what it would.
@@ -174,9 +176,10 @@
 //!
 //! # Limits
 //!
-//! A circuit keeps a few words, and its window: 16 bytes for each 32 calls, or 160 bytes of time slices. There is no task, and on
-//! the way of a call no queue, and no lock but that of a [`Policy`]; who opens or closes the circuit takes one for its open times.
-//! [`Keyed`] takes a read lock on a part of its table, [`Bulkhead`] a short lock, and both state their bounds.
+//! A circuit keeps a few words, and its window: 8 bytes for each 32 calls, or 80 bytes of time slices; twice that where slow calls
+//! count. There is no task, and on the way of a call no queue, and no lock but that of a [`Policy`]; only a call that opens or
+//! closes the circuit takes one, for the times it is open. [`Keyed`] takes a read lock on a part of its table, [`Bulkhead`] a short
+//! lock, and both state their bounds.
 //!
 //! # Errors
 //!
@@ -191,13 +194,20 @@
 //! None in a log. An [`Observer`](kit_base::Observer), which each of the four takes by `observed_by`, is told; a closure
 //! `|event: &Event<'_>|` is one. It is called on the path of a call, so it must neither block nor panic.
 //!
-//! | source | key | events |
+//! | source and key | event | |
 //! |---|---|---|
-//! | `breaker` | the breaker's name; of [`Keyed`], the key | `opened`, `half_opened` (with its first probe), `closed`; `refused`, `would_refuse` (one a call); `forced_open`, `forced_closed`, `disabled`, `reset` |
-//! | `breaker`, of [`Keyed`] | the key | `forgotten`: an idle circuit that held failures gave up its place |
-//! | `breaker`, of [`Keyed`] | empty | `unguarded`: a call whose key found no place |
-//! | `bulkhead` | the bulkhead's name | `queued`, `refused`, `expired` |
-//! | `fallback` | the fallback's name | `answered`, `failed` |
+//! | `breaker`, its name; of [`Keyed`], the key | `opened` | by a rule, by a probe that failed or was given up, or because the peer asked for it |
+//! | | `half_opened` | with the first probe |
+//! | | `closed` | by its probes |
+//! | | `refused`, `would_refuse` | a call, each time; the second where it only observes |
+//! | | `forced_open`, `forced_closed`, `disabled`, `reset` | by the method of that name |
+//! | of [`Keyed`] alone | `forgotten` | an idle circuit that held failures gave up its place |
+//! | of [`Keyed`] alone, and no key | `unguarded` | a call whose key found no place |
+//! | `bulkhead`, its name | `queued`, `refused`, `expired` | a call: waits; found no room; its deadline passed, or it waited in vain |
+//! | `fallback`, its name | `answered`, `failed` | a call that had failed, by what became of it |
+//!
+//! Each change is told once, by the call that has made it and right after it, without a lock: of two that follow each other within
+//! microseconds on two threads, the second may be told first. [`Breaker::snapshot_at`] has the state itself.
 //!
 //! # Features
 //!
@@ -244,6 +254,8 @@ pub use open_for::OpenFor;
 pub use policy::{Decision, Policy};
 pub use settings::Settings;
 pub use state::{Snapshot, State};
+/// tower's `Layer`, whose `layer` method puts a [`Guard`](kit_base::Guard) around an endpoint.
+pub use tower_layer::Layer;
 pub use window::{Tally, Window};
 
 #[doc = include_str!("../GOKIT.md")]

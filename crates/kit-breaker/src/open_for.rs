@@ -9,7 +9,8 @@ use kit_base::Backoff;
 
 /// How long a circuit stays open: the same time each time, or longer as long as its probes fail.
 ///
-/// A [`Duration`] is one, and so is a [`Backoff`], which grows and has jitter.
+/// A [`Duration`] is one, and so is a [`Backoff`], which grows and has jitter. What a back-off or an iterator says is cut to 1 ms to
+/// 30 days; one that panics counts as 60 s.
 #[derive(Clone)]
 pub struct OpenFor(Kind);
 

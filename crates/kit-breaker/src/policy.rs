@@ -17,13 +17,15 @@ pub trait Policy: Send {
     /// A call failed; should the circuit open?
     fn failure(&mut self, now: Instant) -> Decision;
 
-    /// A probe failed, and the circuit opens again: for how long? For the time that the settings say, unless it answers.
+    /// A probe failed or was given up, and the circuit opens again: for how long? For the time that the settings say, unless it
+    /// answers. Not asked where the peer has said it.
     fn reopen(&mut self, now: Instant) -> Option<Duration> {
         let _ = now;
         None
     }
 
-    /// The circuit is closed again, or was cleared: what was before does not count any more.
+    /// The circuit is closed again, or was cleared: what was before does not count any more. Told with the first call that
+    /// counts from then on.
     fn reset(&mut self, now: Instant);
 }
 
@@ -35,7 +37,7 @@ pub enum Decision {
     Stay,
     /// It opens, for the time that the settings say.
     Open,
-    /// It opens for this time, 1 ms to 30 days.
+    /// It opens for this time, cut to 1 ms to 30 days.
     OpenFor(Duration),
 }
 

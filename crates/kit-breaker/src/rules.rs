@@ -52,7 +52,7 @@ impl Rules {
             probe_within: nanos(settings.probe_within),
             clear_every: settings.clear_every.map_or(0, nanos),
         };
-        let counter = settings.measures().then(|| Counter::new(settings.window));
+        let counter = settings.measures().then(|| Counter::new(settings.window, settings.slow.is_some()));
         let policy = settings.policy.as_ref().map(|make| Seat::new(make()));
         let counts_time = matches!(settings.window, Window::Time(_));
         let slow = settings.slow.map(|(limit, _)| nanos(limit));

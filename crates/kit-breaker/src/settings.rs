@@ -17,6 +17,8 @@ const PROBE_WITHIN: Duration = Duration::from_secs(60);
 const WINDOW: Window = Window::Time(Duration::from_secs(10));
 const MIN_CALLS: u32 = 20;
 const MOST_CALLS: u32 = 10_000;
+/// A slice of time that is full has more, when it is halved too.
+const MOST_NEEDED: u32 = 500_000;
 const MOST_PROBES: u32 = 1_000;
 const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -24,9 +26,10 @@ type Policies = Arc<dyn Fn() -> Box<dyn Policy> + Send + Sync>;
 
 /// When a circuit opens, for how long, and how it closes. Plain data; [`Breaker::new`](crate::Breaker::new) checks it.
 ///
-/// Begin with [`new`](Self::new), which has no rule to open by yet, or with [`gobreaker`](Self::gobreaker), the default.
+/// Begin with [`new`](Self::new), which has no rule to open by yet, or with [`gobreaker`](Self::gobreaker).
 /// Where several rules are set, any of them opens the circuit. The rules are [`consecutive_failures`](Self::consecutive_failures),
-/// [`failure_rate`](Self::failure_rate), [`slow_calls`](Self::slow_calls) and [`policy`](Self::policy).
+/// [`failure_rate`](Self::failure_rate), [`slow_calls`](Self::slow_calls), [`policy`](Self::policy) and
+/// [`heed_retry_after`](Self::heed_retry_after).
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,6 +75,7 @@ pub struct Settings {
 
 impl Settings {
     /// No rule to open by yet, and the defaults.
+    #[expect(clippy::new_without_default, reason = "without a rule they are no settings yet")]
     pub fn new() -> Self {
         Self {
             consecutive: None,
@@ -91,7 +95,7 @@ impl Settings {
     }
 
     /// The defaults of `sony/gobreaker`, and so of Go kit's `circuitbreaker.Gobreaker`: opens at the sixth failure in a row,
-    /// for 60 s; then one probe, whose success closes it. The default.
+    /// for 60 s; then one probe, whose success closes it. Those of [`Breaker::default`](crate::Breaker).
     #[doc(alias = "Gobreaker")]
     pub fn gobreaker() -> Self {
         Self::new().consecutive_failures(6)
@@ -106,35 +110,40 @@ impl Settings {
 
     /// Opens when this share of the calls in the [window](Self::window) has failed: more than 0, up to 1. It is looked at when
     /// a call fails.
+    #[doc(alias("failureRateThreshold", "ErrorPercentThreshold"))]
     #[must_use]
     pub fn failure_rate(self, share: f64) -> Self {
         Self { failure_rate: Some(share), ..self }
     }
 
     /// Opens when this share of the calls in the [window](Self::window), more than 0, up to 1, took `limit` or longer: 1 ms to
-    /// a day, until the end of the answer. A call that is slow is no success of a probe, and one whose deadline passed
-    /// earlier than `limit` is no failure: it had too little time.
+    /// a day, until the end of the answer. It is looked at when a call fails or is slow. A probe that is slow opens the circuit
+    /// again, and a call whose deadline passed earlier than `limit` is no failure, nor anything else: it had too little time.
     ///
-    /// Where answers stream for long, keep them out of it: guard those operations with settings of their own.
+    /// Where answers stream for long, or their readers take their time, keep them out of it: guard those operations with
+    /// settings of their own.
+    #[doc(alias("slowCallDurationThreshold", "slowCallRateThreshold"))]
     #[must_use]
     pub fn slow_calls(self, limit: Duration, share: f64) -> Self {
         Self { slow: Some((limit, share)), ..self }
     }
 
-    /// Opens when a rule of your own says so; `make` makes one for each circuit.
+    /// Opens when a rule of your own says so; `make` makes one for each circuit, and a new one with each change of settings.
     #[must_use]
     pub fn policy<P: Policy + 'static>(self, make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         Self { policy: Some(Arc::new(move || Box::new(make()))), ..self }
     }
 
-    /// What rates are measured over. 10 s unless set.
+    /// What rates are measured over. 10 s unless set. Without a rate there is none.
+    #[doc(alias("slidingWindowType", "slidingWindowSize", "BucketPeriod"))]
     #[must_use]
     pub fn window(self, window: Window) -> Self {
         Self { window, ..self }
     }
 
-    /// How many calls there must be in the window for a rate to count, 1 to 1,000,000. 20 unless set, or all of a window of
+    /// How many calls there must be in the window for a rate to count, 1 to 500,000. 20 unless set, or all of a window of
     /// fewer calls.
+    #[doc(alias("minimumNumberOfCalls", "RequestVolumeThreshold"))]
     #[must_use]
     pub fn min_calls(self, calls: u32) -> Self {
         Self { min_calls: Some(calls), ..self }
@@ -149,23 +158,24 @@ impl Settings {
 
     /// How long it stays open: 1 ms to 30 days, the same each time or a [`Backoff`](kit_base::Backoff) that grows while
     /// probes fail. Give a back-off some jitter, so that not all clients come back at once, but not the full jitter that it
-    /// has by default: that may open for next to no time.
-    #[doc(alias = "Timeout")]
+    /// has by default: that may open for next to no time. Times beyond these bounds are cut to them.
+    #[doc(alias("Timeout", "SleepWindow", "waitDurationInOpenState"))]
     #[must_use]
     pub fn open_for(self, time: impl Into<OpenFor>) -> Self {
         Self { open_for: time.into(), ..self }
     }
 
-    /// Heeds what the peer says about another try, up to `at_most`, 1 ms to 30 days. An `Unavailable` with such a time (HTTP 503
-    /// with `Retry-After`), which is no failure by itself, opens the circuit at once and for that long; a failure with one that
-    /// opens the circuit by another rule does it for that long. It is no rule by itself: set another one beside it.
+    /// Heeds what the peer says about another try, up to `at_most`, 1 ms to 30 days: an `Unavailable` with such a time (HTTP
+    /// 503 with `Retry-After`, gRPC's `RetryInfo`), which is no failure by itself, opens the circuit for that long, at once;
+    /// and where a failure that has one opens it, it is for that long. What an inner layer has refused is not the peer's word,
+    /// and `ResourceExhausted` (429) is about this caller's share.
     #[must_use]
     pub fn heed_retry_after(self, at_most: Duration) -> Self {
         Self { heed: Some(at_most), ..self }
     }
 
     /// How many calls a half-open circuit lets in at the same time, 1 to 1,000. 1 unless set.
-    #[doc(alias = "MaxRequests")]
+    #[doc(alias("MaxRequests", "permittedNumberOfCallsInHalfOpenState"))]
     #[must_use]
     pub fn probes(self, probes: u32) -> Self {
         Self { probes, ..self }
@@ -177,15 +187,18 @@ impl Settings {
         Self { successes: Some(successes), ..self }
     }
 
-    /// How long probes may be without an answer, 1 ms to 30 days, before the next caller takes them for failed. One that has
-    /// the head of a good answer, and streams on, is taken for a success then. 60 s unless set.
+    /// How long probes may be without an answer, 1 ms to 30 days since the last of them was let in, before the next caller
+    /// takes them for failed. One that has the head of a good answer, and streams on, is taken for a success then; if more
+    /// are needed to close it, new probes take the places of all. 60 s unless set.
+    #[doc(alias = "maxWaitDurationInHalfOpenState")]
     #[must_use]
     pub fn probe_within(self, time: Duration) -> Self {
         Self { probe_within: time, ..self }
     }
 
-    /// Refuses nothing: the circuit opens and closes as it would, and tells its observer what it would refuse. One that is
-    /// [forced open](crate::Breaker::force_open) refuses all the same.
+    /// Refuses nothing, unless [forced](crate::Breaker::force_open): the circuit opens and closes as it would, tells its
+    /// observer what it would refuse, and counts nothing of those calls.
+    #[doc(alias = "METRICS_ONLY")]
     #[must_use]
     pub fn observe_only(self) -> Self {
         Self { observe_only: true, ..self }
@@ -208,7 +221,7 @@ impl Settings {
     }
 
     pub(crate) fn check(&self) -> Result<(), InvalidSettings> {
-        if self.consecutive.is_none() && !self.measures() && self.policy.is_none() {
+        if self.consecutive.is_none() && !self.measures() && self.policy.is_none() && self.heed.is_none() {
             return Err(InvalidSettings(
                 "no rule opens the circuit: set one, such as `consecutive_failures(6)`".into(),
             ));
@@ -229,7 +242,7 @@ impl Settings {
             Window::Time(length) => time("the time of the window", Some(length), LONGEST_WINDOW)?,
             Window::Whole => {}
         }
-        number("min_calls", self.min_calls, 1..=1_000_000)?;
+        number("min_calls", self.min_calls, 1..=MOST_NEEDED)?;
         time("clear_every", self.clear_every, LONGEST)?;
         time("open_for", self.open_for.fixed(), LONGEST)?;
         time("heed_retry_after", self.heed, LONGEST)?;
@@ -265,12 +278,6 @@ fn time(name: &str, time: Option<Duration>, most: Duration) -> Result<(), Invali
             Err(InvalidSettings(format!("{name} must be {SHORTEST:?} to {most:?}, got {time:?}")))
         }
         _ => Ok(()),
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self::gobreaker()
     }
 }
 

@@ -19,7 +19,7 @@ pub enum State {
     ForcedOpen,
     /// Lets them in [whatever happens](crate::Breaker::force_closed).
     ForcedClosed,
-    /// Does [nothing](crate::Breaker::disable).
+    /// Lets them in, and is [switched off](crate::Breaker::disable).
     Disabled,
 }
 
@@ -51,7 +51,7 @@ pub struct Snapshot {
     pub state: State,
     /// How long it will go on refusing, while open.
     pub open_for: Option<Duration>,
-    /// Failures since the last success, while closed.
+    /// Failures since the last success, while closed; counted whatever the rules.
     pub consecutive_failures: u32,
     /// The calls in the window, where a rate is measured. It is empty unless closed: what opened the circuit does not count any
     /// more.
@@ -60,10 +60,10 @@ pub struct Snapshot {
     pub probes: u32,
     /// Probes that have succeeded, while half-open.
     pub successes: u32,
-    /// How often it has opened, ever.
+    /// How often it has opened by itself, ever.
     pub opened: u64,
-    /// Calls that it has refused, ever.
+    /// Calls that it has refused, ever, forced or not.
     pub refused: u64,
-    /// Failures that counted, ever.
+    /// Failures that counted, ever, those of probes too.
     pub failures: u64,
 }

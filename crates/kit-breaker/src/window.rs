@@ -31,11 +31,17 @@ pub(crate) enum Counter {
 }
 
 impl Counter {
-    pub(crate) fn new(window: Window) -> Self {
-        match window {
+    /// Counts what fails, and if asked for what is slow.
+    pub(crate) fn new(window: Window, slow: bool) -> Self {
+        let counter = match window {
             Window::Calls(calls) => Self::Calls(Calls::new(calls)),
             Window::Time(time) => Self::Slices(Slices::sliding(time)),
             Window::Whole => Self::Slices(Slices::whole()),
+        };
+        match counter {
+            Self::Calls(calls) if slow => Self::Calls(calls.and_slow()),
+            Self::Slices(slices) if slow => Self::Slices(slices.and_slow()),
+            counter => counter,
         }
     }
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use kit_base::{Answered, FromHttpService, Guard, Guarded, Tower};
-use kit_breaker::{Breaker, Settings};
+use kit_breaker::{Breaker, Layer, Settings};
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
-use tower_layer::Layer;
 
 /// A `reqwest::Client` behind a breaker: an endpoint for `http::Request`s.
 type Reqwest = Guarded<FromHttpService<reqwest::Client, reqwest::Request, reqwest::Body>, Breaker>;

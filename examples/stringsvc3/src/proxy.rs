@@ -5,14 +5,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use kit_base::{Context, Error, Event, Instance, Origin};
-use kit_breaker::{Breaker, InvalidSettings, Settings};
+use kit_breaker::{Breaker, InvalidSettings, Layer, Settings};
 use kit_lb::{Endpointer, Fixed, PerInstance, RoundRobin};
 use kit_transport_http::{BuildError, HttpClient};
 use reqwest::Url;
 use stringsvc1::{
     CountReply, StringRequest, StringService, StringServiceEndpoints, Strings, UppercaseReply, http_client,
 };
-use tower_layer::Layer;
 
 /// The instances of a list, in its order: that is the order in which they are called.
 #[derive(Clone, Debug)]

@@ -89,7 +89,7 @@ impl Rows {
             ("kit: closed, failure rate of all calls", GATE, 230, rate().window(Window::Whole)),
             ("kit: closed, failure rate of 10 s", CLOCK, 310, rate().window(Window::Time(Duration::from_secs(10)))),
             ("kit: closed, a policy", CLOCK, 220, Settings::new().policy(Third::default)),
-            ("kit: closed, slow calls of 10 s", CLOCKS, 425, Settings::new().slow_calls(Duration::from_secs(60), 0.5)),
+            ("kit: closed, slow calls of 10 s", CLOCKS, 450, Settings::new().slow_calls(Duration::from_secs(60), 0.5)),
             ("kit: closed, cleared every hour", CLOCKS, 285, Settings::gobreaker().clear_every(OPEN_FOR)),
         ];
         for (title, over, instructions, settings) in rows {

@@ -16,13 +16,18 @@ pub(crate) struct Calls {
     /// The generation, and how many calls it had: up to `size`, then round and round from `size` to twice that.
     head: AtomicU64,
     failed: Box<[AtomicU64]>,
+    /// Empty where nobody asks how many were slow.
     slow: Box<[AtomicU64]>,
 }
 
 impl Calls {
     pub(crate) fn new(size: u32) -> Self {
-        let words = || (0..size.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect();
-        Self { size, head: AtomicU64::new(0), failed: words(), slow: words() }
+        Self { size, head: AtomicU64::new(0), failed: empty(size), slow: empty(0) }
+    }
+
+    /// The same, which counts slow calls too.
+    pub(crate) fn and_slow(self) -> Self {
+        Self { slow: empty(self.size), ..self }
     }
 
     pub(crate) fn record(&self, generation: u32, failed: bool, slow: bool) {
@@ -35,9 +40,11 @@ impl Calls {
     pub(crate) fn tally(&self, generation: u32) -> Tally {
         // Of two that fail at once, at least one sees both.
         fence(SeqCst);
+        let (failures, slow) = (ones(&self.failed, generation), ones(&self.slow, generation));
+        // After the ones, so that a share is never taken of fewer calls than there were.
         let (of, count) = split(self.head.load(Acquire));
         let calls = if of == generation { count.min(self.size) } else { 0 };
-        Tally { calls, failures: ones(&self.failed, generation), slow: ones(&self.slow, generation) }
+        Tally { calls, failures, slow }
     }
 
     fn take_place(&self, generation: u32) -> Option<u32> {
@@ -59,8 +66,13 @@ impl Calls {
     }
 }
 
+fn empty(size: u32) -> Box<[AtomicU64]> {
+    (0..size.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect()
+}
+
 fn write(words: &[AtomicU64], generation: u32, place: u32, bit: bool) {
-    let (word, mask) = (&words[(place / BITS) as usize], 1 << (place % BITS));
+    let Some(word) = words.get((place / BITS) as usize) else { return };
+    let mask = 1 << (place % BITS);
     loop {
         let old = word.load(Acquire);
         let (of, bits) = split(old);

@@ -7,7 +7,7 @@ use crate::window::Tally;
 
 const SLICES: usize = 10;
 
-/// The bits of a count. What does not fit any more is halved, all of the slice: its rates stay what they are.
+/// The bits of a count. What does not fit any more is halved, both counts of the slice: its share stays what it is.
 const COUNT: u32 = 20;
 const MOST: u64 = (1 << COUNT) - 1;
 const TAG_SHIFT: u32 = 2 * COUNT;
@@ -21,55 +21,48 @@ const LATE: u64 = 1 << 12;
 #[derive(Debug)]
 pub(crate) struct Slices {
     width: u64,
-    slices: Box<[Slice]>,
+    failed: Box<[Slice]>,
+    /// Empty where nobody asks how many were slow.
+    slow: Box<[Slice]>,
 }
 
-#[derive(Debug)]
-struct Slice {
-    /// From the lowest bit: failures, calls, which slice it is.
-    calls: AtomicU64,
-    /// From the lowest bit: slow calls (twice as wide), which slice it is.
-    slow: AtomicU64,
-}
+/// From the lowest bit: how many of the calls it was, all calls, which slice it is.
+type Slice = AtomicU64;
 
 impl Slices {
     pub(crate) fn sliding(time: Duration) -> Self {
         let width = time.as_nanos() / SLICES as u128;
-        Self::new(u64::try_from(width).unwrap_or(u64::MAX).max(1), SLICES)
+        Self { width: u64::try_from(width).unwrap_or(u64::MAX).max(1), failed: empty(SLICES), slow: empty(0) }
     }
 
     /// One slice that never ends.
     pub(crate) fn whole() -> Self {
-        Self::new(u64::MAX, 1)
+        Self { width: u64::MAX, failed: empty(1), slow: empty(0) }
     }
 
-    fn new(width: u64, slices: usize) -> Self {
-        let slice = |_| Slice { calls: AtomicU64::new(0), slow: AtomicU64::new(0) };
-        Self { width, slices: (0..slices).map(slice).collect() }
+    /// The same, which counts slow calls too.
+    pub(crate) fn and_slow(self) -> Self {
+        Self { slow: empty(self.failed.len()), ..self }
     }
 
     /// The number of the present slice.
     fn number(&self, generation: u32, now: u64) -> u64 {
-        now / self.width + u64::from(generation) * (self.slices.len() as u64 + 1)
+        now / self.width + u64::from(generation) * (self.failed.len() as u64 + 1)
     }
 
-    fn slice(&self, number: u64) -> &Slice {
+    fn place(&self, number: u64) -> usize {
         // There are so many, or one; to divide by what is known is cheap.
-        let place = if self.slices.len() == SLICES { number % SLICES as u64 } else { 0 };
-        &self.slices[place as usize]
+        if self.failed.len() == SLICES { (number % SLICES as u64) as usize } else { 0 }
     }
 
     pub(crate) fn record(&self, generation: u32, now: u64, failed: bool, slow: bool) {
         let number = self.number(generation, now);
-        let slice = self.slice(number);
-        if slow {
-            add(&slice.slow, number, |slow| slow + 1);
+        let place = self.place(number);
+        // First, so that a share is never taken of fewer calls than there were.
+        if let Some(slice) = self.slow.get(place) {
+            add(slice, number, slow);
         }
-        add(&slice.calls, number, |counts| {
-            let (calls, failures) = (counts >> COUNT, counts & MOST);
-            let (calls, failures) = if calls == MOST { (calls / 2, failures / 2) } else { (calls, failures) };
-            (calls + 1) << COUNT | (failures + u64::from(failed))
-        });
+        add(&self.failed[place], number, failed);
     }
 
     pub(crate) fn tally(&self, generation: u32, now: u64) -> Tally {
@@ -77,28 +70,34 @@ impl Slices {
         fence(SeqCst);
         let present = self.number(generation, now);
         let mut tally = Tally::default();
-        for age in 0..self.slices.len() as u64 {
+        for age in 0..self.failed.len() as u64 {
             let number = present.wrapping_sub(age);
-            let slice = self.slice(number);
-            let counts = counts(&slice.calls, number);
-            let calls = (counts >> COUNT) as u32;
-            tally.calls += calls;
-            tally.failures += (counts & MOST) as u32;
-            // Where the calls were halved, the slow ones were not.
-            tally.slow += (self::counts(&slice.slow, number) as u32).min(calls);
+            let place = self.place(number);
+            let (calls, failures) = counts(&self.failed[place], number);
+            tally.calls += calls as u32;
+            tally.failures += failures as u32;
+            if let Some(slice) = self.slow.get(place) {
+                let (of, slow) = counts(slice, number);
+                // Both are halved, though not at the very same moment.
+                tally.slow += (slow * calls).div_ceil(of.max(1)) as u32;
+            }
         }
         tally
     }
 }
 
-/// What a word counts, if it is of this slice.
-fn counts(word: &AtomicU64, number: u64) -> u64 {
+fn empty(slices: usize) -> Box<[Slice]> {
+    (0..slices).map(|_| AtomicU64::new(0)).collect()
+}
+
+/// All calls of a word, and how many of them it was, if it is of this slice.
+fn counts(word: &Slice, number: u64) -> (u64, u64) {
     let word = word.load(Acquire);
-    if word >> TAG_SHIFT == number & TAG { word & COUNTS } else { 0 }
+    if word >> TAG_SHIFT == number & TAG { (word >> COUNT & MOST, word & MOST) } else { (0, 0) }
 }
 
 /// Counts in a slice, which begins anew if it was another before. What comes too late for its slice is lost.
-fn add(word: &AtomicU64, number: u64, count: impl Fn(u64) -> u64) {
+fn add(word: &Slice, number: u64, one: bool) {
     let tag = number & TAG;
     loop {
         let old = word.load(Acquire);
@@ -109,7 +108,10 @@ fn add(word: &AtomicU64, number: u64, count: impl Fn(u64) -> u64) {
         } else {
             0
         };
-        if word.compare_exchange_weak(old, tag << TAG_SHIFT | count(before), AcqRel, Acquire).is_ok() {
+        let (calls, ones) = (before >> COUNT, before & MOST);
+        let (calls, ones) = if calls == MOST { (calls / 2, ones / 2) } else { (calls, ones) };
+        let new = tag << TAG_SHIFT | (calls + 1) << COUNT | (ones + u64::from(one));
+        if word.compare_exchange_weak(old, new, AcqRel, Acquire).is_ok() {
             return;
         }
     }

@@ -293,6 +293,27 @@ fn windows_and_policies_that_begin_after_many_generations_see_as_well() {
     assert_eq!(by_hand.state(), State::Open);
 }
 
+/// More calls than a slice can count, 4 in 10 of them slow, 4 in 10 failing; half of them would open it.
+#[test]
+fn rates_stay_what_they_are_when_there_are_more_calls_than_a_slice_counts() {
+    let half = Settings::new().slow_calls(ms(1), 0.5).failure_rate(0.5).min_calls(1_000);
+    let by_hand = ByHand::new(half.window(Window::Whole));
+    for call in 0..1_100_000 {
+        let permit = by_hand.begin();
+        if call % 10 < 4 {
+            by_hand.advance(ms(1));
+        }
+        if call % 10 < 6 {
+            by_hand.succeed(permit);
+        } else {
+            by_hand.fail(permit);
+        }
+    }
+    let (calls, failures, slow) = tally(&by_hand);
+    let share = |part: u32| (f64::from(part) / f64::from(calls) * 100.0).round() as u32;
+    assert_eq!((by_hand.state(), share(failures), share(slow)), (State::Closed, 40, 40));
+}
+
 /// A policy that opens at the first failure.
 struct AtOnce;
 
