@@ -202,7 +202,10 @@ where
 
     fn admit(&self, request: &mut Req, now: &Now<'_>) -> Result<Self::Permit, Error> {
         let Some(key) = self.keys.key_of(request) else { return Ok(KeyedPermit(None)) };
-        let Some(entry) = self.circuits.find_or_make(key, || now.get()) else { return Ok(KeyedPermit(None)) };
+        let Some(entry) = self.circuits.find_or_make(key, || now.get()) else {
+            self.circuits.let_by();
+            return Ok(KeyedPermit(None));
+        };
         let admitted = Gate::<Req, Res, Err>::admit(&entry.breaker, request, now);
         entry.touch(now);
         Ok(KeyedPermit(Some((entry, admitted?))))
