@@ -122,13 +122,13 @@
 //! A refusal is `Unavailable`, of the origin `LocalRefusal`, with the reason `CIRCUIT_OPEN`, the text `circuit breaker is open` and the
 //! time after which another try makes sense: what is left of the open time; 100 ms while probes are under way; none if it was forced.
 //! Over HTTP that is a 503 with `Retry-After`, over gRPC `UNAVAILABLE` with `RetryInfo`. Errors of the inner endpoint pass
-//! through as they are. Settings that make no sense are [`InvalidSettings`], which shows the value and what is allowed.
+//! through as they are. [`Bulkhead`] has a refusal of its own. Settings that make no sense are [`InvalidSettings`], which shows the value and what is allowed.
 //!
 //! # Events and log fields
 //!
 //! An [`Observer`](kit_base::Observer) is told, with the source `breaker` and the breaker's name (or the key) as the key: `opened`,
 //! `half_opened`, `closed`, `refused`, `would_refuse`, `forced_open`, `forced_closed`, `disabled`, `reset`. It is called on the
-//! path of a call, so it must neither block nor panic.
+//! path of a call, so it must neither block nor panic. [`Keyed`], [`Bulkhead`] and [`Fallback`] say what they tell besides.
 //!
 //! # Features
 //!
