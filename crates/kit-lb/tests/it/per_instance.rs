@@ -195,6 +195,22 @@ async fn each_permit_is_finished_once_whatever_becomes_of_the_call() {
     assert_eq!(ends, wanted);
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_several_gates_those_before_the_one_that_refuses_are_finished_with_the_refusal() {
+    let (outer, inner) = (World::default(), World::open(&["a"]));
+    let worlds = (outer.clone(), inner.clone());
+    let set = Endpointer::new(Fixed::at(["a", "b"]), move |instance: &Instance| {
+        let gate = |world: &World| Refuses { id: instance.id.clone(), world: world.clone() };
+        let node = Node { id: instance.id.clone(), reached: worlds.0.reached.clone() };
+        Ok::<_, Infallible>(PerInstance::new((gate(&worlds.0), gate(&worlds.1))).layer(node))
+    });
+    let answer = set.balanced_by(RoundRobin::new()).call(Request::new(Message(1))).await;
+    assert_eq!(answer.unwrap().into_message(), ("b".to_owned(), 1));
+    let end = |id: &str, verdict| (id.to_owned(), verdict, Cause::Answered);
+    assert_eq!(outer.ends(), [end("a", Verdict::Transient), end("b", Verdict::Success)]);
+    assert_eq!(inner.ends(), [end("b", Verdict::Success)]);
+}
+
 /// A client, of methods of every shape that answers at once, and of one that streams.
 struct Client(Node);
 
