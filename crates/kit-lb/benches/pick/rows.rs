@@ -52,7 +52,7 @@ impl Rows {
     /// What stands around the connection to one instance.
     fn gated(&mut self) {
         self.calls("one instance: call behind a `Guard`", 1, None, Guard::new(Idle).layer(Leaf));
-        self.calls("kit: call behind `PerInstance`", 1, at_most(400), PerInstance::new(Idle).layer(Leaf));
+        self.calls("kit: call behind `PerInstance`", 1, at_most(250), PerInstance::new(Idle).layer(Leaf));
     }
 
     fn by_hand(&mut self, instances: usize) {
