@@ -13,7 +13,7 @@ use crate::current::Current;
 use crate::open_for::{LONGEST, OpenTimes, SHORTEST};
 use crate::policy::Decision;
 use crate::rules::{Outcome, Present, Rules, nanos, nanos_since};
-use crate::word::{CLEARED, Phase};
+use crate::word::{CLEARED, Phase, Word};
 use crate::{InvalidSettings, Settings, Snapshot, State, Tally};
 
 /// When to come back while probes are under way: soon.
@@ -181,8 +181,7 @@ impl<O: Observer> Breaker<O> {
             Phase::Disabled => (State::Disabled, None),
         };
         let closed = word.phase() == Phase::Closed;
-        // As with an open circuit whose time has passed: what the next call forgets is not there any more.
-        let forgotten = closed && word.has(CLEARED) && moment != 0 && now >= moment;
+        let forgotten = is_forgotten(word, moment, now);
         let window = self.rules.load().tally(word.generation(), now);
         let probes = if word.phase() == Phase::HalfOpen { word.probes() } else { Default::default() };
         Snapshot {
@@ -212,6 +211,7 @@ impl<O: Observer> Breaker<O> {
         match word.phase() {
             Phase::ForcedOpen | Phase::ForcedClosed | Phase::Disabled => Memory::Order,
             Phase::Open if now < moment => Memory::Order,
+            Phase::Closed if is_forgotten(word, moment, now) => Memory::Nothing,
             Phase::Closed if word.failures() == 0 && !self.rules.load().remembers(word.generation(), now) => {
                 Memory::Nothing
             }
@@ -365,6 +365,12 @@ impl<O: Observer> Breaker<O> {
         self.times.reset();
         self.tell("closed");
     }
+}
+
+/// Whether the next call forgets what a closed circuit has counted. As with an open one whose time has passed: that is not
+/// there any more.
+const fn is_forgotten(word: Word, moment: Nanos, now: Nanos) -> bool {
+    matches!(word.phase(), Phase::Closed) && word.has(CLEARED) && moment != 0 && now >= moment
 }
 
 impl Default for Breaker {

@@ -67,12 +67,14 @@ use room::Room;
 /// own over each peer.
 ///
 /// *A place* is taken until the call is over: until the last frame or item where the answer streams, until the future, body
-/// or stream is dropped, or until a panic has passed through. A body that is never read gives it back when it is dropped.
+/// or stream is dropped, or until a panic has passed through. A body that is never read gives it back when it is dropped. What
+/// goes on over a connection that was upgraded (101) is no part of the answer, and takes no place.
 ///
 /// *The queue* is empty unless [`queue`](Self::queue) makes room: what finds no place is refused at once, and nothing ever
 /// waits. It is served in the order of arrival: a place goes from hand to hand, and nobody takes one while others wait. Who
 /// leaves the queue (its future is dropped) is out of it at once. A call arrives when it is made, not
-/// at the first poll of its future: poll it, or drop it.
+/// at the first poll of its future (on the tower face at the first poll): poll it, or drop it. One that got a place, and that
+/// nobody polls, keeps it.
 ///
 /// *Time* is tokio's, so that paused time works in tests. A call whose deadline has passed is not begun. In the queue it
 /// waits until its deadline, or for [`wait`](Self::wait) if that is less. A call without a deadline that finds a place reads
@@ -88,7 +90,9 @@ use room::Room;
 /// | no place within [`wait`](Self::wait) | `ResourceExhausted` (429) | `LocalRefusal` | `BULKHEAD_FULL` |
 /// | the deadline has passed, before or in the queue | `DeadlineExceeded` (504) | `NotSent` | |
 ///
-/// None of them counts as a failure of the peer. Those of the call itself pass unchanged.
+/// None of them counts as a failure of the peer. `BULKHEAD_FULL` brings the request back
+/// ([`Error::take_unsent`](kit_base::Error::take_unsent)), so a balancer takes it from one full instance to another. Errors of the
+/// call itself pass unchanged.
 ///
 /// # Events
 ///

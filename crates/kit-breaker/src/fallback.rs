@@ -104,7 +104,8 @@ pub use endpoint::WithFallback;
 /// # drop(call);
 /// ```
 ///
-/// *Streams* are judged by their head: what fails after that reaches the reader, who has seen a part of it already.
+/// *Streams* are judged by their head: what fails after that reaches the reader, who has seen a part of it already. Over a tonic
+/// channel each answer is a stream, and one that failed before its first message mostly has its `grpc-status` in the head.
 ///
 /// *Cancellation:* who drops the future drops the call, or the fallback, whichever runs; nothing is asked for those who left.
 ///

@@ -60,10 +60,12 @@ const IDLE: Duration = Duration::from_secs(600);
 /// # A bounded number
 ///
 /// There are at most [`most`](Self::most) circuits, however many keys callers think of. Each takes about 270 bytes for a short
-/// key, its text included (600 with a window of time), so 10,000 take 2.7 MB. When all places are taken, a new key gets that of a
+/// key, its text included (600 with a window of time), so 10,000 take 2.7 MB. A long key is kept twice, as itself and as its
+/// text: bound its length where callers choose it. When all places are taken, a new key gets that of a
 /// circuit which
 ///
-/// * holds nothing: it is closed, has no failure in a row or in its window, and no call is under way, or
+/// * holds nothing: it is closed, has no failure in a row or in its window, and no call is under way (with it go the successes
+///   in its window, and the totals of its [`Snapshot`](crate::Snapshot)), or
 /// * holds failures, or has been open, but has not been called for the [`idle`](Self::idle) time.
 ///
 /// A circuit with calls under way, one that is open and whose time has not passed, and one that is
@@ -72,7 +74,12 @@ const IDLE: Duration = Duration::from_secs(600);
 /// A place is looked for among the next 16 circuits, so that no call waits for long. Of those that hold nothing, one that was
 /// called lately goes last. Where no place is found, the call goes on *unguarded*: it is let in, counts nowhere, and is told as
 /// `unguarded`. To share one circuit among all the keys that found no place would let whoever has filled the places close the
-/// door on them. Keys that have a place are not concerned.
+/// door on them.
+///
+/// Keys that hold something are not concerned. One that holds nothing may lose its place to one that fails, and find none when
+/// it comes back. So whoever chooses keys, and can make their calls fail, can keep all others unguarded: with 10,000 places and
+/// 10 minutes, by 17 calls a second. Choose keys that callers cannot choose (operations, tenants, hosts that you know), or give
+/// those that they can a `Keyed` of their own.
 ///
 /// Keys are hashed with a secret (SipHash, std's `RandomState`), so nobody can aim at one of the locks among which they are
 /// spread. None of them is held while anything of yours runs, but for the `Eq` of a key, which must not come back here.
@@ -202,7 +209,10 @@ where
 
     fn admit(&self, request: &mut Req, now: &Now<'_>) -> Result<Self::Permit, Error> {
         let Some(key) = self.keys.key_of(request) else { return Ok(KeyedPermit(None)) };
-        let Some(entry) = self.circuits.find_or_make(key, || now.get()) else { return Ok(KeyedPermit(None)) };
+        let Some(entry) = self.circuits.find_or_make(key, || now.get()) else {
+            self.circuits.let_by();
+            return Ok(KeyedPermit(None));
+        };
         let admitted = Gate::<Req, Res, Err>::admit(&entry.breaker, request, now);
         entry.touch(now);
         Ok(KeyedPermit(Some((entry, admitted?))))

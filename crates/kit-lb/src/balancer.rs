@@ -15,8 +15,20 @@ use crate::{Candidate, Choice, Endpointer, LeastLoaded, Set, SetSnapshot};
 /// How often the choice is asked for an instance that need not be passed over.
 const LOOKS: usize = 4;
 
-/// How many instances a call is taken to, at most, while it surely has not begun at any.
+/// How many instances a call is taken to, at most, that it surely did not reach.
 const TRIES: usize = 3;
+
+/// The same with those whose gates refuse it. That costs next to nothing, and half of a fleet may do it.
+const REFUSALS: usize = 16;
+
+/// Where a call was taken to in vain.
+#[derive(Default)]
+struct Tried {
+    /// Allocates when there is one.
+    places: Vec<usize>,
+    /// Those of them that it did not reach.
+    unreached: usize,
+}
 
 /// Balances calls over a live set. Made by [`Endpointer::balancer`] and [`Endpointer::balanced_by`].
 ///
@@ -116,21 +128,27 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
         self.look_again().unwrap_or_else(|| Err(no_endpoints("the registry has told nothing yet")))
     }
 
-    /// Another one for a call that surely did not begin at those that were tried, and its request.
+    /// Another one for a call that surely did not begin at this one, nor at those that were tried before, and its request.
     #[cold]
-    fn elsewhere<Req: 'static, Err: 'static>(&self, error: &mut Err, tried: &[usize]) -> Option<(Req, Live<C, K>)> {
+    fn elsewhere<Req: 'static, Err: 'static>(
+        &self,
+        error: &mut Err,
+        last: &Live<C, K>,
+        tried: &mut Tried,
+    ) -> Option<(Req, Live<C, K>)> {
         let error = (error as &mut dyn Any).downcast_mut::<Error>()?;
-        let surely_not_begun = match error.origin() {
-            Origin::NotSent => error.kind() == Kind::Unavailable,
+        match (error.origin(), error.kind()) {
+            (Origin::NotSent, Kind::Unavailable) => tried.unreached += 1,
             // By what stands around the connection to this one instance.
-            Origin::LocalRefusal => matches!(error.kind(), Kind::Unavailable | Kind::ResourceExhausted),
-            Origin::Remote => false,
-        };
-        if !surely_not_begun {
+            (Origin::LocalRefusal, Kind::Unavailable | Kind::ResourceExhausted) => {}
+            _ => return None,
+        }
+        tried.places.push(place(last));
+        if tried.unreached >= TRIES || tried.places.len() >= REFUSALS {
             return None;
         }
         let set = self.endpointer.shared.cell.set.load();
-        let other = self.look_further(&set, self.choice.choose(&set)?, tried)?;
+        let other = self.look_further(&set, self.choice.choose(&set)?, &tried.places)?;
         error.take_unsent().map(|request| (request, other))
     }
 
@@ -158,18 +176,11 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
                 }
             }
         };
-        let (mut tried, mut tries) = ([0; TRIES - 1], 0);
+        let mut tried = Tried::default();
         loop {
             let endpoint = of(live.gate());
             let mut outcome = live.layer(&*endpoint).call(request).await;
-            let again = match (&mut outcome, tried.get_mut(tries)) {
-                (Err(error), Some(last)) => {
-                    (*last, tries) = (place(&live), tries + 1);
-                    self.elsewhere(error, &tried[..tries])
-                }
-                _ => None,
-            };
-            match again {
+            match outcome.as_mut().err().and_then(|error| self.elsewhere(error, &live, &mut tried)) {
                 Some(again) => {
                     drop(endpoint);
                     (request, live) = again;

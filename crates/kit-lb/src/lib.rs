@@ -95,8 +95,10 @@
 //!   30 s. The choice is asked four times for one that does not rest, then the next one in the order of the ids is
 //!   taken; where the next 64 rest too, one that rests is called all the same.
 //! - **Gates around one instance.** What a breaker or a limit around the connection refuses (`Unavailable` or `ResourceExhausted`, of the
-//!   origin [`LocalRefusal`](kit_base::Origin::LocalRefusal)) is taken to another instance too, if the request came back: put them there
-//!   with [`PerInstance`]. What a plain `Guard` refuses is lost with its request, one call for each rest.
+//!   origin [`LocalRefusal`](kit_base::Origin::LocalRefusal)) is taken to another instance too, if the request came back, 16 in all: put
+//!   them there with [`PerInstance`]. What a plain `Guard` refuses is lost with its request, one call for each rest; a layer that gives
+//!   it back itself, as a bulkhead may, needs none. `Unavailable` without a retry-after, as a breaker says that was forced open, is a
+//!   rest of 100 ms.
 //! - **Cancellation.** Dropping the future of a call, or its stream, cancels it, and it is no longer in flight.
 //! - **Clones** of an [`Endpointer`], a [`Balancer`] or a [`Registry`] are handles on the same. When the last handle of a set is
 //!   gone, its task ends, and so does the instancer; streams that are being read go on.

@@ -27,10 +27,11 @@ use crate::record::{TokioClock, now};
 /// What the factory makes stays there. To look at the circuits, or to force one, keep a clone of each `PerInstance`, and let go of
 /// those whose instance has gone; or follow their observer.
 ///
-/// It is kit-base's [`Guard`], with two differences that a balancer lives by: a request that is refused as `Unavailable` or
-/// `ResourceExhausted` comes back in the refusal ([`Error::take_unsent`]), so that the balancer takes it to another instance, and
-/// the caller sees a refusal only where all that were tried refuse. And where the connection is a client (it
-/// [`Connect`]s), what is layered is one too: all methods of the instance share the gate.
+/// It is kit-base's [`Guard`], with two differences that a balancer lives by. A request that is refused as `Unavailable` or
+/// `ResourceExhausted` comes back in the refusal ([`Error::take_unsent`]), so that the balancer takes it to another instance, to 16
+/// in all, and the caller sees a refusal only where all of those refuse; the connection's error must be [`Error`] for that. And
+/// where the connection is a client (it [`Connect`]s), what is layered is one too: all methods of the instance share the gate.
+/// A call is admitted at the first poll of its future.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -68,6 +69,9 @@ use crate::record::{TokioClock, now};
 /// Over tower services ([`Endpointer::services`](crate::Endpointer::services)) nothing comes back, so a `Guard` does as well there.
 /// Its clock is tokio's: ask a breaker for its state at `tokio::time::Instant::now().into_std()`. Clones share the gate. A refusal
 /// costs a box for the request.
+///
+/// Of several gates, put one that changes requests behind those that refuse: a request goes elsewhere as it was left. And a balancer
+/// passes an instance over for as long as the last refusal said, at most 30 s, even if somebody resets its breaker meanwhile.
 pub struct PerInstance<G, K = Standard> {
     guard: Guard<Admitting<G>, Judging<K>, TokioClock>,
 }

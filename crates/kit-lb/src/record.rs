@@ -171,6 +171,8 @@ impl Stats {
                     self.rest(after, end.now.get());
                 }
             }
+            // By what stands around it, for nobody knows how long: a breaker that was forced open.
+            (Verdict::Transient, Origin::LocalRefusal) => self.rest(FIRST_REST, end.now.get()),
             _ => {}
         }
         if judgement.origin == Origin::Remote {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use kit_base::{Clock, Endpoint, Error, Guard, Guarded, Response, Standard, Tower};
-use kit_breaker::{Breaker, Keyed, Settings, Window};
+use kit_breaker::{Breaker, Bulkhead, Fallback, Keyed, Settings, Window};
 use tower::{Service, service_fn};
 use tower_layer::Layer;
 
@@ -46,6 +46,7 @@ pub(crate) fn all() -> Vec<Row> {
     rows.floors();
     rows.closed();
     rows.keyed();
+    rows.beside();
     rows.failing();
     rows.refusals();
     rows.tower();
@@ -112,6 +113,18 @@ impl Rows {
         // The first call of a key makes its circuit.
         (0..100).for_each(|number| drop(answer(pin!(call(&endpoint, ask(number))))));
         self.endpoint("kit: keyed by 100 numbers, closed", Some(GATE), at_most(340), endpoint);
+    }
+
+    fn beside(&mut self) {
+        let bulkhead = || Bulkhead::new(10).expect("there are places");
+        self.endpoint("kit: a bulkhead with room", Some(GATE), at_most(190), bulkhead().layer(Leaf));
+        let full = Bulkhead::new(1).expect("there is a place");
+        let endpoint = full.layer(Leaf);
+        // Nobody polls it, so it holds the place for ever.
+        std::mem::forget(endpoint.call(ask(0)));
+        self.endpoint("kit: a full bulkhead", Some(ERROR), boxes(3.0, 1350), endpoint);
+        let fallback = Fallback::new(|failed: Result<Response<u64>, Error>| async { failed });
+        self.endpoint("kit: a fallback that is not asked", Some(BARE), at_most(95), fallback.layer(Leaf));
     }
 
     fn failing(&mut self) {

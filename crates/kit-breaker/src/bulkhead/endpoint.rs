@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use kit_base::{
-    Call, Classify, Deadline, End, Endpoint, Error, Event, Gate, Guarded, Judgement, Now, Observer, Origin,
+    Call, Classify, Deadline, End, Endpoint, Error, Event, Gate, Guarded, Judgement, Kind, Now, Observer, Origin,
     RequestParts,
 };
 use tokio::time::timeout_at;
@@ -54,12 +54,15 @@ where
             Ok(None) => Entered::Inside { inner: self.inner.call(req) },
             Ok(Some(turn)) => Entered::Waits {
                 turn,
-                go_in: Some(move |place: Place| {
-                    place.take();
-                    self.inner.call(req)
+                go_in: Some(move |turn: Result<Place, Error>| match turn {
+                    Ok(place) => {
+                        place.take();
+                        Ok(self.inner.call(req))
+                    }
+                    Err(error) => Err(give_back(error, req)),
                 }),
             },
-            Err(error) => Entered::Refused { error: Some(error) },
+            Err(error) => Entered::Refused { error: Some(give_back(error, req)) },
         }
     }
 }
@@ -134,6 +137,15 @@ impl<O: Observer> Bulkhead<O> {
 
 fn refusal(message: String) -> Error {
     Error::resource_exhausted(message).with_reason("BULKHEAD_FULL").with_origin(Origin::LocalRefusal)
+}
+
+/// The refusal with the request in it: around one instance of a balancer, another may have a place for it.
+#[cold]
+fn give_back<Req: Send + 'static>(error: Error, req: Req) -> Error {
+    match error.kind() {
+        Kind::ResourceExhausted => error.with_unsent(req).with_origin(Origin::LocalRefusal),
+        _ => error,
+    }
 }
 
 fn now() -> Instant {

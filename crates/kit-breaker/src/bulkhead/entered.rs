@@ -16,7 +16,7 @@ pin_project! {
     /// Written by hand, since an `async fn` would keep the request twice beside the inner future.
     #[project = Projection]
     pub(crate) enum Entered<'a, G, F> {
-        /// `go_in` makes the inner call, which gives the place back.
+        /// `go_in` makes the inner call, which gives the place back, or gives the request back in the error.
         Waits { turn: Turn<'a>, go_in: Option<G> },
         Inside { #[pin] inner: F },
         Refused { error: Option<Error> },
@@ -25,7 +25,7 @@ pin_project! {
 
 impl<G, F, Res, Err> Future for Entered<'_, G, F>
 where
-    G: FnOnce(Place) -> F,
+    G: FnOnce(Result<Place, Error>) -> Result<F, Error>,
     F: Future<Output = Result<Res, Err>>,
     Err: From<Error>,
 {
@@ -37,10 +37,13 @@ where
             let inner = match self.as_mut().project() {
                 Projection::Inside { inner } => return inner.poll(cx),
                 Projection::Refused { error } => return Poll::Ready(Err(error.take().expect(ONCE).into())),
-                Projection::Waits { turn, go_in } => match ready!(turn.as_mut().poll(cx)) {
-                    Ok(place) => go_in.take().expect(ONCE)(place),
-                    Err(error) => return Poll::Ready(Err(error.into())),
-                },
+                Projection::Waits { turn, go_in } => {
+                    let turn = ready!(turn.as_mut().poll(cx));
+                    match go_in.take().expect(ONCE)(turn) {
+                        Ok(inner) => inner,
+                        Err(error) => return Poll::Ready(Err(error.into())),
+                    }
+                }
             };
             self.set(Self::Inside { inner });
         }

@@ -1,6 +1,7 @@
 //! An endpoint with a fallback: whether that is asked.
 
 use std::fmt;
+use std::future::Future;
 
 use kit_base::{Classify, Endpoint, Event, Observer, Standard, Verdict};
 
@@ -41,17 +42,21 @@ where
     type Response = Req::Either;
     type Error = E::Error;
 
-    async fn call(&self, req: Req) -> Result<Req::Either, E::Error> {
+    fn call(&self, req: Req) -> impl Future<Output = Result<Req::Either, E::Error>> + Send {
         let Fallback { alternative, classify, name, observer } = &self.fallback;
+        // What is inside admits the call when it is made, and so it does here.
         let kept = alternative.keep(&req);
-        let outcome = self.inner.call(req).await;
-        match classify.judge(&outcome).verdict {
-            Verdict::Success | Verdict::Caller => return outcome.map(Req::answer),
-            Verdict::Transient | Verdict::Overloaded | Verdict::Expired | Verdict::Fault => {}
+        let call = self.inner.call(req);
+        async move {
+            let outcome = call.await;
+            match classify.judge(&outcome).verdict {
+                Verdict::Success | Verdict::Caller => return outcome.map(Req::answer),
+                Verdict::Transient | Verdict::Overloaded | Verdict::Expired | Verdict::Fault => {}
+            }
+            let outcome = alternative.answer(kept, outcome).await;
+            let what = if outcome.is_ok() { "answered" } else { "failed" };
+            observer.observe(&Event::new("fallback", what, name));
+            outcome.map(Req::substitute)
         }
-        let outcome = alternative.answer(kept, outcome).await;
-        let what = if outcome.is_ok() { "answered" } else { "failed" };
-        observer.observe(&Event::new("fallback", what, name));
-        outcome.map(Req::substitute)
     }
 }

@@ -165,11 +165,7 @@ impl<K: Hash + Eq + fmt::Display, O: Observer + Clone> Circuits<K, O> {
                     return Some(entry);
                 }
                 Coming::Found(found) => return Some(found),
-                Coming::Full => {
-                    self.unguarded.fetch_add(1, Relaxed);
-                    self.observer.observe(&Event::new("breaker", "unguarded", ""));
-                    return None;
-                }
+                Coming::Full => return None,
                 Coming::Changed => {
                     plan = self.plan.load_full();
                     entry.breaker.follow(plan.rules());
@@ -229,6 +225,13 @@ impl<K: Hash + Eq + fmt::Display, O: Observer + Clone> Circuits<K, O> {
         }
         shard.find_entry(entry.hash, |other| Arc::ptr_eq(other, entry)).ok()?.remove();
         Some(fate)
+    }
+
+    /// A call goes on though there was no place for its key.
+    #[cold]
+    pub(crate) fn let_by(&self) {
+        self.unguarded.fetch_add(1, Relaxed);
+        self.observer.observe(&Event::new("breaker", "unguarded", ""));
     }
 
     pub(crate) fn change(&self, settings: Settings) -> Result<(), InvalidSettings> {

@@ -469,6 +469,46 @@ async fn it_tells_what_it_does_under_its_name() {
     assert_eq!(*told.lock().unwrap(), ["bulkhead db queued", "bulkhead db refused", "bulkhead db expired"]);
 }
 
+/// So that a balancer takes it to another instance.
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_place_comes_back_in_the_refusal() {
+    let bulkhead = Bulkhead::new(1).unwrap().queue(1).wait(Duration::from_secs(1));
+    let (endpoint, mut handle) = over(&bulkhead);
+    let first = begin(&endpoint, 1);
+    let (_, asked) = entered(&mut handle).unwrap();
+    let waits = begin(&endpoint, 2);
+    let full = endpoint.call(Request::new(3)).await.unwrap_err();
+    for (mut refusal, number) in [(full, 3), (waits.await.unwrap_err(), 2)] {
+        assert!(is_full(&refusal));
+        assert_eq!(refusal.take_unsent::<Request<u32>>().map(Request::into_message), Some(number));
+    }
+    // What has no time left has none elsewhere.
+    let late = kit_base::Context::new().with_deadline(Deadline::at(now()));
+    let mut late = endpoint.call(Request::from_parts(late, 4)).await.unwrap_err();
+    assert!(is_too_late(&late) && late.take_unsent::<Request<u32>>().is_none());
+    drop((asked, first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_takes_no_place_along() {
+    let panics = |_: &Event<'_>| panic!("as told");
+    let bulkhead = Bulkhead::new(1).unwrap().queue(1).wait(Duration::from_secs(1)).observed_by(panics);
+    let (endpoint, mut handle) = over(&bulkhead);
+    let call = |request| std::panic::catch_unwind(AssertUnwindSafe(|| drop(endpoint.call(request))));
+    let first = begin(&endpoint, 1);
+    let (_, asked) = entered(&mut handle).unwrap();
+    // Queued, and expired before it is begun.
+    call(Request::new(2)).unwrap_err();
+    let late = kit_base::Context::new().with_deadline(Deadline::at(now()));
+    call(Request::from_parts(late, 3)).unwrap_err();
+    assert_eq!((bulkhead.in_flight(), bulkhead.waiting()), (1, 0));
+    drop((asked, first));
+    assert_eq!((bulkhead.in_flight(), bulkhead.waiting()), (0, 0));
+    let again = begin(&endpoint, 4);
+    assert_eq!(entered(&mut handle).unwrap().0, 4);
+    drop(again);
+}
+
 #[test]
 fn the_future_is_as_large_as_the_inner_one_and_a_few_words() {
     #[derive(Clone)]

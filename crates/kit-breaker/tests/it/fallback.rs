@@ -79,6 +79,39 @@ async fn what_a_breaker_or_a_bulkhead_inside_refuses_it_answers() {
     endpoint.call(Request::new(Ask::Succeed)).await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_breaker_outside_sees_what_the_fallback_answers_and_one_inside_what_failed() {
+    let (inside, inner) = guarding(Settings::new().consecutive_failures(10));
+    let outside = Guard::new(Breaker::new(Settings::new().consecutive_failures(10)).unwrap());
+    let gives = |failed: Result<(), Error>| async move {
+        let error = failed.unwrap_err();
+        if error.message() == "for good" { Err(Error::internal("no answer either")) } else { Ok(()) }
+    };
+    let endpoint = outside.layer(Fallback::new(gives).layer(inner));
+    endpoint.call(Request::new(Ask::Fail(Error::unavailable("as told")))).await.unwrap();
+    let failures = || {
+        let now = crate::support::now();
+        [inside.gate().snapshot_at(now), outside.gate().snapshot_at(now)].map(|snapshot| snapshot.failures)
+    };
+    assert_eq!(failures(), [1, 0]);
+    endpoint.call(Request::new(Ask::Fail(Error::unavailable("for good")))).await.unwrap_err();
+    assert_eq!(failures(), [2, 1]);
+    // What the one inside refuses is answered, and no failure of the one outside.
+    inside.gate().force_open();
+    endpoint.call(Request::new(Ask::Succeed)).await.unwrap();
+    assert_eq!(failures(), [2, 1]);
+}
+
+#[test]
+fn a_call_arrives_when_it_is_made_with_a_fallback_around_it_too() {
+    let bulkhead = Bulkhead::new(1).unwrap();
+    let endpoint = (Fallback::new(|failed: Result<(), Error>| async { failed }), bulkhead.clone()).layer(AsTold);
+    let call = endpoint.call(Request::new(Ask::Succeed));
+    assert_eq!(bulkhead.in_flight(), 1);
+    drop(call);
+    assert_eq!(bulkhead.in_flight(), 0);
+}
+
 #[tokio::test]
 async fn the_failed_outcome_can_be_given_back_as_it_was() {
     let endpoint = Fallback::new(|failed| async { failed }).layer(AsTold);

@@ -430,6 +430,43 @@ fn what_somebody_has_forced_stays_until_it_is_reset() {
 }
 
 #[test]
+fn to_look_for_a_place_by_hand_is_no_call() {
+    let log = Log::default();
+    let calls = Calls::new(numbered(Settings::gobreaker()).most(most(1)).observed_by(log.clone()));
+    let running = calls.begin(1).unwrap();
+    assert!(calls.keyed.breaker_or_new(2, calls.now()).is_none());
+    assert_eq!((calls.keyed.unguarded(), log.take()), (0, vec![]));
+    calls.succeed(2).unwrap();
+    assert_eq!((calls.keyed.unguarded(), log.take()), (1, vec!["unguarded ".to_owned()]));
+    calls.end(running, &Judgement::SUCCESS);
+}
+
+#[test]
+fn failures_that_the_next_call_will_clear_keep_no_place() {
+    let settings = Settings::gobreaker().clear_every(after(10));
+    let calls = Calls::new(numbered(settings).most(most(1)));
+    calls.fail(1, 5);
+    calls.wait(after(9));
+    calls.succeed(2).unwrap();
+    assert_eq!((calls.state(1), calls.state(2)), (Some(State::Closed), None));
+    calls.wait(after(1));
+    calls.succeed(2).unwrap();
+    assert_eq!((calls.state(1), calls.state(2)), (None, Some(State::Closed)));
+}
+
+#[test]
+fn failing_keys_may_take_the_places_of_those_that_hold_nothing_and_of_no_others() {
+    let calls = Calls::new(numbered(Settings::gobreaker()).most(most(100)));
+    calls.fail(1, 1);
+    calls.succeed(2).unwrap();
+    for key in ATTACK {
+        calls.fail(key, 1);
+        calls.succeed(2).unwrap();
+    }
+    assert_eq!((calls.state(1), calls.state(2)), (Some(State::Closed), None));
+}
+
+#[test]
 fn what_is_looked_at_keeps_its_place() {
     let calls = Calls::new(numbered(Settings::gobreaker()).most(most(1)));
     calls.succeed(1).unwrap();

@@ -6,17 +6,17 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use kit_base::{Connect, Endpoint, Error, Instance, IntoService, Operation, Request, Response};
-use kit_lb::{Balancer, Choice, Endpointer, Fixed, LeastLoaded, Random, RoundRobin, Weighted};
+use kit_base::{Connect, Endpoint, Error, Guard, Instance, IntoService, Operation, Request, Response};
+use kit_lb::{Balancer, Choice, Endpointer, Fixed, LeastLoaded, PerInstance, Random, RoundRobin, Weighted};
 use tokio::runtime::Runtime;
 use tower::balance::p2c::Balance;
 use tower::buffer::Buffer;
 use tower::discover::ServiceList;
 use tower::load::{CompleteOnResponse, PendingRequests};
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 use crate::harness::{Bound, Row};
-use crate::subjects::{ByHand, Leaf};
+use crate::subjects::{ByHand, Idle, Leaf};
 
 /// How many instances there are.
 pub(crate) const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
@@ -29,6 +29,7 @@ const fn at_most(instructions: u64) -> Option<Bound> {
 pub(crate) fn all(sizes: &[usize]) -> Vec<Row> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let mut rows = Rows { rows: Vec::new(), runtime: Rc::new(runtime) };
+    rows.gated();
     for &instances in sizes {
         rows.by_hand(instances);
         rows.kit(instances);
@@ -46,6 +47,12 @@ impl Rows {
     fn row(&mut self, title: &'static str, instances: usize, bound: Option<Bound>, mut once: impl FnMut() + 'static) {
         let run = Box::new(move |times| (0..times).for_each(|_| once()));
         self.rows.push(Row { title, instances, bound, run });
+    }
+
+    /// What stands around the connection to one instance.
+    fn gated(&mut self) {
+        self.calls("one instance: call behind a `Guard`", 1, None, Guard::new(Idle).layer(Leaf));
+        self.calls("kit: call behind `PerInstance`", 1, at_most(250), PerInstance::new(Idle).layer(Leaf));
     }
 
     fn by_hand(&mut self, instances: usize) {

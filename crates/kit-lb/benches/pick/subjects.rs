@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
-use kit_base::{Connect, Endpoint, Error, Instance, Operation, Request, Response};
+use kit_base::{Connect, End, Endpoint, Error, Gate, Instance, Now, Operation, Request, Response};
 use tower::Service;
 
 /// A connection of no work: it looks at the request, and answers at its first poll.
@@ -28,6 +28,20 @@ impl Endpoint<Request<u64>> for Leaf {
     async fn call(&self, request: Request<u64>) -> Result<Response<u64>, Error> {
         Ok(Response::new(black_box(request.into_message())))
     }
+}
+
+/// A gate that does nothing.
+#[derive(Debug)]
+pub(crate) struct Idle;
+
+impl<Req, Res, Err> Gate<Req, Res, Err> for Idle {
+    type Permit = ();
+
+    fn admit(&self, _: &mut Req, _: &Now<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn finish(&self, (): (), _: &End<'_>) {}
 }
 
 /// As a client of a whole service.

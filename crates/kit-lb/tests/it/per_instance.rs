@@ -26,6 +26,7 @@ struct World {
     hint: Option<RetryHint>,
     kind: Option<Kind>,
     reached: Arc<AtomicU32>,
+    refusals: Arc<AtomicU32>,
     ends: Arc<Mutex<Vec<(String, Verdict, Cause)>>>,
 }
 
@@ -56,6 +57,7 @@ impl<Req, Res, Err> Gate<Req, Res, Err> for Refuses {
         if !self.world.open.lock().expect("no panic").contains(&*self.id) {
             return Ok(7);
         }
+        self.world.refusals.fetch_add(1, SeqCst);
         let refusal = Error::new(self.world.kind.unwrap_or(Kind::Unavailable), format!("{} refuses", self.id));
         Err(refusal.with_retry_hint(self.world.hint.unwrap_or_default()))
     }
@@ -114,6 +116,39 @@ async fn a_call_that_one_instance_refuses_goes_to_another_and_none_is_lost() {
     }
 }
 
+/// Whoever forces a breaker open cannot say for how long, and of two the one that refuses all is always the less loaded.
+#[tokio::test(start_paused = true)]
+async fn most_of_a_fleet_may_refuse_without_a_call_being_lost() {
+    const OPEN: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    for hint in [RetryHint::None, RetryHint::After(Duration::ZERO), RetryHint::After(Duration::from_secs(1))] {
+        let world = World { hint: Some(hint), ..World::open(&OPEN) };
+        let made = world.clone();
+        let ids = OPEN.into_iter().chain(["y", "z"]);
+        let set = Endpointer::new(Fixed::at(ids), move |instance: &Instance| made.at(instance));
+        let balancer = set.balancer();
+        for n in 1_000..2_000 {
+            let (id, _) = balancer.call(Request::new(Message(n))).await.unwrap().into_message();
+            assert!(["y", "z"].contains(&&*id), "{id}");
+        }
+        assert_eq!(world.reached.load(SeqCst), 1_000);
+        // And refusals are few, where they can be.
+        let refusals = world.refusals.load(SeqCst);
+        assert!(hint == RetryHint::After(Duration::ZERO) || refusals <= 9, "{refusals} refusals, {hint:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_everybody_refuses_is_refused_after_a_bounded_number_of_tries() {
+    let world = World { hint: Some(RetryHint::After(Duration::ZERO)), ..World::default() };
+    let ids: Vec<&'static str> = (0..100).map(|n| &*format!("n{n:02}").leak()).collect();
+    world.open.lock().unwrap().extend(&ids);
+    let made = world.clone();
+    let set = Endpointer::new(Fixed::at(ids), move |instance: &Instance| made.at(instance));
+    let error = set.balancer().call(Request::new(Message(1))).await.unwrap_err();
+    assert_eq!(error.origin(), Origin::LocalRefusal);
+    assert_eq!(world.refusals.load(SeqCst), 16);
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_all_refuse_the_refusal_is_told_as_it_is() {
     let after = Duration::from_secs(7);
@@ -158,6 +193,22 @@ async fn each_permit_is_finished_once_whatever_becomes_of_the_call() {
         ("c", Verdict::Caller, Cause::Left),
     ];
     assert_eq!(ends, wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_gates_those_before_the_one_that_refuses_are_finished_with_the_refusal() {
+    let (outer, inner) = (World::default(), World::open(&["a"]));
+    let worlds = (outer.clone(), inner.clone());
+    let set = Endpointer::new(Fixed::at(["a", "b"]), move |instance: &Instance| {
+        let gate = |world: &World| Refuses { id: instance.id.clone(), world: world.clone() };
+        let node = Node { id: instance.id.clone(), reached: worlds.0.reached.clone() };
+        Ok::<_, Infallible>(PerInstance::new((gate(&worlds.0), gate(&worlds.1))).layer(node))
+    });
+    let answer = set.balanced_by(RoundRobin::new()).call(Request::new(Message(1))).await;
+    assert_eq!(answer.unwrap().into_message(), ("b".to_owned(), 1));
+    let end = |id: &str, verdict| (id.to_owned(), verdict, Cause::Answered);
+    assert_eq!(outer.ends(), [end("a", Verdict::Transient), end("b", Verdict::Success)]);
+    assert_eq!(inner.ends(), [end("b", Verdict::Success)]);
 }
 
 /// A client, of methods of every shape that answers at once, and of one that streams.
