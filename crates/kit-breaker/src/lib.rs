@@ -51,7 +51,7 @@
 //! let server   = Server::builder().layer(Tower::new(guard).answered());       // tonic's server
 //! ```
 //!
-//! `Guard`, `Tower` and `FromHttpService` are kit-base's, and `.layer(..)` of the first two is that of the trait `Layer`.
+//! `Guard`, `Tower` and `FromHttpService` are kit-base's, and `.layer(..)` of the first two is that of [`Layer`].
 //! `answered()` makes the refusal an HTTP answer, since the error types of these services have no place for it. Where the compiler
 //! says that `call` is missing, or its bounds are not satisfied, write `Endpoint::call(&endpoint, request)`: that makes it name the
 //! piece which does not fit.
@@ -103,9 +103,8 @@
 //!
 //! ```
 //! use kit_base::{Classify, FromHttpService, Guard, Judgement, Kind, Monotonic, Origin, RetryHint, ServiceError, Standard};
-//! use kit_breaker::{Breaker, Settings, State};
+//! use kit_breaker::{Breaker, Layer, Settings, State};
 //! # use kit_base::Endpoint;
-//! # use tower_layer::Layer;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
