@@ -164,7 +164,8 @@ impl Settings {
         Self { probe_within: time, ..self }
     }
 
-    /// Refuses nothing: the circuit opens and closes as it would, and tells its observer what it would refuse.
+    /// Refuses nothing: the circuit opens and closes as it would, and tells its observer what it would refuse. One that is
+    /// [forced open](crate::Breaker::force_open) refuses all the same.
     #[must_use]
     pub fn observe_only(self) -> Self {
         Self { observe_only: true, ..self }
