@@ -183,8 +183,8 @@
 //! A refusal is `Unavailable`, of the origin `LocalRefusal`, with the reason `CIRCUIT_OPEN`, the text `circuit breaker is open` and the
 //! time after which another try makes sense: what is left of the open time; 100 ms while probes are under way; none if it was forced.
 //! Over HTTP that is a 503 with `Retry-After`, over gRPC `UNAVAILABLE` with `RetryInfo` and `grpc-retry-pushback-ms`; around a client
-//! in `FromHttpService` it is a `ServiceError::Refused`. Errors of the inner endpoint pass through as they are. Those of [`Bulkhead`] are in its docs. Settings that make no sense are [`InvalidSettings`], which shows the
-//! value and what is allowed.
+//! in `FromHttpService` it is a `ServiceError::Refused`. Errors of the inner endpoint pass through as they are. [`Bulkhead`] has
+//! refusals of its own. Settings that make no sense are [`InvalidSettings`], which shows the value and what is allowed.
 //!
 //! # Events and log fields
 //!
