@@ -114,7 +114,7 @@ fn a_head_that_arrives_as_the_probe_is_given_up_is_seen_or_ignored() {
 
 #[test]
 fn a_probe_that_begins_as_another_is_given_up_is_the_only_one_or_is_given_up_too() {
-    all(|| {
+    interrupted(4, || {
         let (circuit, probe) = half_open(0, &LIMITS);
         let ask = |circuit: &Circuit| admitted(call(circuit, &LIMITS, &mut Vec::new()));
         let (asked, next) = both(&circuit, ask, move |circuit| {
