@@ -60,6 +60,22 @@
 //! left by its caller, and that says nothing of the peer. A limit inside (a deadline layer, `reqwest`'s timeout, a channel's) ends
 //! the call with an error, which counts.
 //!
+//! ```text
+//! Tower::new(Stack::new(limit, guard)).answered()     // tower_layer::Stack: the first is the inner one
+//! ```
+//!
+//! Three traps. tonic's *server* keeps its own limit (`Server::timeout`, the client's `grpc-timeout`) outside of all layers, so it
+//! needs one inside. The limits of a channel and of layers end with the head: a stream that stalls later is under none of them. And
+//! the errors of `reqwest` and of a channel are foreign, and all count as `Unavailable`: that
+//! [`slow_calls`](Settings::slow_calls) excuses impatient callers holds for `DeadlineExceeded` only, which a closure in
+//! [`Guard::with`](kit_base::Guard::with) can make of them.
+//!
+//! Beside the breaker there are
+//!
+//! - [`Keyed`]: a breaker for each operation, host or whatever the request says, of a bounded number;
+//! - [`Bulkhead`]: at most so many calls at a time, and a bounded, fair queue before them that knows deadlines;
+//! - [`Fallback`]: another answer for a call that failed, or that a breaker or a bulkhead refused.
+//!
 //! # What opens it
 //!
 //! The verdict of [`Classify`](kit_base::Classify) on each call, which every policy of kit shares:
@@ -119,7 +135,6 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `failsafe` | off | failure policies of the crate `failsafe` as rules; 14 crates |
-//!
 
 mod breaker;
 mod bulkhead;
@@ -140,8 +155,10 @@ mod window;
 mod word;
 
 pub use breaker::{Breaker, Permit};
+pub use bulkhead::{Bulkhead, Bulkheaded};
 #[cfg(feature = "failsafe")]
 pub use failsafe::Failsafe;
+pub use fallback::{Alternative, Fallback, FallbackBody, Keeping, Plain, Substitute, WithFallback};
 pub use invalid::InvalidSettings;
 pub use keyed::{KeyOf, Keyed, KeyedBreaker, KeyedPermit, OperationKey};
 pub use open_for::OpenFor;
@@ -152,3 +169,7 @@ pub use window::{Tally, Window};
 
 #[doc = include_str!("../GOKIT.md")]
 pub mod coming_from_go_kit {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -120,7 +120,13 @@ impl<C, Ch: Choice, K> Balancer<C, Ch, K> {
     #[cold]
     fn elsewhere<Req: 'static, Err: 'static>(&self, error: &mut Err, tried: &[usize]) -> Option<(Req, Live<C, K>)> {
         let error = (error as &mut dyn Any).downcast_mut::<Error>()?;
-        if error.kind() != Kind::Unavailable || error.origin() != Origin::NotSent {
+        let surely_not_begun = match error.origin() {
+            Origin::NotSent => error.kind() == Kind::Unavailable,
+            // By what stands around the connection to this one instance.
+            Origin::LocalRefusal => matches!(error.kind(), Kind::Unavailable | Kind::ResourceExhausted),
+            Origin::Remote => false,
+        };
+        if !surely_not_begun {
             return None;
         }
         let set = self.endpointer.shared.cell.set.load();

@@ -94,6 +94,9 @@
 //!   `Unavailable` with a retry-after, from the peer or from a breaker or limit around its connection) rests for that time, up to
 //!   30 s. The choice is asked four times for one that does not rest, then the next one in the order of the ids is
 //!   taken; where the next 64 rest too, one that rests is called all the same.
+//! - **Gates around one instance.** What a breaker or a limit around the connection refuses (`Unavailable` or `ResourceExhausted`, of the
+//!   origin [`LocalRefusal`](kit_base::Origin::LocalRefusal)) is taken to another instance too, if the request came back: put them there
+//!   with [`PerInstance`]. What a plain `Guard` refuses is lost with its request, one call for each rest.
 //! - **Cancellation.** Dropping the future of a call, or its stream, cancels it, and it is no longer in flight.
 //! - **Clones** of an [`Endpointer`], a [`Balancer`] or a [`Registry`] are handles on the same. When the last handle of a set is
 //!   gone, its task ends, and so does the instancer; streams that are being read go on.
@@ -125,7 +128,7 @@
 //! # Where it stands in a stack
 //!
 //! The balancer stands inside of what holds for the call as a whole (deadline, retry), and outside of what holds for one instance
-//! (breaker, limit, the attempt's own time limit): put those around the connection in the factory.
+//! (breaker, limit, the attempt's own time limit): put those around the connection in the factory, gates with [`PerInstance`].
 //!
 //! # Differences from Go kit
 //!
@@ -151,6 +154,7 @@ mod keeper;
 mod merge;
 mod methods;
 mod none;
+mod per_instance;
 mod record;
 mod registry;
 mod services;
@@ -168,6 +172,7 @@ pub use choice::{Choice, LeastLoaded, Random, RoundRobin, Weighted};
 pub use connect::Method;
 pub use endpointer::Endpointer;
 pub use fixed::Fixed;
+pub use per_instance::{Gated, PerInstance};
 pub use record::Record;
 pub use registry::{Registered, Registry};
 pub use services::ByCause;

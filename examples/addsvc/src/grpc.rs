@@ -11,12 +11,12 @@ pub fn grpc_server(service: impl Add, observer: impl Observer + 'static) -> Grpc
     AddEndpoints::new(service).bind(GrpcServer::with_codec((Described, Replies)).observer(observer).reflection())
 }
 
-/// Calls the addsvc at this URL.
+/// Calls the addsvc at this URL. Layers go over all methods, or over one.
 ///
 /// # Errors
 /// It is no URL of a host and port.
-pub fn grpc_client(url: &str) -> Result<impl Add + use<>, BuildError> {
-    Ok(AddEndpoints::connect(&GrpcClient::new(url)?.codec((Prost, Replies))))
+pub fn grpc_client(url: &str) -> Result<AddEndpoints, BuildError> {
+    Ok(AddEndpoints::connect(&GrpcClient::new(url)?.codec((Prost, Replies))).boxed())
 }
 
 /// The codec of the replies. Requests are messages of protobuf as they are: a client speaks `(Prost, Replies)`.

@@ -18,12 +18,12 @@ pub fn http_service(service: impl Add, observer: impl Observer + 'static) -> Res
     AddEndpoints::new(service).bind(server.openapi(openapi).request_id().observer(observer)).build()
 }
 
-/// Calls the addsvc at this URL.
+/// Calls the addsvc at this URL. Layers go over all methods, or over one.
 ///
 /// # Errors
 /// It is no base URL.
-pub fn http_client(url: &str) -> Result<impl Add + use<>, BuildError> {
-    Ok(AddEndpoints::connect(&HttpClient::new(url)?.error_decoder(decode_error)))
+pub fn http_client(url: &str) -> Result<AddEndpoints, BuildError> {
+    Ok(AddEndpoints::connect(&HttpClient::new(url)?.error_decoder(decode_error)).boxed())
 }
 
 /// An error of the service's own.

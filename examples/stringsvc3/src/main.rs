@@ -1,12 +1,25 @@
 //! Go kit's third example, stringsvc3: `cargo run -p stringsvc3`. With `--proxy` it leaves uppercase to other instances of the
 //! service, one after the other; count stays here.
 //!
-//! Go kit's has a breaker and a limiter around each instance, and a retry around them all. They join when kit has them; until then
-//! a call that fails is told as it is, and only one that surely has not begun is taken to another instance.
+//! As in Go kit's, each instance has a circuit breaker of its own: after six failures in a row nobody asks it any more, and its
+//! calls go to the others; later one call tries whether it is well again. stderr tells of it. Where all refuse, the answer is 503
+//! with `Retry-After`. To see it, in a terminal each:
+//!
+//! ```text
+//! cargo run -p stringsvc3 -- --http-addr 127.0.0.1:8091
+//! cargo run -p stringsvc3 -- --http-addr 127.0.0.1:8092
+//! cargo run -p stringsvc3 -- --proxy 127.0.0.1:8091,127.0.0.1:8092 --open-for 10s
+//! ```
+//!
+//! Call it as it says, stop one of the two with Ctrl-Z (it hangs then) and call on; `fg` lets it go on.
+//!
+//! Go kit's has a limiter around each instance too, and a retry around them all. They join when kit has them; until then a call
+//! that fails is told as it is, and only one that surely has not begun is taken to another instance.
 
 mod proxy;
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use clap::Parser;
 use kit_serve::Server;
@@ -23,17 +36,23 @@ struct Flags {
     /// The instances that uppercase goes to, separated by commas; a URL with a path is called there, else at /uppercase.
     #[arg(long, value_name = "HOST:PORT,...")]
     proxy: Option<Instances>,
+    /// How long an instance may take to answer.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    proxy_timeout: Duration,
+    /// How long an instance is left alone that has failed six times in a row.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    open_for: Duration,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Flags { http_addr, proxy } = Flags::parse();
+    let Flags { http_addr, proxy, proxy_timeout, open_for } = Flags::parse();
     let server = Server::bind(&http_addr).await?;
     let addr = server.local_addr();
     let signal = kit_serve::signal()?;
     let proxy_to = proxy.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
     let service = match proxy {
-        Some(instances) => http_service(Proxied::to(instances), false)?,
+        Some(instances) => http_service(Proxied::to(instances, proxy_timeout, open_for)?, false)?,
         None => http_service(Strings, false)?,
     };
     // A closed standard output is no reason not to serve.

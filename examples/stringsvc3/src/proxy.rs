@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-use kit_base::{Context, Error, Instance};
-use kit_lb::{Endpointer, Fixed, RoundRobin};
+use kit_base::{Context, Error, Event, Instance, Origin};
+use kit_breaker::{Breaker, InvalidSettings, Settings};
+use kit_lb::{Endpointer, Fixed, PerInstance, RoundRobin};
 use kit_transport_http::{BuildError, HttpClient};
 use reqwest::Url;
 use stringsvc1::{
     CountReply, StringRequest, StringService, StringServiceEndpoints, Strings, UppercaseReply, http_client,
 };
+use tower_layer::Layer;
 
 /// The instances of a list, in its order: that is the order in which they are called.
 #[derive(Clone, Debug)]
@@ -51,6 +54,17 @@ fn instance((number, url): (usize, &Url)) -> Instance {
     instance
 }
 
+/// Tells what becomes of an instance. (What is refused is told to the caller.)
+#[expect(clippy::print_stderr, reason = "it is for whoever runs the program")]
+fn tell(event: &Event<'_>) {
+    match event.what {
+        "opened" => eprintln!("stringsvc3: {} fails, and is not asked for a while", event.key),
+        "half_opened" => eprintln!("stringsvc3: {} is asked again, to see whether it is well", event.key),
+        "closed" => eprintln!("stringsvc3: {} is well again", event.key),
+        _ => {}
+    }
+}
+
 /// Calls uppercase at exactly its path.
 fn client(instance: &Instance) -> Result<HttpClient, BuildError> {
     let scheme = instance.scheme.as_deref().unwrap_or("http");
@@ -65,22 +79,33 @@ pub(crate) struct Proxied<S> {
 }
 
 impl Proxied<()> {
-    /// To these, one after the other.
-    pub(crate) fn to(Instances(urls): Instances) -> Proxied<impl StringService> {
+    /// To these, one after the other, each behind a breaker. It stands around the time limit, so that it sees who hangs.
+    pub(crate) fn to(
+        Instances(urls): Instances,
+        timeout: Duration,
+        open_for: Duration,
+    ) -> Result<Proxied<impl StringService>, InvalidSettings> {
         let instances: Vec<_> = urls.iter().enumerate().map(instance).collect();
-        let endpointer = Endpointer::new(Fixed::new(instances), client);
-        Proxied { others: StringServiceEndpoints::connect(&endpointer.balanced_by(RoundRobin::new())) }
+        // With Go kit's defaults but for the time.
+        let breaker = Breaker::new(Settings::gobreaker().open_for(open_for))?.observed_by(tell as fn(&Event<'_>));
+        let endpointer = Endpointer::new(Fixed::new(instances), move |instance: &Instance| {
+            let breaker = PerInstance::new(breaker.fresh().named(instance.address.clone()));
+            Ok::<_, BuildError>(breaker.layer(client(instance)?.head_timeout(timeout)))
+        });
+        Ok(Proxied { others: StringServiceEndpoints::connect(&endpointer.balanced_by(RoundRobin::new())) })
     }
 }
 
 impl<S: StringService> StringService for Proxied<S> {
-    /// What goes wrong is told within the reply, as Go kit's does it.
+    /// What goes wrong at an instance is told within the reply, as Go kit's does it. Where none was asked there is no reply.
     async fn uppercase(&self, cx: &Context, req: StringRequest) -> Result<UppercaseReply, Error> {
-        let reply = self.others.uppercase(cx, req).await;
-        Ok(reply.unwrap_or_else(|error| {
-            let err = error.peer_message().to_owned();
-            UppercaseReply { v: String::new(), err: Some(err.into()) }
-        }))
+        match self.others.uppercase(cx, req).await {
+            Err(error) if error.origin() != Origin::LocalRefusal => {
+                let err = error.peer_message().to_owned();
+                Ok(UppercaseReply { v: String::new(), err: Some(err.into()) })
+            }
+            outcome => outcome,
+        }
     }
 
     async fn count(&self, cx: &Context, req: StringRequest) -> Result<CountReply, Error> {

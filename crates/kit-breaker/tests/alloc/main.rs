@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, and this is a test program")]
 
+mod bulkhead;
+mod keyed;
+
 use std::time::{Duration, Instant};
 
 use kit_base::{Endpoint, Error, Guard, Request, Response, Tower};
@@ -80,6 +83,8 @@ fn every_rule() -> Vec<(&'static str, Settings)> {
 }
 
 fn main() {
+    keyed::a_call_under_a_known_key_allocates_nothing();
+    bulkhead::check();
     for (rule, settings) in every_rule() {
         let guard = Guard::new(Breaker::new(settings).unwrap());
         assert_eq!(allocations(&guard.layer(Echo)), 0, "successes, {rule}");

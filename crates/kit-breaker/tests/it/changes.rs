@@ -21,7 +21,7 @@ fn quick() -> Settings {
 
 fn told_by(settings: Settings) -> (ByHand<Told>, Told) {
     let told = Told::default();
-    (ByHand::over(Breaker::new(settings).unwrap().observed_by(told.clone())), told)
+    (ByHand::over(Breaker::new(settings).expect("it makes sense").observed_by(told.clone())), told)
 }
 
 #[test]

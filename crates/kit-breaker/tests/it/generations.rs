@@ -90,7 +90,7 @@ fn settings() -> Vec<Settings> {
 
 fn new(settings: &Settings) -> (ByHand<Told>, Told) {
     let told = Told::default();
-    (ByHand::over(Breaker::new(settings.clone()).unwrap().observed_by(told.clone())), told)
+    (ByHand::over(Breaker::new(settings.clone()).expect("it makes sense").observed_by(told.clone())), told)
 }
 
 /// A call that was let in in one state ends in another that is not the same any more.

@@ -1,5 +1,7 @@
 //! Tests through the public interface.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows test functions, but not their helpers")]
+
 mod absurd;
 mod basics;
 mod bulkhead;

@@ -84,9 +84,9 @@ impl Plain {
         let mut settings = Settings::new()
             .window(self.window)
             .min_calls(self.min_calls)
-            .open_for(match self.open_for.as_slice() {
-                [one] => OpenFor::from(*one),
-                times => OpenFor::each(times.to_vec().into_iter()),
+            .open_for(match self.open_for.len() {
+                1 => OpenFor::from(self.open_for[0]),
+                _ => OpenFor::each(self.open_for.clone().into_iter()),
             })
             .probes(self.probes)
             .probe_within(self.within);
@@ -486,7 +486,7 @@ fn history(seed: u64, steps: usize) {
     let chance = &mut Chance(seed);
     let plain = Plain::by_chance(chance);
     let told = Told::default();
-    let by_hand = ByHand::over(Breaker::new(plain.settings()).unwrap().observed_by(told.clone()));
+    let by_hand = ByHand::over(Breaker::new(plain.settings()).expect("it makes sense").observed_by(told.clone()));
     let mut model = Model::new(plain);
     let mut running: Vec<(Permit, Ticket)> = Vec::new();
     let passed = Cell::new(Duration::ZERO);
@@ -534,7 +534,7 @@ fn history(seed: u64, steps: usize) {
             }
             18 if chance.one_in(4) => {
                 let plain = Plain::by_chance(chance);
-                by_hand.breaker.change(plain.settings()).unwrap();
+                by_hand.breaker.change(plain.settings()).expect("it makes sense");
                 model.change(plain);
             }
             19 if forces && chance.one_in(4) => match chance.under(6) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kit_base::{Backoff, Cause, Endpoint, Error, Judgement, Kind, Origin, Request, RetryHint};
-use kit_breaker::{Breaker, OpenFor, Settings, State, Tally, Window};
+use kit_breaker::{Breaker, Decision, OpenFor, Policy, Settings, State, Tally, Window};
 
 use crate::support::{Ask, ByHand, Told, fail, guarding, now, succeed};
 
@@ -288,6 +288,22 @@ fn windows_and_policies_that_begin_after_many_generations_see_as_well() {
         assert_eq!(by_hand.state(), State::Open, "{window:?}");
         by_hand.breaker.reset();
     }
+    by_hand.breaker.change(Settings::new().policy(|| AtOnce)).unwrap();
+    by_hand.fail(by_hand.begin());
+    assert_eq!(by_hand.state(), State::Open);
+}
+
+/// A policy that opens at the first failure.
+struct AtOnce;
+
+impl Policy for AtOnce {
+    fn success(&mut self, _: Instant) {}
+
+    fn failure(&mut self, _: Instant) -> Decision {
+        Decision::Open
+    }
+
+    fn reset(&mut self, _: Instant) {}
 }
 
 #[test]

@@ -111,3 +111,22 @@ fn a_head_that_arrives_as_the_probe_is_given_up_is_seen_or_ignored() {
         }
     });
 }
+
+#[test]
+fn a_probe_that_begins_as_another_is_given_up_is_the_only_one_or_is_given_up_too() {
+    all(|| {
+        let (circuit, probe) = half_open(0, &LIMITS);
+        let ask = |circuit: &Circuit| admitted(call(circuit, &LIMITS, &mut Vec::new()));
+        let (asked, next) = both(&circuit, ask, move |circuit| {
+            circuit.give_back(probe, false);
+            admitted(circuit.admit(&LIMITS, EXPIRED))
+        });
+        assert!(asked.is_none() || next.is_none());
+        match phase(&circuit) {
+            // What it brings is ignored then, as if it had begun before.
+            Phase::Open => assert_eq!((asked, circuit.moment()), (None, AGAIN)),
+            Phase::HalfOpen => assert_eq!((circuit.word().probes().running, asked.or(next)), (1, Some(probe))),
+            other => panic!("{other:?}"),
+        }
+    });
+}

@@ -62,9 +62,16 @@ three_threads!(of_three_callers_two_are_the_two_probes_at_most, 2, 3, || {
 
 #[test]
 fn the_last_place_goes_to_exactly_one() {
-    all(|| {
-        let (circuit, _) = half_open(0, &TWO);
-        let (one, other) = both(&circuit, ask(TWO, 30), ask(TWO, 31));
+    // However many successes it needs.
+    for successes in [2, 5] {
+        the_last_place(Limits { successes, ..TWO });
+    }
+}
+
+fn the_last_place(two: Limits) {
+    all(move || {
+        let (circuit, _) = half_open(0, &two);
+        let (one, other) = both(&circuit, ask(two, 30), ask(two, 31));
         let inside = [one, other].into_iter().filter_map(admitted).count();
         assert_eq!(inside, 1, "{one:?} {other:?}");
         assert!(one == SOON || other == SOON, "{one:?} {other:?}");

@@ -41,7 +41,7 @@ pub(crate) fn both<A: 'static, B>(
     let shared = Arc::clone(circuit);
     let one = thread::spawn(move || one(&shared));
     let other = other(circuit);
-    (one.join().unwrap(), other)
+    (one.join().expect("it ends"), other)
 }
 
 /// Runs three at once: two on other threads.
@@ -54,7 +54,7 @@ pub(crate) fn three<A: 'static, B: 'static, C>(
     let shared = Arc::clone(circuit);
     let one = thread::spawn(move || one(&shared));
     let (two, three) = both(circuit, two, three);
-    (one.join().unwrap(), two, three)
+    (one.join().expect("it ends"), two, three)
 }
 
 pub(crate) fn closed(flags: u64) -> Arc<Circuit> {

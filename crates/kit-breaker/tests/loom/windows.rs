@@ -45,7 +45,7 @@ fn one_of_two_sees_both<W: Counts>(make: fn() -> W) {
         let shared = Arc::clone(&window);
         let one = thread::spawn(move || fail(&shared));
         let other = fail(&window);
-        let one = one.join().unwrap();
+        let one = one.join().expect("it ends");
         let both = |tally: &Tally| (tally.calls, tally.failures) == (2, 2);
         assert!(both(&one) || both(&other), "{one:?} {other:?}");
         assert!(both(&window.tally(0)));

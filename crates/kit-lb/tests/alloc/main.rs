@@ -1,14 +1,14 @@
-//! What a pick and a balanced call allocate: nothing, and one box on the tower face. A program without a test harness, whose
+//! What a pick and a balanced call allocate, gated or not: nothing, and one box on the tower face. A program without a test harness, whose
 //! threads would be counted too.
 
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, and this is a test program")]
 
 use std::convert::Infallible;
 
-use kit_base::{Endpoint, Error, Instance, IntoService, Request, Response};
-use kit_lb::{Choice, Endpointer, Fixed, LeastLoaded, Random, RoundRobin, Weighted};
+use kit_base::{End, Endpoint, Error, Gate, Instance, IntoService, Now, Request, Response};
+use kit_lb::{Choice, Endpointer, Fixed, LeastLoaded, PerInstance, Random, RoundRobin, Weighted};
 use kit_testing::alloc::{self, CountingAllocator};
-use tower::Service;
+use tower::{Layer, Service};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = alloc::counting();
@@ -24,7 +24,25 @@ impl Endpoint<Request<u64>> for Echo {
     }
 }
 
-fn count(set: &Endpointer<Echo>, choice: impl Choice) {
+/// A gate that remembers something.
+struct Admits;
+
+impl<Req, Res, Err> Gate<Req, Res, Err> for Admits {
+    type Permit = u64;
+
+    fn admit(&self, _: &mut Req, _: &Now<'_>) -> Result<u64, Error> {
+        Ok(7)
+    }
+
+    fn finish(&self, permit: u64, _: &End<'_>) {
+        assert_eq!(permit, 7);
+    }
+}
+
+fn count<C>(set: &Endpointer<C>, choice: impl Choice)
+where
+    C: Endpoint<Request<u64>, Response = Response<u64>, Error = Error> + 'static,
+{
     let balancer = set.balanced_by(choice);
     // What a thread makes at its first pick.
     drop(balancer.pick().unwrap());
@@ -52,4 +70,6 @@ fn main() {
         count(&set, Weighted);
         count(&set, LeastLoaded);
     }
+    let gated = |_: &Instance| Ok::<_, Infallible>(PerInstance::new(Admits).layer(Echo));
+    count(&Endpointer::new(Fixed::at(["a", "b"]), gated), LeastLoaded);
 }

@@ -7,6 +7,7 @@ mod connections;
 mod hostile;
 mod http;
 mod laws;
+mod per_instance;
 mod random;
 mod registry;
 mod resting;

@@ -107,7 +107,7 @@ impl Connect<Bidi, Streaming<u8>, Streaming<u8>> for Streams {
     }
 }
 
-fn three_items() -> impl futures_core::Stream<Item = Result<u8, Error>> + Send + 'static {
+pub(crate) fn three_items() -> impl futures_core::Stream<Item = Result<u8, Error>> + Send + 'static {
     let mut left = 3;
     Items(move || {
         left -= 1;

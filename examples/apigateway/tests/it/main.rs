@@ -5,6 +5,7 @@
 #[path = "../../../../crates/kit-sd-consul/tests/it/agent.rs"]
 #[allow(dead_code, reason = "it serves the tests of kit-sd-consul too")]
 mod agent;
+mod breaker;
 mod consul;
 mod outage;
 mod programs;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod breaker;
+
 use std::process::Command;
 use std::time::Duration;
 
