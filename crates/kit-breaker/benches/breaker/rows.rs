@@ -106,13 +106,13 @@ impl Rows {
 
     fn keyed(&mut self) {
         let keyed = Keyed::per_operation(Settings::gobreaker()).expect("settings that make sense");
-        self.endpoint("kit: keyed by operation, closed", Some(GATE), at_most(640), Guard::new(keyed).layer(Leaf));
+        self.endpoint("kit: keyed by operation, closed", Some(GATE), at_most(700), Guard::new(keyed).layer(Leaf));
         let key = |ask: &Ask| Some(*ask.message() % 100);
         let keyed = Keyed::by(Settings::gobreaker(), key).expect("settings that make sense");
         let endpoint = Guard::new(keyed).layer(Leaf);
         // The first call of a key makes its circuit.
         (0..100).for_each(|number| drop(answer(pin!(call(&endpoint, ask(number))))));
-        self.endpoint("kit: keyed by 100 numbers, closed", Some(GATE), at_most(340), endpoint);
+        self.endpoint("kit: keyed by 100 numbers, closed", Some(GATE), at_most(400), endpoint);
     }
 
     fn beside(&mut self) {
