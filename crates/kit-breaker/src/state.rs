@@ -53,7 +53,7 @@ pub struct Snapshot {
     pub open_for: Option<Duration>,
     /// Failures since the last success, while closed; counted whatever the rules.
     pub consecutive_failures: u32,
-    /// The calls in the window, where a rate is measured.
+    /// The calls in the window, where a rate is measured; none of them unless closed.
     pub window: Option<Tally>,
     /// Probes that are under way, while half-open.
     pub probes: u32,
