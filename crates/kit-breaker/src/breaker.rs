@@ -43,7 +43,7 @@ impl Breaker {
     /// A closed circuit with these settings.
     ///
     /// # Errors
-    /// A setting makes no sense.
+    /// A setting makes no sense, or no rule opens the circuit.
     pub fn new(settings: Settings) -> Result<Self, InvalidSettings> {
         Rules::new(settings).map(|rules| Self::with_rules(Arc::new(rules), Cow::Borrowed(""), ()))
     }
@@ -113,7 +113,7 @@ impl<O: Observer> Breaker<O> {
     /// with their first.
     ///
     /// # Errors
-    /// A setting makes no sense; nothing has changed then.
+    /// A setting makes no sense, or no rule opens the circuit; nothing has changed then.
     pub fn change(&self, settings: Settings) -> Result<(), InvalidSettings> {
         Rules::new(settings).map(|rules| self.follow(Arc::new(rules)))
     }

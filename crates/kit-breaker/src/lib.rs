@@ -144,7 +144,7 @@
 //! | nothing | callers' faults (404, `InvalidArgument`, ...), callers who left, `ResourceExhausted` (429), `Unavailable` with a time to wait (`Retry-After`, `grpc-retry-pushback-ms`), refusals of inner layers, calls that were too late before they were sent |
 //!
 //! Where the answer streams, it is known at the end: a `grpc-status` in the trailers counts, and so does a body that breaks off. So
-//! a 503 counts once its body is read, or dropped.
+//! a 503 with a body counts once that is read, or dropped.
 //!
 //! | rule | opens when |
 //! |---|---|
@@ -161,14 +161,15 @@
 //!   [`open_for`](Settings::open_for) says: a fixed time, one that grows with jitter while probes fail, or what the peer asked for.
 //! - **Half-open**, it lets exactly [`probes`](Settings::probes) calls in at the same time, whoever races for it, and refuses the
 //!   others. [`successes_to_close`](Settings::successes_to_close) of them close it, one failure opens it again. A probe
-//!   that is dropped, or says nothing of the peer, gives its place back; a peer that answers nothing but `ResourceExhausted` gets
-//!   so many calls at the same time, and no more, until it answers something else. An answer that is the caller's own fault is a
-//!   success here: the peer was there to say so. It cannot stay half-open for want of an answer:
-//!   [`probe_within`](Settings::probe_within).
+//!   that is dropped, or says nothing of the peer, gives its place back; a peer that answers nothing but `ResourceExhausted`, or
+//!   503 with a `Retry-After` that is not heeded, gets so many calls at the same time, and no more, until it answers something
+//!   else. An answer that is the caller's own fault is a success here: the peer was there to say so. It cannot stay half-open for
+//!   want of an answer: [`probe_within`](Settings::probe_within).
 //! - **Late results.** Each change of state begins a new generation; what was let in by an older one does not count.
 //! - **Forced** open, closed, or disabled until [`reset`](Breaker::reset). [`change`](Breaker::change) takes new settings while it
 //!   runs. [`observe_only`](Settings::observe_only) lets it run dry: it refuses nothing, unless forced open, and tells what it would.
-//! - **Cancellation.** Dropping a call, its body or its stream, at any point, is a caller who left.
+//! - **Cancellation.** Dropping a call, its body or its stream, at any point, is a caller who left. But an answer whose head has
+//!   failed, or whose body nobody has begun to read, is what its head says.
 //! - **Clones** of the guard share the circuit; [`fresh`](Breaker::fresh) makes another.
 //! - **Time** is the guard's clock; ask for the state by the same. A closed circuit reads none, unless a rule needs it: a window of
 //!   time, slow calls, [`clear_every`](Settings::clear_every), a [`Policy`].

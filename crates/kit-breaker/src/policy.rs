@@ -8,7 +8,7 @@ use crate::word::is_older;
 
 /// A rule of your own for when a circuit opens. It runs under a lock, so it should be quick.
 ///
-/// It is told only what counts: callers' faults and calls that were left are not. What it panics with is lost, and counts
+/// It is told only what counts in a closed circuit: callers' faults, calls that were left, and probes are not. What it panics with is lost, and counts
 /// as [`Decision::Stay`].
 pub trait Policy: Send {
     /// A call went well.

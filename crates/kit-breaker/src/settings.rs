@@ -158,7 +158,8 @@ impl Settings {
 
     /// How long it stays open: 1 ms to 30 days, the same each time or a [`Backoff`](kit_base::Backoff) that grows while
     /// probes fail. Give a back-off some jitter, so that not all clients come back at once, but not the full jitter that it
-    /// has by default: that may open for next to no time. Times beyond these bounds are cut to them.
+    /// has by default: that may open for next to no time. `Backoff::new(time, time)?.with_jitter(0.2)?` is a fixed time with
+    /// jitter. Times beyond these bounds are cut to them.
     #[doc(alias("Timeout", "SleepWindow", "waitDurationInOpenState"))]
     #[must_use]
     pub fn open_for(self, time: impl Into<OpenFor>) -> Self {

@@ -103,7 +103,8 @@ fn add(word: &Slice, number: u64, one: bool) {
         let old = word.load(Acquire);
         let before = if old >> TAG_SHIFT == tag {
             old & COUNTS
-        } else if is_older(tag, old >> TAG_SHIFT) {
+        } else if old != 0 && is_older(tag, old >> TAG_SHIFT) {
+            // A word that nobody has counted in is not of the first slice.
             return;
         } else {
             0

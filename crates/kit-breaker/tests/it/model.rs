@@ -74,7 +74,7 @@ impl Plain {
             within: chance.of(&[ms(700), ms(2_000), ms(60_000)]),
             observe_only: chance.one_in(6),
         };
-        if plain.rate.is_none() && plain.slow.is_none() && plain.policy.is_none() {
+        if plain.rate.is_none() && plain.slow.is_none() && plain.policy.is_none() && plain.heed.is_none() {
             plain.consecutive = plain.consecutive.or(Some(3));
         }
         plain

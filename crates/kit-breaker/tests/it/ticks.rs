@@ -262,13 +262,16 @@ fn a_window_of_time_sees_what_comes_after_however_long_a_quiet() {
 
 #[test]
 fn a_window_that_begins_late_sees_as_well() {
-    let by_hand = ByHand::new(Settings::gobreaker());
-    by_hand.advance(DAY * 10);
-    by_hand.breaker.change(a_window_of(ms(1_000))).unwrap();
-    for _ in 0..3 {
-        by_hand.fail(by_hand.begin());
+    // The second is just before the numbers of its slices begin again.
+    for late in [DAY * 10, ms(100) * ((1 << 24) - 50)] {
+        let by_hand = ByHand::new(Settings::gobreaker());
+        by_hand.advance(late);
+        by_hand.breaker.change(a_window_of(ms(1_000))).unwrap();
+        for _ in 0..3 {
+            by_hand.fail(by_hand.begin());
+        }
+        assert_eq!(by_hand.state(), State::Open, "after {late:?}");
     }
-    assert_eq!(by_hand.state(), State::Open);
 }
 
 /// 2^27 changes, after which half of all generations are older than the first.
@@ -401,7 +404,16 @@ fn what_the_peer_asks_for_is_heeded_and_cut() {
     by_hand.advance(ms(7_000));
     by_hand.end(by_hand.begin(), busy(ms(3_000)), Cause::Answered);
     passes(&by_hand, ms(3_000));
-    // A local refusal tells nothing of the peer, whatever it asks for.
+    // With no other rule, nothing else opens it; but a probe that fails does.
+    let alone = || Settings::new().heed_retry_after(ms(30_000)).open_for(ms(10_000));
+    let by_hand = ends(alone(), Judgement::of_kind(Kind::Internal));
+    by_hand.end(by_hand.begin(), busy(ms(7_000)), Cause::Answered);
+    passes(&by_hand, ms(7_000));
+    by_hand.fail(by_hand.begin());
+    passes(&by_hand, ms(10_000));
+    // A local refusal tells nothing of the peer, whatever it asks for, and a quota that is used up is this caller's own.
+    let quota = Judgement::of_parts(Kind::ResourceExhausted, Origin::Remote, RetryHint::After(ms(7_000)));
+    assert_eq!(ends(heeding(), quota).state(), State::Closed);
     let own = Judgement::of_parts(Kind::Unavailable, Origin::LocalRefusal, RetryHint::After(ms(7_000)));
     assert_eq!(ends(heeding(), own).state(), State::Closed);
 }
