@@ -59,13 +59,14 @@ const IDLE: Duration = Duration::from_secs(600);
 ///
 /// # A bounded number
 ///
-/// There are at most [`most`](Self::most) circuits, however many keys callers think of. Each takes about 270 bytes for a short
-/// key, its text included (600 with a window of time), so 10,000 take 2.7 MB. A long key is kept twice, as itself and as its
-/// text: bound its length where callers choose it. When all places are taken, a new key gets that of a
-/// circuit which
+/// There are at most [`most`](Self::most) circuits, however many keys callers think of. Each takes about 320 bytes for a short
+/// key, its text included, so 10,000 take 3.2 MB; 690 with a window of time, and with one of calls 550 and 16 for each 32 calls.
+/// A long key is kept twice, as itself and as its text: bound its length where callers choose it. When all places are taken, a
+/// new key gets that of a circuit which
 ///
-/// * holds nothing: it is closed, has no failure in a row or in its window, and no call is under way (with it go the successes
-///   in its window, and the totals of its [`Snapshot`](crate::Snapshot)), or
+/// * holds nothing: it is closed, has no failure in a row or in its window that the next call would not
+///   [clear](Settings::clear_every), and no call is under way (with it go the successes in its window, and the totals of its
+///   [`Snapshot`](crate::Snapshot)), or
 /// * holds failures, or has been open, but has not been called for the [`idle`](Self::idle) time.
 ///
 /// A circuit with calls under way, one that is open and whose time has not passed, and one that is
