@@ -97,14 +97,15 @@ fn counts(word: &AtomicU64, number: u64) -> u64 {
     if word >> TAG_SHIFT == number & TAG { word & COUNTS } else { 0 }
 }
 
-/// Counts in a slice, which begins anew if it was another before. What comes too late for its slice is lost.
+/// Counts in a slice, which begins anew if it was another before. What comes too late for its slice is lost; for one that has
+/// counted nothing yet, nothing comes too late.
 fn add(word: &AtomicU64, number: u64, count: impl Fn(u64) -> u64) {
     let tag = number & TAG;
     loop {
         let old = word.load(Acquire);
         let before = if old >> TAG_SHIFT == tag {
             old & COUNTS
-        } else if is_older(tag, old >> TAG_SHIFT) {
+        } else if old != 0 && is_older(tag, old >> TAG_SHIFT) {
             return;
         } else {
             0

@@ -271,6 +271,21 @@ fn a_window_that_begins_late_sees_as_well() {
     assert_eq!(by_hand.state(), State::Open);
 }
 
+/// Slices are numbered in 24 bits, so that what begins just before a round of them is over looks late, and must not be.
+#[test]
+fn a_window_that_begins_as_the_numbers_of_its_slices_begin_anew_sees_as_well() {
+    let slice = ms(1) / 10;
+    for before in [1_000, 100, 50, 23, 22, 21, 12, 11, 10, 1] {
+        let by_hand = ByHand::new(Settings::gobreaker());
+        by_hand.advance(slice * ((1 << 24) - before));
+        by_hand.breaker.change(a_window_of(ms(1))).unwrap();
+        for _ in 0..3 {
+            by_hand.fail(by_hand.begin());
+        }
+        assert_eq!(by_hand.state(), State::Open, "{before}");
+    }
+}
+
 /// 2^27 changes, after which half of all generations are older than the first.
 #[test]
 #[ignore = "takes some seconds: runs with --deep"]
