@@ -96,7 +96,8 @@ fn counts(word: &Slice, number: u64) -> (u64, u64) {
     if word >> TAG_SHIFT == number & TAG { (word >> COUNT & MOST, word & MOST) } else { (0, 0) }
 }
 
-/// Counts in a slice, which begins anew if it was another before. What comes too late for its slice is lost.
+/// Counts in a slice, which begins anew if it was another before. What comes too late for its slice is lost; for one that has
+/// counted nothing yet, nothing comes too late.
 fn add(word: &Slice, number: u64, one: bool) {
     let tag = number & TAG;
     loop {
@@ -104,7 +105,6 @@ fn add(word: &Slice, number: u64, one: bool) {
         let before = if old >> TAG_SHIFT == tag {
             old & COUNTS
         } else if old != 0 && is_older(tag, old >> TAG_SHIFT) {
-            // A word that nobody has counted in is not of the first slice.
             return;
         } else {
             0

@@ -1,12 +1,13 @@
 //! Settings that change while it runs, and states that are forced.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kit_base::{Cause, Clock, End, Error, Event, Gate, Judgement, Kind, Now, Origin};
-use kit_breaker::{Breaker, Settings, State, Window};
+use kit_breaker::{Breaker, Decision, Policy, Settings, State, Window};
 use kit_testing::clock::ManualClock;
 
 use crate::support::{ByHand, Chance, Told};
@@ -283,34 +284,52 @@ fn changes_and_forced_states_under_load_leave_it_in_order() {
     assert_eq!(load.state(), State::Closed);
 }
 
-/// The flags in the word and the rules belong together, whoever was last.
+/// A policy that is let go of slowly: it says that it is, and waits for a word, though not for ever.
+struct Lingers(Sender<()>, Arc<Mutex<Receiver<()>>>);
+
+impl Policy for Lingers {
+    fn success(&mut self, _: Instant) {}
+
+    fn failure(&mut self, _: Instant) -> Decision {
+        Decision::Stay
+    }
+
+    fn reset(&mut self, _: Instant) {}
+}
+
+impl Drop for Lingers {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+        let _ = self.1.lock().unwrap().recv_timeout(ms(200));
+    }
+}
+
+/// The flags in the word and the rules belong together, whoever was last. One change is held up as it lets go of the rules
+/// before, and the other comes meanwhile.
 #[test]
 fn changes_at_once_leave_the_flags_and_the_rules_of_one_of_them() {
-    let clock = ManualClock::new();
-    for round in 0..300 {
-        let load = Load { breaker: Breaker::new(flags(0)).unwrap(), clock: clock.clone() };
-        let start = Barrier::new(3);
+    for [one, other] in [[2, 4], [4, 2]] {
+        let load = Load { breaker: Breaker::new(flags(0)).unwrap(), clock: ManualClock::new() };
+        let ((lingers, held_up), (word, wait)) = (channel(), channel());
+        let wait = Arc::new(Mutex::new(wait));
+        load.breaker.change(flags(0).policy(move || Lingers(lingers.clone(), Arc::clone(&wait)))).unwrap();
         thread::scope(|scope| {
-            for of in [2, 4] {
-                let (load, start) = (&load, &start);
-                scope.spawn(move || {
-                    start.wait();
-                    load.breaker.change(flags(of)).unwrap();
-                });
-            }
-            start.wait();
-            load.call(Judgement::SUCCESS, Cause::Answered);
+            scope.spawn(|| load.breaker.change(flags(one)).unwrap());
+            held_up.recv().unwrap();
+            load.breaker.change(flags(other)).unwrap();
+            // Nobody hears it if this change had to wait for the other.
+            let _ = word.send(());
         });
-        let windowed = load.breaker.snapshot_at(clock.now()).window.is_some();
+        let windowed = load.breaker.snapshot_at(load.clock.now()).window.is_some();
         // Successes are counted only with the flag of windows, and failures forgotten only with that of clearing.
         load.call(Judgement::SUCCESS, Cause::Answered);
         load.call(Judgement::of_kind(Kind::Internal), Cause::Answered);
-        let seen = load.breaker.snapshot_at(clock.now());
-        assert_eq!(seen.window.map(|tally| tally.calls >= 2), windowed.then_some(true), "in round {round}");
-        clock.advance(ms(3));
+        let seen = load.breaker.snapshot_at(load.clock.now());
+        assert_eq!(seen.window.map(|tally| tally.calls >= 2), windowed.then_some(true), "{one} and {other}");
+        load.clock.advance(ms(3));
         load.call(Judgement::LEFT, Cause::Left);
-        let kept = load.breaker.snapshot_at(clock.now()).consecutive_failures;
-        assert_eq!(kept, u32::from(windowed), "in round {round}");
+        let kept = load.breaker.snapshot_at(load.clock.now()).consecutive_failures;
+        assert_eq!(kept, u32::from(windowed), "{one} and {other}");
     }
 }
 

@@ -77,7 +77,8 @@ fn guard(setup: &Setup, settings: Settings) -> Guard<Breaker, Standard, LawsCloc
     Guard::with(Breaker::new(settings).expect("it makes sense"), Standard, setup.clock())
 }
 
-/// Checks ways to open at one place, with one probe and with two: each of them, or those that have the most to do.
+/// Checks ways to open at one place, with one probe and with two: each of them where there is nothing else around the breaker,
+/// elsewhere those that have the most to do.
 macro_rules! place {
     ($place:ident, $laws:expr, |$guard:ident| $layer:expr, $declared:expr, $ways:ident) => {
         mod $place {
@@ -162,7 +163,7 @@ place!(
         Tower::new(guard.clone()).answered().layer(routes)
     }),
     at_once,
-    each
+    some
 );
 
 place!(

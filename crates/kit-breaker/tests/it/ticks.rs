@@ -63,14 +63,20 @@ async fn on_a_paused_clock_it_is_open_until_the_very_tick() {
     assert_eq!(guard.gate().state_at(now()), State::Closed);
 }
 
-#[tokio::test(start_paused = true)]
-async fn time_for_which_the_inner_endpoint_takes_counts_from_the_end_of_the_call() {
-    // The circuit is open from the failure on, not from the beginning of the call that failed.
-    let (guard, endpoint) = guarding(quick());
-    let mut hanging = Box::pin(endpoint.call(Request::new(Ask::Hang)));
-    assert!(tokio::time::timeout(ms(5_000), &mut hanging).await.is_err());
-    let _ = fail(&endpoint).await;
-    assert_eq!(guard.gate().snapshot_at(now()).open_for, Some(ms(10_000)));
+#[test]
+fn it_is_open_from_the_end_of_the_call_that_failed_and_not_from_its_beginning() {
+    // Whether or not the time of its admission is known.
+    for settings in [quick(), quick().slow_calls(DAY, 1.0)] {
+        let by_hand = ByHand::new(settings);
+        let call = by_hand.begin();
+        by_hand.advance(ms(5_000));
+        by_hand.fail(call);
+        passes(&by_hand, ms(10_000));
+        let probe = by_hand.begin();
+        by_hand.advance(ms(5_000));
+        by_hand.fail(probe);
+        passes(&by_hand, ms(10_000));
+    }
 }
 
 #[test]
@@ -271,6 +277,21 @@ fn a_window_that_begins_late_sees_as_well() {
             by_hand.fail(by_hand.begin());
         }
         assert_eq!(by_hand.state(), State::Open, "after {late:?}");
+    }
+}
+
+/// Slices are numbered in 24 bits, so that what begins just before a round of them is over looks late, and must not be.
+#[test]
+fn a_window_that_begins_as_the_numbers_of_its_slices_begin_anew_sees_as_well() {
+    let slice = ms(1) / 10;
+    for before in [1_000, 100, 50, 23, 22, 21, 12, 11, 10, 1] {
+        let by_hand = ByHand::new(Settings::gobreaker());
+        by_hand.advance(slice * ((1 << 24) - before));
+        by_hand.breaker.change(a_window_of(ms(1))).unwrap();
+        for _ in 0..3 {
+            by_hand.fail(by_hand.begin());
+        }
+        assert_eq!(by_hand.state(), State::Open, "{before}");
     }
 }
 

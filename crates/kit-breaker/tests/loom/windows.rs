@@ -137,6 +137,25 @@ fn what_an_older_generation_brings_is_not_counted_in_a_newer() {
     never_mixed(|| Slices::sliding(Duration::from_millis(1)));
 }
 
+/// It begins with the generation 0, of which half of all others are before: none of them is taken for one that comes too late.
+#[test]
+fn a_window_that_begins_after_many_generations_counts_them() {
+    const ALL: u32 = 1 << 28;
+    fn counts<W: Counts>(make: fn() -> W) {
+        for generation in [1, ALL / 2 - 1, ALL / 2, ALL / 2 + 1, ALL - (1 << 20)] {
+            all(move || {
+                let window = make();
+                window.record(generation, true);
+                let seen = window.tally(generation);
+                assert_eq!((seen.calls, seen.failures), (1, 1), "{generation}");
+            });
+        }
+    }
+    counts(|| Calls::new(4));
+    counts(Slices::whole);
+    counts(|| Slices::sliding(Duration::from_millis(1)));
+}
+
 #[test]
 fn three_at_once_are_three() {
     fn all_counted<W: Counts>(make: fn() -> W) {
