@@ -14,8 +14,10 @@ mod window {
     pub(crate) use crate::slices::Slices;
     pub(crate) use crate::tally::Tally;
 }
+#[allow(dead_code, unreachable_pub, reason = "the files are the crate's, and the models ask for parts of them")]
 #[path = "../../src/window/calls.rs"]
 mod calls;
+#[allow(dead_code, unreachable_pub, reason = "the files are the crate's, and the models ask for parts of them")]
 #[path = "../../src/window/slices.rs"]
 mod slices;
 #[allow(unreachable_pub, reason = "the crate exports it")]
