@@ -146,7 +146,7 @@ impl Rows {
         };
         self.endpoint(ALL_FAIL, None, FREE, idle().layer(Failing::<true>));
         let title = "kit: half-open, a probe fails";
-        self.endpoint(title, Some(ALL_FAIL), boxes(1.0, 750), at_once().layer(Failing::<true>));
+        self.endpoint(title, Some(ALL_FAIL), boxes(1.0, 765), at_once().layer(Failing::<true>));
         self.endpoint(HALF_FAIL, None, FREE, idle().layer(Failing::<false>));
         let title = "kit: a call opens it, a probe closes it, in turn";
         self.endpoint(title, Some(HALF_FAIL), boxes(0.5, 535), at_once().layer(Failing::<false>));

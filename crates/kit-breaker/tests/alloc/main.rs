@@ -69,7 +69,7 @@ where
 }
 
 fn every_rule() -> Vec<(&'static str, Settings)> {
-    let rate = |window| Settings::new().failure_rate(1.0).min_calls(1_000_000).window(window);
+    let rate = |window| Settings::new().failure_rate(1.0).min_calls(500_000).window(window);
     let hour = Duration::from_secs(3_600);
     vec![
         ("failures in a row", Settings::new().consecutive_failures(1_000_000)),

@@ -37,21 +37,28 @@ impl Counts for Slices {
 /// Of two that are slow at once, one at least sees both, and nobody sees a greater share than there is.
 #[test]
 fn of_two_that_are_slow_at_once_one_sees_both() {
-    all(|| {
-        let window = Arc::new(Slices::whole().and_slow());
-        let slow = |window: &Slices| {
-            window.record(0, 1, false, true);
-            window.tally(0, 1)
-        };
-        let shared = Arc::clone(&window);
-        let one = thread::spawn(move || slow(&shared));
-        let other = slow(&window);
-        let one = one.join().expect("it ends");
-        let both = |tally: &Tally| (tally.calls, tally.slow) == (2, 2);
-        assert!(both(&one) || both(&other), "{one:?} {other:?}");
-        assert!(one.slow <= one.calls && other.slow <= other.calls, "{one:?} {other:?}");
-        assert!(both(&window.tally(0, 1)));
-    });
+    fn one_sees_both<W: Send + Sync + 'static>(make: fn() -> W, slow: fn(&W) -> Tally) {
+        all(move || {
+            let window = Arc::new(make());
+            let shared = Arc::clone(&window);
+            let one = thread::spawn(move || slow(&shared));
+            let other = slow(&window);
+            let one = one.join().expect("it ends");
+            let both = |tally: &Tally| (tally.calls, tally.slow) == (2, 2);
+            assert!(both(&one) || both(&other), "{one:?} {other:?}");
+            assert!(one.slow <= one.calls && other.slow <= other.calls, "{one:?} {other:?}");
+        });
+    }
+    let calls = |window: &Calls| {
+        window.record(0, false, true);
+        window.tally(0)
+    };
+    one_sees_both(|| Calls::new(4).and_slow(), calls);
+    let slices = |window: &Slices| {
+        window.record(0, 1, false, true);
+        window.tally(0, 1)
+    };
+    one_sees_both(|| Slices::whole().and_slow(), slices);
 }
 
 /// Of two that fail at once, one at least sees both failures, so that no two failures are overlooked.
