@@ -65,11 +65,16 @@ impl Slices {
         if slow {
             add(&slice.slow, number, |slow| slow + 1);
         }
+        let mut is_full = false;
         add(&slice.calls, number, |counts| {
             let (calls, failures) = (counts >> COUNT, counts & MOST);
-            let (calls, failures) = if calls == MOST { (calls / 2, failures / 2) } else { (calls, failures) };
+            is_full = calls == MOST;
+            let (calls, failures) = if is_full { (calls / 2, failures / 2) } else { (calls, failures) };
             (calls + 1) << COUNT | (failures + u64::from(failed))
         });
+        if is_full {
+            add(&slice.slow, number, |slow| slow / 2);
+        }
     }
 
     pub(crate) fn tally(&self, generation: u32, now: u64) -> Tally {
@@ -84,7 +89,7 @@ impl Slices {
             let calls = (counts >> COUNT) as u32;
             tally.calls += calls;
             tally.failures += (counts & MOST) as u32;
-            // Where the calls were halved, the slow ones were not.
+            // Where the calls were halved this moment, the slow ones are about to be.
             tally.slow += (self::counts(&slice.slow, number) as u32).min(calls);
         }
         tally
@@ -99,7 +104,7 @@ fn counts(word: &AtomicU64, number: u64) -> u64 {
 
 /// Counts in a slice, which begins anew if it was another before. What comes too late for its slice is lost; for one that has
 /// counted nothing yet, nothing comes too late.
-fn add(word: &AtomicU64, number: u64, count: impl Fn(u64) -> u64) {
+fn add(word: &AtomicU64, number: u64, mut count: impl FnMut(u64) -> u64) {
     let tag = number & TAG;
     loop {
         let old = word.load(Acquire);
