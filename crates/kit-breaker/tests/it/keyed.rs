@@ -259,17 +259,6 @@ fn whoever_calls_under_many_keys_resets_no_circuit_that_is_open_or_counts_failur
 
 #[test]
 fn nor_one_that_counts_in_a_window_or_by_a_policy() {
-    struct Third(u32);
-    impl Policy for Third {
-        fn success(&mut self, _: Instant) {}
-        fn failure(&mut self, _: Instant) -> Decision {
-            self.0 += 1;
-            if self.0 == 3 { Decision::Open } else { Decision::Stay }
-        }
-        fn reset(&mut self, _: Instant) {
-            self.0 = 0;
-        }
-    }
     let rate = Settings::new().failure_rate(0.5).min_calls(4);
     let all = [
         rate.clone(),
@@ -289,6 +278,35 @@ fn nor_one_that_counts_in_a_window_or_by_a_policy() {
             drop(running);
         }
     }
+}
+
+/// A policy that opens at the third failure.
+struct Third(u32);
+
+impl Policy for Third {
+    fn success(&mut self, _: Instant) {}
+
+    fn failure(&mut self, _: Instant) -> Decision {
+        self.0 += 1;
+        if self.0 == 3 { Decision::Open } else { Decision::Stay }
+    }
+
+    fn reset(&mut self, _: Instant) {
+        self.0 = 0;
+    }
+}
+
+#[test]
+fn a_policy_that_has_begun_anew_holds_no_place() {
+    let calls = Calls::new(numbered(Settings::new().policy(|| Third(0))).most(most(1)));
+    calls.fail(1, 1);
+    calls.succeed(1).unwrap();
+    calls.succeed(2).unwrap();
+    assert_eq!(calls.state(2), None, "the other has seen a failure");
+    calls.keyed.breaker(&1).unwrap().reset();
+    calls.succeed(1).unwrap();
+    calls.succeed(2).unwrap();
+    assert_eq!((calls.state(1), calls.state(2)), (None, Some(State::Closed)));
 }
 
 #[test]

@@ -480,6 +480,7 @@ fn the_times_of_an_iterator_end_are_nothing_or_huge_and_do_no_harm() {
     opens_for(OpenFor::each(std::iter::empty()), &[ms(60_000), ms(60_000)]);
     opens_for(OpenFor::each([Duration::ZERO, TICK].into_iter()), &[ms(1), ms(1), ms(1)]);
     opens_for(OpenFor::each([Duration::MAX, ms(1)].into_iter()), &[LONGEST, ms(1)]);
+    opens_for(OpenFor::each([LONGEST + TICK].into_iter()), &[LONGEST]);
     let mut calls = 0;
     let ends_and_goes_on = std::iter::from_fn(move || {
         calls += 1;
