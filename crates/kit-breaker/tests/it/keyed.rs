@@ -387,6 +387,11 @@ fn all_known_keys_up_to_the_bound_keep_their_places() {
         assert_eq!(keys.filter(|key| calls.state(*key).is_some()).count(), bound);
         calls.succeed(1_000_000).unwrap();
         assert_eq!((calls.keyed.len(), calls.state(1_000_000).is_some()), (bound, true));
+        // One more has a place though all the others were called lately.
+        let all = (1..=bound as u64).filter(|key| calls.state(*key).is_some()).chain([1_000_000]);
+        all.for_each(|key| calls.succeed(key).unwrap());
+        calls.succeed(2_000_000).unwrap();
+        assert_eq!((calls.keyed.len(), calls.state(2_000_000).is_some()), (bound, true));
     }
 }
 
@@ -414,6 +419,21 @@ fn what_has_failures_and_was_idle_makes_room_and_says_so() {
     calls.wait(after(2));
     calls.succeed(4).unwrap();
     assert_eq!((calls.state(2), calls.state(3), calls.state(4)), (Some(State::HalfOpen), Some(State::Closed), None));
+}
+
+/// A call that takes long is of use until it ends.
+#[test]
+fn what_was_called_is_idle_from_the_end_of_its_call() {
+    let calls = Calls::new(numbered(Settings::gobreaker()).most(most(1)).idle(after(100)));
+    calls.fail(1, 4);
+    let long = calls.begin(1).unwrap();
+    calls.wait(after(1_000));
+    calls.end(long, &FAILURE);
+    calls.wait(after(99));
+    calls.succeed(2).unwrap();
+    assert_eq!(calls.state(2), None);
+    calls.fail(1, 1);
+    assert_eq!(calls.state(1), Some(State::Open));
 }
 
 #[test]
