@@ -421,6 +421,21 @@ fn what_has_failures_and_was_idle_makes_room_and_says_so() {
     assert_eq!((calls.state(2), calls.state(3), calls.state(4)), (Some(State::HalfOpen), Some(State::Closed), None));
 }
 
+/// A probe that streams on is a success when its time is over, in the circuit of a key too.
+#[test]
+fn the_head_of_a_probe_is_seen() {
+    let calls = Calls::new(numbered(Settings::gobreaker().probe_within(after(10))));
+    calls.fail(1, 6);
+    calls.wait(after(60));
+    let mut stream = calls.begin(1).unwrap();
+    Gate::<Call, (), Error>::answer(&calls.keyed, &mut stream, &mut Ok(()), &Judgement::SUCCESS);
+    calls.wait(after(10));
+    calls.succeed(1).unwrap();
+    assert_eq!(calls.state(1), Some(State::Closed));
+    calls.end(stream, &FAILURE);
+    assert_eq!(calls.state(1), Some(State::Closed));
+}
+
 /// A call that takes long is of use until it ends.
 #[test]
 fn what_was_called_is_idle_from_the_end_of_its_call() {
