@@ -169,35 +169,6 @@ async fn bad_settings_change_nothing() {
     assert_eq!(guard.gate().state_at(now()), State::Open);
 }
 
-/// What an iterator says cannot be checked beforehand, so it is kept within bounds.
-#[tokio::test(start_paused = true)]
-async fn absurd_times_of_an_iterator_are_kept_within_bounds() {
-    let minute = Duration::from_secs(60);
-    let cases = [
-        (vec![], [minute; 3]),
-        (vec![ZERO], [MILLI; 3]),
-        (vec![Duration::MAX, ZERO], [MONTH, MILLI, MILLI]),
-        (vec![MILLI, minute, over(MONTH)], [MILLI, minute, MONTH]),
-    ];
-    for (times, opens_for) in cases {
-        let settings = Settings::new().consecutive_failures(1).open_for(OpenFor::each(times.clone().into_iter()));
-        let (guard, endpoint) = guarding(settings);
-        for time in opens_for {
-            let _ = fail(&endpoint).await;
-            assert_eq!(guard.gate().snapshot_at(now()).open_for, Some(time), "{times:?}");
-            tokio::time::advance(time).await;
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_iterator_that_panics_opens_it_for_the_default_time() {
-    let panics = (0..).map(|_: u32| -> Duration { panic!("as told") });
-    let (guard, endpoint) = guarding(Settings::new().consecutive_failures(1).open_for(OpenFor::each(panics)));
-    let _ = fail(&endpoint).await;
-    assert_eq!(guard.gate().snapshot_at(now()).open_for, Some(Duration::from_secs(60)));
-}
-
 /// One `?` for both, in a function that makes a breaker.
 #[test]
 fn a_back_off_that_makes_no_sense_is_an_error_of_the_settings() {
@@ -227,11 +198,6 @@ impl Policy for Never {
     }
 
     fn reset(&mut self, _: Instant) {}
-}
-
-#[test]
-fn a_policy_of_your_own_is_a_rule() {
-    Breaker::new(Settings::new().policy(|| Never)).unwrap();
 }
 
 #[test]

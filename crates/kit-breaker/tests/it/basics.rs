@@ -45,3 +45,24 @@ async fn half_of_the_last_ten_calls_failed_opens_it() {
         assert_eq!(guard.gate().state_at(now()), State::Open, "{window:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_needs_twenty_calls_or_all_of_a_window_of_fewer_unless_told_otherwise() {
+    let ten_seconds = Duration::from_secs(10);
+    for (window, needed) in [
+        (None, 20),
+        (Some(Window::Time(ten_seconds)), 20),
+        (Some(Window::Whole), 20),
+        (Some(Window::Calls(100)), 20),
+        (Some(Window::Calls(7)), 7),
+    ] {
+        let settings = Settings::new().failure_rate(1.0);
+        let settings = if let Some(window) = window { settings.window(window) } else { settings };
+        let (guard, endpoint) = guarding(settings);
+        for failures in 0..needed {
+            assert_eq!(guard.gate().state_at(now()), State::Closed, "{window:?} after {failures}");
+            let _ = fail(&endpoint).await;
+        }
+        assert_eq!(guard.gate().state_at(now()), State::Open, "{window:?}");
+    }
+}

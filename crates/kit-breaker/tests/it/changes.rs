@@ -109,16 +109,6 @@ fn new_times_to_be_open_for_begin_at_once_and_old_ones_go_on_through_other_chang
 }
 
 #[test]
-fn settings_that_make_no_sense_change_nothing() {
-    let (by_hand, told) = told_by(quick().consecutive_failures(2));
-    by_hand.fail(by_hand.begin());
-    by_hand.breaker.change(quick().probes(0)).unwrap_err();
-    assert_eq!(by_hand.snapshot().consecutive_failures, 1);
-    by_hand.fail(by_hand.begin());
-    assert_eq!((by_hand.state(), told.take()), (State::Open, vec!["opened"]));
-}
-
-#[test]
 fn forced_states_hold_whatever_happens_until_a_reset() {
     let (by_hand, told) = told_by(quick());
     by_hand.breaker.force_open();

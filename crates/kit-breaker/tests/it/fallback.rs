@@ -1,5 +1,6 @@
 //! The fallback.
 
+use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::routing::get;
 use http::StatusCode;
 use kit_base::{
@@ -19,7 +20,7 @@ use kit_base::{
 use kit_breaker::{Breaker, Bulkhead, Fallback, Settings};
 use kit_testing::laws::{Fault, Inner, InnerBody, Laws, Readiness};
 use kit_testing::mock::MockEndpoint;
-use tower::ServiceExt;
+use tower::{ServiceExt, service_fn};
 use tower_layer::{Layer, layer_fn};
 
 use crate::support::{AsTold, Ask, guarding};
@@ -262,6 +263,31 @@ async fn a_stream_is_judged_by_its_head() {
     let mut answer = endpoint.call(ask(true)).await.unwrap().into_message();
     assert_eq!(answer.message().await.unwrap(), Some(1));
     assert_eq!(answer.message().await.unwrap_err().message(), "in the middle");
+}
+
+/// So that a server in front knows the length beforehand, and an end when there is one.
+#[tokio::test]
+async fn the_body_of_either_answer_says_how_long_it_is() {
+    use http_body::Body as _;
+    use http_body_util::Full;
+
+    let inner = service_fn(|request: http::Request<u16>| async move {
+        let body = if *request.body() == 204 { "" } else { "the service" };
+        let answer =
+            http::Response::builder().status(*request.body()).body(Full::new(Bytes::from_static(body.as_bytes())));
+        Ok::<_, Infallible>(answer.unwrap())
+    });
+    let fallback = Fallback::new(|failed: Result<http::Response<_>, _>| async move {
+        let body = if failed?.status() == 500 { "" } else { "instead" };
+        Ok(http::Response::new(Full::new(Bytes::from_static(body.as_bytes()))))
+    });
+    let service = Tower::new(fallback).answered().layer(inner);
+    for (status, length) in [(200, 11), (204, 0), (503, 7), (500, 0)] {
+        let body = service.clone().oneshot(http::Request::new(status)).await.unwrap().into_body();
+        assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(length), length == 0), "{status}");
+        let read = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+        assert_eq!(read.len() as u64, length, "{status}");
+    }
 }
 
 #[test]

@@ -259,17 +259,6 @@ fn whoever_calls_under_many_keys_resets_no_circuit_that_is_open_or_counts_failur
 
 #[test]
 fn nor_one_that_counts_in_a_window_or_by_a_policy() {
-    struct Third(u32);
-    impl Policy for Third {
-        fn success(&mut self, _: Instant) {}
-        fn failure(&mut self, _: Instant) -> Decision {
-            self.0 += 1;
-            if self.0 == 3 { Decision::Open } else { Decision::Stay }
-        }
-        fn reset(&mut self, _: Instant) {
-            self.0 = 0;
-        }
-    }
     let rate = Settings::new().failure_rate(0.5).min_calls(4);
     let all = [
         rate.clone(),
@@ -289,6 +278,35 @@ fn nor_one_that_counts_in_a_window_or_by_a_policy() {
             drop(running);
         }
     }
+}
+
+/// A policy that opens at the third failure.
+struct Third(u32);
+
+impl Policy for Third {
+    fn success(&mut self, _: Instant) {}
+
+    fn failure(&mut self, _: Instant) -> Decision {
+        self.0 += 1;
+        if self.0 == 3 { Decision::Open } else { Decision::Stay }
+    }
+
+    fn reset(&mut self, _: Instant) {
+        self.0 = 0;
+    }
+}
+
+#[test]
+fn a_policy_that_has_begun_anew_holds_no_place() {
+    let calls = Calls::new(numbered(Settings::new().policy(|| Third(0))).most(most(1)));
+    calls.fail(1, 1);
+    calls.succeed(1).unwrap();
+    calls.succeed(2).unwrap();
+    assert_eq!(calls.state(2), None, "the other has seen a failure");
+    calls.keyed.breaker(&1).unwrap().reset();
+    calls.succeed(1).unwrap();
+    calls.succeed(2).unwrap();
+    assert_eq!((calls.state(1), calls.state(2)), (None, Some(State::Closed)));
 }
 
 #[test]
@@ -369,6 +387,11 @@ fn all_known_keys_up_to_the_bound_keep_their_places() {
         assert_eq!(keys.filter(|key| calls.state(*key).is_some()).count(), bound);
         calls.succeed(1_000_000).unwrap();
         assert_eq!((calls.keyed.len(), calls.state(1_000_000).is_some()), (bound, true));
+        // One more has a place though all the others were called lately.
+        let all = (1..=bound as u64).filter(|key| calls.state(*key).is_some()).chain([1_000_000]);
+        all.for_each(|key| calls.succeed(key).unwrap());
+        calls.succeed(2_000_000).unwrap();
+        assert_eq!((calls.keyed.len(), calls.state(2_000_000).is_some()), (bound, true));
     }
 }
 
@@ -396,6 +419,36 @@ fn what_has_failures_and_was_idle_makes_room_and_says_so() {
     calls.wait(after(2));
     calls.succeed(4).unwrap();
     assert_eq!((calls.state(2), calls.state(3), calls.state(4)), (Some(State::HalfOpen), Some(State::Closed), None));
+}
+
+/// A probe that streams on is a success when its time is over, in the circuit of a key too.
+#[test]
+fn the_head_of_a_probe_is_seen() {
+    let calls = Calls::new(numbered(Settings::gobreaker().probe_within(after(10))));
+    calls.fail(1, 6);
+    calls.wait(after(60));
+    let mut stream = calls.begin(1).unwrap();
+    Gate::<Call, (), Error>::answer(&calls.keyed, &mut stream, &mut Ok(()), &Judgement::SUCCESS);
+    calls.wait(after(10));
+    calls.succeed(1).unwrap();
+    assert_eq!(calls.state(1), Some(State::Closed));
+    calls.end(stream, &FAILURE);
+    assert_eq!(calls.state(1), Some(State::Closed));
+}
+
+/// A call that takes long is of use until it ends.
+#[test]
+fn what_was_called_is_idle_from_the_end_of_its_call() {
+    let calls = Calls::new(numbered(Settings::gobreaker()).most(most(1)).idle(after(100)));
+    calls.fail(1, 4);
+    let long = calls.begin(1).unwrap();
+    calls.wait(after(1_000));
+    calls.end(long, &FAILURE);
+    calls.wait(after(99));
+    calls.succeed(2).unwrap();
+    assert_eq!(calls.state(2), None);
+    calls.fail(1, 1);
+    assert_eq!(calls.state(1), Some(State::Open));
 }
 
 #[test]

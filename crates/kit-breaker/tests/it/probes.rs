@@ -386,15 +386,6 @@ fn a_probe_that_is_dropped_anywhere_at_the_tower_face_gives_its_place_back() {
     }
 }
 
-#[tokio::test]
-async fn a_probe_whose_endpoint_panics_opens_it_again() {
-    let (guard, clock) = due();
-    let endpoint = guard.layer(crate::support::AsTold);
-    let call = tokio::spawn(async move { endpoint.call(Request::new(crate::support::Ask::Panic)).await });
-    assert!(call.await.unwrap_err().is_panic());
-    assert_eq!(guard.gate().state_at(clock.now()), State::Open);
-}
-
 #[test]
 fn a_probe_that_panics_or_whose_answer_breaks_opens_it_again() {
     // In the call.

@@ -250,6 +250,25 @@ fn the_slices_of_a_window_leave_it_one_by_one() {
     assert_eq!(tally(&by_hand), (0, 0, 0));
 }
 
+/// A slice has room for 2^20 calls, and halves what it has counted when that is full.
+#[test]
+fn shares_stay_what_they_are_where_there_are_more_calls_than_a_slice_has_room_for() {
+    let settings = Settings::new().failure_rate(0.6).slow_calls(ms(1), 0.6).window(Window::Whole).min_calls(1_000);
+    let by_hand = ByHand::new(settings);
+    for n in 0..1_100_000 {
+        let call = by_hand.begin();
+        if n % 2 == 0 {
+            by_hand.succeed(call);
+        } else {
+            by_hand.advance(ms(1));
+            by_hand.fail(call);
+        }
+    }
+    let (calls, failures, slow) = tally(&by_hand);
+    assert!((500_000..600_000).contains(&calls), "{calls}");
+    assert!(failures.abs_diff(calls / 2) <= 1 && slow.abs_diff(calls / 2) <= 1, "{calls} {failures} {slow}");
+}
+
 #[test]
 fn a_window_of_time_sees_what_comes_after_however_long_a_quiet() {
     for (window, quiet) in [(ms(1), ms(1_000_000)), (ms(100), DAY), (ms(1_000), DAY * 10), (ms(10_000), DAY * 100)] {
@@ -494,6 +513,7 @@ fn the_times_of_an_iterator_end_are_nothing_or_huge_and_do_no_harm() {
     opens_for(OpenFor::each(std::iter::empty()), &[ms(60_000), ms(60_000)]);
     opens_for(OpenFor::each([Duration::ZERO, TICK].into_iter()), &[ms(1), ms(1), ms(1)]);
     opens_for(OpenFor::each([Duration::MAX, ms(1)].into_iter()), &[LONGEST, ms(1)]);
+    opens_for(OpenFor::each([LONGEST + TICK].into_iter()), &[LONGEST]);
     let mut calls = 0;
     let ends_and_goes_on = std::iter::from_fn(move || {
         calls += 1;
