@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod endpoint;
+mod falling;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -5,6 +5,7 @@ use std::future::Future;
 
 use kit_base::{Classify, Endpoint, Event, Observer, Standard, Verdict};
 
+use super::falling::{Falling, Step};
 use super::{Alternative, Fallback, Substitute};
 
 /// An endpoint with a fallback; see [`Fallback`].
@@ -47,16 +48,15 @@ where
         // What is inside admits the call when it is made, and so it does here.
         let kept = alternative.keep(&req);
         let call = self.inner.call(req);
-        async move {
-            let outcome = call.await;
-            match classify.judge(&outcome).verdict {
-                Verdict::Success | Verdict::Caller => return outcome.map(Req::answer),
-                Verdict::Transient | Verdict::Overloaded | Verdict::Expired | Verdict::Fault => {}
-            }
-            let outcome = alternative.answer(kept, outcome).await;
-            let what = if outcome.is_ok() { "answered" } else { "failed" };
-            observer.observe(&Event::new("fallback", what, name));
-            outcome.map(Req::substitute)
-        }
+        let judge = move |outcome| match classify.judge(&outcome).verdict {
+            Verdict::Success | Verdict::Caller => Step::Passes(outcome.map(Req::answer)),
+            Verdict::Transient | Verdict::Overloaded | Verdict::Expired | Verdict::Fault => Step::Asks(async move {
+                let outcome = alternative.answer(kept, outcome).await;
+                let what = if outcome.is_ok() { "answered" } else { "failed" };
+                observer.observe(&Event::new("fallback", what, name));
+                outcome.map(Req::substitute)
+            }),
+        };
+        Falling::Calls { call, judge: Some(judge) }
     }
 }

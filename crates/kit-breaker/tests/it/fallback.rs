@@ -414,3 +414,21 @@ async fn over_a_tonic_channel_a_dead_backend_is_answered_for_and_a_stock_client_
     let answer = client.check(HealthCheckRequest { service: String::new() }).await.unwrap();
     assert_eq!(answer.into_inner().status, 1);
 }
+
+#[test]
+fn the_future_is_as_large_as_the_inner_one_and_a_few_words() {
+    struct Echo;
+    impl Endpoint<Request<[u8; 4096]>> for Echo {
+        type Response = u8;
+        type Error = Error;
+        async fn call(&self, request: Request<[u8; 4096]>) -> Result<u8, Error> {
+            tokio::task::yield_now().await;
+            Ok(request.message()[0])
+        }
+    }
+    let big = || Request::new([0; 4096]);
+    let inner = size_of_val(&Echo.call(big()));
+    let fallback = Fallback::new(|_: Result<u8, Error>| async { Ok(0) });
+    let with_fallback = size_of_val(&fallback.layer(Echo).call(big()));
+    assert!(with_fallback <= inner + 64, "{with_fallback} over {inner}");
+}
