@@ -117,14 +117,14 @@ impl Rows {
 
     fn beside(&mut self) {
         let bulkhead = || Bulkhead::new(10).expect("there are places");
-        self.endpoint("kit: a bulkhead with room", Some(GATE), at_most(190), bulkhead().layer(Leaf));
+        self.endpoint("kit: a bulkhead with room", Some(GATE), at_most(225), bulkhead().layer(Leaf));
         let full = Bulkhead::new(1).expect("there is a place");
         let endpoint = full.layer(Leaf);
         // Nobody polls it, so it holds the place for ever.
         std::mem::forget(endpoint.call(ask(0)));
         self.endpoint("kit: a full bulkhead", Some(ERROR), boxes(3.0, 1350), endpoint);
         let fallback = Fallback::new(|failed: Result<Response<u64>, Error>| async { failed });
-        self.endpoint("kit: a fallback that is not asked", Some(BARE), at_most(95), fallback.layer(Leaf));
+        self.endpoint("kit: a fallback that is not asked", Some(BARE), at_most(60), fallback.layer(Leaf));
     }
 
     fn failing(&mut self) {

@@ -9,7 +9,7 @@
 //! What HTTP/1.1 cannot promise: a request that is written while the server closes its idle connection is lost, since
 //! the server cannot say that it did not look at it. Over HTTP/2 it can, and does (GOAWAY).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -36,7 +36,8 @@ struct Tally {
     next: AtomicU64,
     begun: Mutex<HashSet<u64>>,
     answered: Mutex<HashSet<u64>>,
-    failed: AtomicU64,
+    /// And why.
+    failed: Mutex<HashMap<u64, String>>,
     /// When the stop began.
     stop: OnceLock<Instant>,
 }
@@ -51,8 +52,8 @@ impl Tally {
     }
 
     /// A request failed before a byte of an answer; written since when, if that is known.
-    fn failed(&self, number: u64, written: Option<Instant>) {
-        self.failed.fetch_add(1, Relaxed);
+    fn failed(&self, number: u64, why: String, written: Option<Instant>) {
+        self.failed.lock().unwrap().insert(number, why);
         let stop = self.stop.get().unwrap_or_else(|| panic!("request {number} failed before the stop"));
         if let Some(written) = written {
             assert!(written > *stop, "request {number} had reached the server when the stop began");
@@ -91,7 +92,7 @@ async fn http1_client(servers: [SocketAddr; 2], tally: Arc<Tally>, per_connectio
             let request = format!("GET /{number} HTTP/1.1\r\nhost: t\r\n\r\n");
             let written = stream.write_all(request.as_bytes()).await.map(|()| Instant::now());
             let Some(closes) = http1_answer(&mut stream, number).await else {
-                tally.failed(number, written.ok());
+                tally.failed(number, "HTTP/1.1, no byte of an answer".into(), written.ok());
                 break;
             };
             tally.answered(number);
@@ -142,9 +143,12 @@ async fn http2_client(servers: [SocketAddr; 2], tally: Arc<Tally>) {
                     }
                     let number = tally.number();
                     let request = Request::get(format!("http://t/{number}")).body(Body::default()).unwrap();
-                    let Ok(response) = client.send_request(request).await else {
-                        tally.failed(number, None);
-                        break;
+                    let response = match client.send_request(request).await {
+                        Ok(response) => response,
+                        Err(error) => {
+                            tally.failed(number, format!("HTTP/2, {error:?}"), None);
+                            break;
+                        }
                     };
                     assert_eq!(response.status(), 200);
                     let body = response.into_body().collect().await;
@@ -162,7 +166,7 @@ async fn http2_client(servers: [SocketAddr; 2], tally: Arc<Tally>) {
 }
 
 /// Stops a server under load while another takes over; returns how many requests were answered, and how many failed.
-async fn hand_over(load: Duration) -> (usize, u64) {
+async fn hand_over(load: Duration) -> (usize, usize) {
     let tally = Arc::new(Tally::default());
     let service = |tally: &Arc<Tally>| {
         let tally = Arc::clone(tally);
@@ -186,9 +190,10 @@ async fn hand_over(load: Duration) -> (usize, u64) {
     assert!(stopped.await.unwrap().is_clean());
     assert!(second.stop().await.is_clean());
     let (begun, answered) = (tally.begun.lock().unwrap(), tally.answered.lock().unwrap());
-    let torn: Vec<_> = begun.symmetric_difference(&answered).collect();
+    let failed = tally.failed.lock().unwrap();
+    let torn: Vec<_> = begun.symmetric_difference(&answered).map(|number| (number, failed.get(number))).collect();
     assert!(torn.is_empty(), "begun and not answered, or the reverse: {torn:?}");
-    (answered.len(), tally.failed.load(Relaxed))
+    (answered.len(), failed.len())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
