@@ -59,8 +59,8 @@ const IDLE: Duration = Duration::from_secs(600);
 ///
 /// # A bounded number
 ///
-/// There are at most [`most`](Self::most) circuits, however many keys callers think of. Each takes about 320 bytes for a short
-/// key, its text included, so 10,000 take 3.2 MB; 690 with a window of time, and with one of calls 550 and 16 for each 32 calls.
+/// There are at most [`most`](Self::most) circuits, however many keys callers think of. Each takes about 290 bytes for a short
+/// key, its text included, so 10,000 take 2.9 MB; 570 with a window of time, and with one of calls 490 and 8 for each 32 calls.
 /// A long key is kept twice, as itself and as its text: bound its length where callers choose it. When all places are taken, a
 /// new key gets that of a circuit which
 ///

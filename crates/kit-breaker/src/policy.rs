@@ -8,8 +8,8 @@ use crate::word::is_older;
 
 /// A rule of your own for when a circuit opens. It runs under a lock, so it should be quick.
 ///
-/// It is told only what counts in a closed circuit: callers' faults, calls that were left, and probes are not. What it panics with is lost, and counts
-/// as [`Decision::Stay`].
+/// It is told only what counts in a closed circuit: callers' faults, calls that were left, and probes are not. What it panics
+/// with is lost, and counts as [`Decision::Stay`].
 pub trait Policy: Send {
     /// A call went well.
     fn success(&mut self, now: Instant);

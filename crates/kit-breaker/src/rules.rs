@@ -72,7 +72,6 @@ impl Rules {
         let judgement = end.judgement;
         let answered = end.cause == Cause::Answered && judgement.origin == Origin::Remote;
         match judgement.verdict {
-            _ if end.cause == Cause::Left => Outcome::Nothing,
             // Its deadline was earlier than the limit.
             Verdict::Expired if self.settings.slow.is_some() && !slow => Outcome::Nothing,
             _ if judgement.is_failure() => Outcome::Failure(self.hint(&judgement.retry_hint)),

@@ -270,9 +270,12 @@ async fn fill(backend: &health::Backend, channel: &Channel) -> JoinSet<()> {
         let mut client = tonic_health::pb::health_client::HealthClient::new(channel.clone());
         calls.spawn(async move { drop(client.check(word("hang")).await) });
     }
-    while backend.calls.load(SeqCst) == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let arrived = async {
+        while backend.calls.load(SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(HANGS, arrived).await.unwrap();
     calls
 }
 

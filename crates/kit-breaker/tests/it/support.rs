@@ -200,3 +200,28 @@ impl Chance {
         choices[self.under(choices.len() as u64) as usize]
     }
 }
+
+/// An endpoint whose future is large.
+#[derive(Debug)]
+pub(crate) struct Large;
+
+impl Endpoint<Request<[u8; 4096]>> for Large {
+    type Response = u8;
+    type Error = Error;
+
+    async fn call(&self, request: Request<[u8; 4096]>) -> Result<u8, Error> {
+        tokio::task::yield_now().await;
+        Ok(request.message()[0])
+    }
+}
+
+/// Asserts that a layer keeps the future of the call once, and little beside it.
+pub(crate) fn adds_few_words<L>(layer: &L)
+where
+    L: Layer<Large, Service: Endpoint<Request<[u8; 4096]>>>,
+{
+    let request = || Request::new([0; 4096]);
+    let inner = size_of_val(&Large.call(request()));
+    let layered = size_of_val(&layer.layer(Large).call(request()));
+    assert!(layered <= inner + 64, "{layered} over {inner}");
+}
