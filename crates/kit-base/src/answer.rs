@@ -37,11 +37,10 @@ impl Error {
         let mut answer = Response::new(Bytes::from(body));
         *answer.status_mut() = status;
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(after) = self.retry_after() {
-            // It knows whole seconds only; too early would be refused again, so round up.
-            let seconds = after.saturating_add(Duration::from_nanos(999_999_999)).as_secs();
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        // It knows whole seconds only; too early would be refused again, so round up.
+        let seconds = |after: Duration| after.saturating_add(Duration::from_nanos(999_999_999)).as_secs();
+        answer.headers_mut().extend(self.retry_after().map(|after| (RETRY_AFTER, HeaderValue::from(seconds(after)))));
+        self.write_headers(answer.headers_mut());
         answer
     }
 
@@ -56,24 +55,21 @@ impl Error {
     /// Writes `grpc-status`, `grpc-message`, `grpc-status-details-bin` (ErrorInfo for a reason, RetryInfo for a time)
     /// and `grpc-retry-pushback-ms` into a head or into trailers.
     pub fn write_grpc_status(&self, headers: &mut HeaderMap) {
-        headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(self.kind().grpc_code())));
-        if let Ok(message) = HeaderValue::try_from(per_cent(self.short_message())) {
-            headers.insert(GRPC_MESSAGE, message);
-        }
-        match self.retry_hint() {
-            RetryHint::None => {}
-            RetryHint::After(after) => {
-                headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from(after.min(LONG).as_millis() as u64));
-            }
-            RetryHint::Never => {
-                headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from_static("-1"));
-            }
-        }
-        if self.reason().is_some() || self.retry_after().is_some() {
-            if let Ok(details) = HeaderValue::try_from(base64(&self.to_grpc_details())) {
-                headers.insert(GRPC_STATUS_DETAILS, details);
-            }
-        }
+        let push_back = match self.retry_hint() {
+            RetryHint::None => None,
+            RetryHint::After(after) => Some(HeaderValue::from(after.min(LONG).as_millis() as u64)),
+            RetryHint::Never => Some(HeaderValue::from_static("-1")),
+        };
+        let told = self.reason().is_some() || self.retry_after().is_some();
+        let values = [
+            (GRPC_STATUS, Some(HeaderValue::from(u16::from(self.kind().grpc_code())))),
+            (GRPC_MESSAGE, HeaderValue::try_from(per_cent(self.short_message())).ok()),
+            (GRPC_RETRY_PUSHBACK, push_back),
+            (GRPC_STATUS_DETAILS, told.then(|| HeaderValue::try_from(base64(&self.to_grpc_details())).ok()).flatten()),
+        ];
+        // With a name before each value, it takes the place of what was there.
+        headers.extend(values.into_iter().filter_map(|(name, value)| Some((Some(name), value?))));
+        self.write_headers(headers);
     }
 
     /// The message for a head of gRPC, which carries it twice and which many clients bound at 8 KiB: its first KiB.
@@ -120,9 +116,7 @@ fn per_cent(message: &str) -> String {
     let mut out = String::with_capacity(message.len());
     for byte in message.bytes() {
         match byte {
-            b'%' | ..b' ' | b'\x7f'.. => {
-                let _ = write!(out, "%{byte:02X}");
-            }
+            b'%' | ..b' ' | b'\x7f'.. => out.push_str(&format!("%{byte:02X}")),
             byte => out.push(char::from(byte)),
         }
     }
@@ -135,10 +129,8 @@ fn base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for sextet in 0..=chunk.len() {
-            let index = group >> (18 - 6 * sextet) & 0x3f;
-            out.push(char::from(ALPHABET[index as usize]));
-        }
+        let letter = |sextet| char::from(ALPHABET[(group >> (18 - 6 * sextet) & 0x3f) as usize]);
+        out.extend((0..=chunk.len()).map(letter));
     }
     out
 }

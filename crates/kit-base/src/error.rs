@@ -94,6 +94,7 @@ struct Inner {
     message: Cow<'static, str>,
     reason: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    headers: Option<fn(&Error, &mut http::HeaderMap)>,
     /// An `Option` of its type. Not read but taken, so it need not be `Sync`.
     unsent: Option<Mutex<Box<dyn Any + Send>>>,
 }
@@ -102,7 +103,8 @@ impl Error {
     /// An error of this kind. The message is for the peer: lower case, no full stop, with the offending value.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         let (message, origin, retry_hint) = (message.into(), Origin::Remote, RetryHint::None);
-        Self(Box::new(Inner { kind, origin, retry_hint, message, reason: None, source: None, unsent: None }))
+        let (reason, source, headers, unsent) = (None, None, None, None);
+        Self(Box::new(Inner { kind, origin, retry_hint, message, reason, source, headers, unsent }))
     }
 
     /// Adds a machine-readable reason, stable over versions, in the form `UPPER_SNAKE_CASE`.
@@ -112,9 +114,8 @@ impl Error {
     }
 
     /// Says when another try makes sense.
-    pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.0.retry_hint = RetryHint::After(after);
-        self
+    pub fn with_retry_after(self, after: Duration) -> Self {
+        self.with_retry_hint(RetryHint::After(after))
     }
 
     /// Says what is known about another try.
@@ -133,6 +134,18 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Says what else belongs into the head of an answer with this error: headers over HTTP, metadata over gRPC
+    /// (`RateLimit`, `WWW-Authenticate`). The function is called when such an answer is written, and may look at the source.
+    pub fn with_headers(mut self, write: fn(&Self, &mut http::HeaderMap)) -> Self {
+        self.0.headers = Some(write);
+        self
+    }
+
+    /// Writes [those headers](Self::with_headers); for transports that write the answer by themselves.
+    pub fn write_headers(&self, headers: &mut http::HeaderMap) {
+        self.0.headers.into_iter().for_each(|write| write(self, headers));
     }
 
     /// Gives the request back that was not sent: a client transport does so, and a balancer takes it to another instance.
@@ -224,6 +237,8 @@ impl Failure for Error {
 
     fn into_answer(mut self) -> Self {
         self.0.unsent = None;
+        // A policy on the way to somebody else has nothing to say to our caller.
+        self.0.headers = self.0.headers.filter(|_| self.0.origin == Origin::Remote);
         self.with_origin(Origin::Remote)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
-use kit_base::{Error, Kind, Origin, RetryHint};
+use kit_base::{Error, Failure, Kind, Origin, RetryHint};
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -274,4 +274,30 @@ fn a_head_of_grpc_stays_small_whatever_the_error_says() {
     assert!(size < 8 * 1024, "{size} bytes");
     let ms: u64 = answer.headers()["grpc-retry-pushback-ms"].to_str().unwrap().parse().unwrap();
     assert_eq!(Duration::from_millis(ms), Duration::from_secs(10 * 365 * 24 * 3600));
+}
+
+/// What an error of a policy may bring along.
+fn speaking() -> Error {
+    Error::resource_exhausted("too many").with_source("7").with_headers(|error, headers| {
+        let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        headers.insert("x-left", source.parse().unwrap());
+    })
+}
+
+#[test]
+fn an_error_writes_headers_of_its_own_into_each_answer() {
+    let mut head = HeaderMap::new();
+    speaking().write_headers(&mut head);
+    for headers in [speaking().to_http_answer().headers(), speaking().to_grpc_answer().headers(), &head] {
+        assert_eq!(headers["x-left"], "7");
+    }
+    assert!(!Error::resource_exhausted("").to_http_answer().headers().contains_key("x-left"));
+}
+
+#[test]
+fn headers_about_another_peer_are_no_part_of_our_own_answer() {
+    let of_a_limit_on_the_way_out = speaking().with_origin(Origin::LocalRefusal).into_answer();
+    assert!(!of_a_limit_on_the_way_out.to_http_answer().headers().contains_key("x-left"));
+    let said_by_the_method_itself = speaking().into_answer();
+    assert_eq!(said_by_the_method_itself.to_http_answer().headers()["x-left"], "7");
 }
