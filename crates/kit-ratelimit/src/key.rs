@@ -1,0 +1,57 @@
+//! By what a request is limited.
+
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+
+use kit_base::{Operation, RequestParts};
+
+/// Finds the key of a request.
+pub trait KeyOf<Req, K>: Send + Sync + 'static {
+    /// The key, if the request has one. All that have none share one bucket.
+    fn key_of(&self, request: &Req) -> Option<K>;
+}
+
+impl<Req, K, F: Fn(&Req) -> Option<K> + Send + Sync + 'static> KeyOf<Req, K> for F {
+    fn key_of(&self, request: &Req) -> Option<K> {
+        self(request)
+    }
+}
+
+/// The operation is the key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OperationKey;
+
+impl<Req: RequestParts> KeyOf<Req, Operation> for OperationKey {
+    fn key_of(&self, request: &Req) -> Option<Operation> {
+        Some(request.operation().clone())
+    }
+}
+
+/// The network of the peer's address is the key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PeerKey;
+
+impl<Req: RequestParts> KeyOf<Req, Network> for PeerKey {
+    fn key_of(&self, request: &Req) -> Option<Network> {
+        request.peer()?.addr.map(|addr| Network::of(addr.ip()))
+    }
+}
+
+/// What one client can choose its address from: an IPv4 address, or an IPv6 network of 64 bits, of which a client has all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+impl Network {
+    /// The network of an address. An IPv4 address in IPv6's clothes is an IPv4 address.
+    pub const fn of(addr: IpAddr) -> Self {
+        Self(match addr.to_canonical() {
+            IpAddr::V6(addr) => IpAddr::V6(Ipv6Addr::from_bits(addr.to_bits() & !(u64::MAX as u128))),
+            v4 => v4,
+        })
+    }
+
+    /// Its first address.
+    pub const fn addr(&self) -> IpAddr {
+        self.0
+    }
+}

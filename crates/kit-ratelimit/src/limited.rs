@@ -1,0 +1,71 @@
+//! The refusal, and what it tells.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit_base::{Error, RetryHint};
+
+use crate::Standing;
+use crate::gcra::{Short, duration};
+use crate::headers;
+
+/// Why a call was refused: the source of the [`Error`] that refuses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limited {
+    /// The name of the limit.
+    pub name: Arc<str>,
+    /// How many tokens the call would have cost.
+    pub cost: u32,
+    /// How the bucket stood.
+    pub standing: Standing,
+    /// After how long there will be enough; never, if it costs more than a full bucket holds.
+    pub retry_after: Option<Duration>,
+}
+
+impl Limited {
+    /// What a refusal tells, if this error is one of a limit of this crate.
+    pub fn of(error: &Error) -> Option<&Self> {
+        error.source()?.downcast_ref()
+    }
+
+    #[cold]
+    pub(crate) fn error(name: &Arc<str>, cost: u32, standing: Standing, short: Short) -> Error {
+        let (message, hint, retry_after) = match short {
+            Short::For(ticks) => {
+                let after = duration(ticks);
+                (Cow::Borrowed("rate limit exceeded"), RetryHint::After(after), Some(after))
+            }
+            Short::Ever => {
+                let message = format!("the request costs {cost}, more than the {} of the rate limit", standing.limit);
+                (Cow::Owned(message), RetryHint::Never, None)
+            }
+        };
+        let limited = Self { name: Arc::clone(name), cost, standing, retry_after };
+        Error::resource_exhausted(message)
+            .with_reason("RATE_LIMITED")
+            .with_retry_hint(hint)
+            .with_source(limited)
+            .with_headers(|error, headers| {
+                if let Some(limited) = Self::of(error) {
+                    headers::write(&limited.name, limited.standing, headers);
+                }
+            })
+    }
+}
+
+impl fmt::Display for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Standing { limit, window, remaining, .. } = self.standing;
+        write!(f, "{remaining} of {limit} per {window:?} left, and the call costs {}", self.cost)?;
+        match self.retry_after {
+            Some(after) => write!(f, ": it can be made in {after:?}"),
+            None => f.write_str(": it can never be made"),
+        }
+    }
+}
+
+impl StdError for Limited {}
