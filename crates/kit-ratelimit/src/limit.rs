@@ -16,6 +16,33 @@ use crate::{Quota, Standing};
 ///
 /// *State* is in the gate, and so in the [`Guard`](kit_base::Guard) around it: all that the guard is put over, its clones, and all
 /// connections and threads share one bucket.
+///
+/// ```
+/// use kit_base::{Endpoint, Error, Kind, Request};
+/// use kit_ratelimit::{Guard, Layer, Quota, RateLimit, nonzero};
+/// # struct Echo;
+/// # impl Endpoint<Request<u32>> for Echo {
+/// #     type Response = u32;
+/// #     type Error = Error;
+/// #     async fn call(&self, request: Request<u32>) -> Result<u32, Error> { Ok(request.into_message()) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+///
+/// let guard = Guard::new(RateLimit::new(Quota::per_hour(nonzero!(2))).named("reports"));
+/// let (one, other) = (guard.layer(Echo), guard.clone().layer(Echo));
+///
+/// assert_eq!(one.call(Request::new(1)).await.unwrap(), 1);
+/// assert_eq!(other.call(Request::new(2)).await.unwrap(), 2);
+/// assert_eq!(one.call(Request::new(3)).await.unwrap_err().kind(), Kind::ResourceExhausted);
+/// assert_eq!(guard.gate().standing_at(std::time::Instant::now()).remaining, 0);
+/// # }
+/// ```
+///
+/// The builder words (`named`, `costing`, ...) come before the guard; [`change_at`](Self::change_at) and
+/// [`standing_at`](Self::standing_at) are reached through [`Guard::gate`](kit_base::Guard::gate).
+///
+/// *Cost:* a bucket is one atomic word. A call that passes takes no lock and allocates nothing.
 pub struct RateLimit<C = One, O = ()> {
     bucket: Bucket,
     cost: C,
@@ -81,7 +108,35 @@ impl<C, O> RateLimit<C, O> {
         RateLimit { bucket: self.bucket, cost: self.cost, about: self.about.observed_by(observer) }
     }
 
-    /// The same, letting everything through, and telling what it would refuse.
+    /// The same, letting everything through, and telling what it would refuse. What passes in spite of an empty bucket takes
+    /// nothing from it, so what is told is what a limit would have refused.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// use kit_base::{Endpoint, Error, Event, Request};
+    /// use kit_ratelimit::{Guard, Layer, Quota, RateLimit, nonzero};
+    /// # struct Echo;
+    /// # impl Endpoint<Request<u32>> for Echo {
+    /// #     type Response = u32;
+    /// #     type Error = Error;
+    /// #     async fn call(&self, request: Request<u32>) -> Result<u32, Error> { Ok(request.into_message()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    ///
+    /// static WOULD_REFUSE: AtomicU32 = AtomicU32::new(0);
+    /// let limit = RateLimit::new(Quota::per_hour(nonzero!(2))).observe_only().observed_by(|event: &Event<'_>| {
+    ///     if event.what == "would_refuse" {
+    ///         WOULD_REFUSE.fetch_add(1, Relaxed);
+    ///     }
+    /// });
+    /// let endpoint = Guard::new(limit).layer(Echo);
+    /// for n in 0..5 {
+    ///     assert_eq!(endpoint.call(Request::new(n)).await.unwrap(), n);
+    /// }
+    /// assert_eq!(WOULD_REFUSE.load(Relaxed), 3);
+    /// # }
+    /// ```
     #[must_use]
     pub fn observe_only(mut self) -> Self {
         self.about.observe_only = true;

@@ -109,7 +109,7 @@ impl fmt::Display for Quota {
     }
 }
 
-/// A number that is not zero, checked when the program is compiled.
+/// A number that is not zero, checked when the program is built. (`cargo check` alone does not look.)
 ///
 /// ```
 /// use kit_ratelimit::{Quota, nonzero};

@@ -12,6 +12,11 @@ use crate::line::now;
 /// A limiter that lets calls wait. A closure `Fn(Option<Deadline>) -> impl Future<Output = Result<(), Error>>` is one.
 #[doc(alias = "Waiter")]
 #[doc(alias = "WaiterFunc")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no limiter that lets calls wait",
+    label = "not a limiter",
+    note = "a closure `async |deadline: Option<Deadline>| -> Result<(), kit_base::Error>` is one; else implement `kit_ratelimit::Wait`"
+)]
 pub trait Wait: Send + Sync + 'static {
     /// Waits until a call may be made. Dropped, it was not waited for. By the deadline it is dropped in any case; who knows
     /// before that it will take longer should fail at once, with `DeadlineExceeded`.
