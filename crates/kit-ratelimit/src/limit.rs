@@ -80,6 +80,7 @@ impl<O: Observer> About<O> {
 
 impl RateLimit {
     /// A limit of this quota. Its bucket begins full.
+    #[doc(alias = "NewLimiter")]
     pub fn new(quota: Quota) -> Self {
         Self { bucket: Bucket::new(quota), cost: One, about: About::new() }
     }
@@ -170,6 +171,18 @@ impl<C, O> RateLimit<C, O> {
 
     /// Goes on with another quota, for all that share this limit. The tokens that are there stay, as many as fit: a full bucket
     /// is not made fuller, and an empty one stays empty. `now` is the present by the clock of the guard.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use kit_ratelimit::{Quota, RateLimit, nonzero};
+    ///
+    /// let (limit, now) = (RateLimit::new(Quota::per_second(nonzero!(5))), Instant::now());
+    /// limit.change_at(Quota::per_second(nonzero!(50)), now);
+    /// assert_eq!(limit.standing_at(now).remaining, 5);
+    /// assert_eq!(limit.standing_at(now + Duration::from_millis(100)).remaining, 10);
+    /// limit.change_at(Quota::per_second(nonzero!(2)), now);
+    /// assert_eq!(limit.standing_at(now).remaining, 2);
+    /// ```
     #[doc(alias = "SetLimitAt")]
     #[doc(alias = "SetBurstAt")]
     pub fn change_at(&self, quota: Quota, now: Instant) {
