@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use kit_base::{End, Error, Gate, Now, RetryHint};
 
-/// A limiter that says yes or no at once. A closure `Fn() -> bool` is one, and with the feature `governor` so are governor's.
+/// A limiter that says yes or no at once. A closure `Fn() -> bool` is one.
 #[doc(alias = "Allower")]
 #[doc(alias = "AllowerFunc")]
 #[diagnostic::on_unimplemented(
@@ -13,7 +13,7 @@ use kit_base::{End, Error, Gate, Now, RetryHint};
     note = "a closure `|| -> bool` is one; `governor::RateLimiter` is one with the feature `governor` of kit-ratelimit; else implement `kit_ratelimit::Allow`"
 )]
 pub trait Allow: Send + Sync + 'static {
-    /// Whether a call may be made now, which is the guard's reading of its clock. If it may, it is counted.
+    /// Whether a call may be made now. If it may, it is counted.
     ///
     /// # Errors
     /// It may not; and what is known about another try.
@@ -27,31 +27,6 @@ impl<F: Fn() -> bool + Send + Sync + 'static> Allow for F {
 }
 
 /// A gate that asks any limiter, and refuses what that does not allow.
-///
-/// ```
-/// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-/// use kit_base::{Endpoint, Error, Kind, Request};
-/// use kit_ratelimit::{Erroring, Guard, Layer};
-/// # struct Echo;
-/// # impl Endpoint<Request<u32>> for Echo {
-/// #     type Response = u32;
-/// #     type Error = Error;
-/// #     async fn call(&self, request: Request<u32>) -> Result<u32, Error> { Ok(request.into_message()) }
-/// # }
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-///
-/// static OPEN: AtomicBool = AtomicBool::new(true);
-/// let endpoint = Guard::new(Erroring::new(|| OPEN.load(Relaxed))).layer(Echo);
-///
-/// assert_eq!(endpoint.call(Request::new(1)).await.unwrap(), 1);
-/// OPEN.store(false, Relaxed);
-/// let refusal = endpoint.call(Request::new(2)).await.unwrap_err();
-/// assert_eq!((refusal.kind(), refusal.reason()), (Kind::ResourceExhausted, Some("RATE_LIMITED")));
-/// # }
-/// ```
-///
-/// What it refuses has the retry-after that the limiter gives, if any, and no `RateLimit` headers.
 #[doc(alias = "NewErroringLimiter")]
 #[doc(alias = "ErrLimited")]
 #[derive(Clone, Debug)]

@@ -70,7 +70,7 @@
 //!
 //! *Make the guard once, where the program begins, and clone it.* The bucket is in it: all that it is put over, and its clones, share
 //! that. One that is made for each request has never seen another, and refuses nothing; one for each connection lets every connection
-//! have the whole quota, which is what becomes of tower's limit behind a `Buffer`.
+//! have the whole quota, which is what becomes of tower's limit behind a `Buffer` under axum.
 //!
 //! In a server the limit stands outside of whatever checks credentials, so that it refuses before anything is spent, on guessed
 //! passwords too. A limit by tenant or user needs to know who calls: it stands inside of that, and one by address outside. In a
@@ -82,17 +82,36 @@
 //! who is over his own limit takes nothing from the one of all:
 //!
 //! ```
-//! # use kit_base::Gate;
-//! # use kit_ratelimit::{Guard, Keyed, Quota, RateLimit, nonzero};
-//! let by_client = Keyed::per_peer(Quota::per_second(nonzero!(5)));
-//! let of_all = RateLimit::new(Quota::per_second(nonzero!(1000)));
+//! # use std::time::Instant;
+//! # use kit_base::{Endpoint, Error, Request};
+//! # use kit_ratelimit::{Guard, Keyed, Layer, Quota, RateLimit, nonzero};
+//! # struct Echo;
+//! # impl Endpoint<Request<&'static str>> for Echo {
+//! #     type Response = &'static str;
+//! #     type Error = Error;
+//! #     async fn call(&self, request: Request<&'static str>) -> Result<&'static str, Error> { Ok(request.into_message()) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let by_client = Keyed::by(Quota::per_hour(nonzero!(2)), |request: &Request<&'static str>| Some(*request.message()));
+//! let of_all = RateLimit::new(Quota::per_hour(nonzero!(3)));
 //! let guard = Guard::new((by_client, of_all));
-//! # fn is_one<G: Gate<http::Request<()>, http::Response<()>, kit_base::Error>>(_: &Guard<G>) {}
-//! # is_one(&guard);
+//! let endpoint = guard.layer(Echo);
+//!
+//! for call in 1..10 {
+//!     assert_eq!(endpoint.call(Request::new("greedy")).await.is_ok(), call <= 2);
+//! }
+//! assert_eq!(guard.gate().1.standing_at(Instant::now()).remaining, 1);
+//! assert!(endpoint.call(Request::new("modest")).await.is_ok());
+//! # }
 //! ```
 //!
 //! A call that an inner gate has no room for (a breaker, a bulkhead, another limit) was not made, and its tokens come back, unless
-//! somebody has taken some of that bucket since. What is refused for what is in it, such as wrong credentials, has cost its tokens.
+//! somebody has taken some of that bucket since. What is refused for what is in it, such as wrong credentials, has cost its tokens; so
+//! has what has come through a [`Delay`], which is no gate. Put what stands together into one `Tower`: from one `answered()` stack to
+//! the next a refusal is an answer like any other.
+//!
+//! Where it does not compile:
 //!
 //! | the compiler says | what is missing |
 //! |---|---|
@@ -123,7 +142,8 @@
 //! push-back of "do not retry".
 //!
 //! *Changes.* [`change_at`](RateLimit::change_at) takes a new quota while all goes on. Tokens stay: nobody gets anew what he has
-//! used up, and a burst that grows fills at the new rate. *To look,* [`standing_at`](RateLimit::standing_at) has what is left, and when the bucket is full.
+//! used up, and a burst that grows fills at the new rate. *To look,* [`standing_at`](RateLimit::standing_at) has what is left, and
+//! when the bucket is full.
 //!
 //! ```
 //! # use std::time::Instant;
@@ -151,11 +171,11 @@
 //! `FromHttpService`, a refusal is a `ServiceError::Refused`.
 //!
 //! Each refusal of this crate's own limits carries two headers, over gRPC as metadata; with [`with_headers`](RateLimit::with_headers) the
-//! answers of calls that passed carry them too. They are those of the IETF draft draft-ietf-httpapi-ratelimit-headers-10:
+//! answers of calls that passed carry them too. They are those of the IETF draft draft-ietf-httpapi-ratelimit-headers-11:
 //!
 //! ```text
 //! RateLimit-Policy: "default";q=5;w=60       the name of the limit; a full bucket, and the seconds that it takes to fill it
-//! RateLimit: "default";r=0;t=60              tokens left, and the seconds until it is full
+//! RateLimit: "default";r=0;t=12              tokens left, and the seconds until there is one more
 //! ```
 //!
 //! # Behaviour
@@ -186,6 +206,7 @@
 //!
 //! None in a log. An [`Observer`](kit_base::Observer), given by `observed_by`, is told; a closure `|event: &Event<'_>|` is one. It
 //! is called on the path of a call, so it must neither block nor panic. The source is `ratelimit`, the key the limit's name.
+//! [`Erroring`] and [`Delaying`] tell nothing.
 //!
 //! | event | of | |
 //! |---|---|---|
@@ -199,7 +220,7 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
-//! | `governor` | off | limiters of the crate `governor` as [`Allow`], for [`Erroring`]; 21 crates |
+//! | `governor` | off | limiters of the crate `governor` as [`Allow`] and [`Wait`]; 21 crates |
 //!
 //! # Differences from Go kit
 //!
@@ -216,7 +237,7 @@
 //! It is the GCRA too, and well made. But its limiter reads a clock of its own, where a stack of kit shares one reading; its quota is fixed
 //! when it is made, while here it changes with the tokens kept; its keyed stores grow until they are cleaned; it cannot take a token back; and
 //! those who wait have neither a line nor a bound. The arithmetic is a page ([ITU-T I.371](https://www.itu.int/rec/T-REC-I.371)), and
-//! governor keeps its own private. Who has a governor limiter already can use it, by the feature.
+//! governor keeps its own private. Whoever has a limiter of governor's can go on with it, by the feature.
 
 mod allow;
 mod bucket;
@@ -249,6 +270,8 @@ pub use limit::{Permit, RateLimit};
 pub use limited::Limited;
 pub use quota::{InvalidQuota, Quota};
 pub use standing::Standing;
+/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
+/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.

@@ -190,6 +190,16 @@ impl<C, O> RateLimit<C, O> {
     }
 
     /// How the bucket stands. `now` is the present by the clock of the guard.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use kit_ratelimit::{Quota, RateLimit, nonzero};
+    ///
+    /// let limit = RateLimit::new(Quota::per_second(nonzero!(5)).with_burst(nonzero!(20)));
+    /// let standing = limit.standing_at(Instant::now());
+    /// assert_eq!((standing.limit.get(), standing.window), (20, Duration::from_secs(4)));
+    /// assert_eq!((standing.remaining, standing.reset), (20, Duration::ZERO));
+    /// ```
     #[doc(alias = "TokensAt")]
     pub fn standing_at(&self, now: Instant) -> Standing {
         self.bucket.look(now).standing()

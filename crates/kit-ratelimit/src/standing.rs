@@ -5,16 +5,6 @@ use std::time::Duration;
 
 /// How a bucket stands at one moment. The fields of the headers `RateLimit-Policy` (`q` and `w`) and `RateLimit` (`r` and `t`).
 /// Source: the IETF draft "RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers-10).
-///
-/// ```
-/// use std::time::{Duration, Instant};
-/// use kit_ratelimit::{Quota, RateLimit, nonzero};
-///
-/// let limit = RateLimit::new(Quota::per_second(nonzero!(5)).with_burst(nonzero!(20)));
-/// let standing = limit.standing_at(Instant::now());
-/// assert_eq!((standing.limit.get(), standing.window), (20, Duration::from_secs(4)));
-/// assert_eq!((standing.remaining, standing.reset), (20, Duration::ZERO));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Standing {

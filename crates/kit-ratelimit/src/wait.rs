@@ -15,7 +15,7 @@ use crate::line::now;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no limiter that lets calls wait",
     label = "not a limiter",
-    note = "a closure `async |deadline: Option<Deadline>| -> Result<(), kit_base::Error>` is one; else implement `kit_ratelimit::Wait`"
+    note = "a closure `async |deadline: Option<Deadline>| -> Result<(), kit_base::Error>` is one; `governor::RateLimiter` is one with the feature `governor` of kit-ratelimit; else implement `kit_ratelimit::Wait`"
 )]
 pub trait Wait: Send + Sync + 'static {
     /// Waits until a call may be made. Dropped, it was not waited for. By the deadline it is dropped in any case; who knows
