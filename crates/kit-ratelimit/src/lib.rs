@@ -126,19 +126,19 @@
 //! # What there is
 //!
 //! - [`RateLimit`]: one bucket for all.
-//! - [`Keyed`]: a bucket for each client, operation, tenant, or whatever a closure finds in the request, in a fixed number of places. Its
-//!   page says what becomes of whom in a flood of keys.
+//! - [`Keyed`]: a bucket for each client, operation, tenant, or whatever a closure finds in the request, in a fixed number of places.
+//!   Its page says what becomes of whom in a flood of keys.
 //! - [`Delay`]: a layer whose calls wait their turn, in a fair line, but never past their deadline, nor longer than its
 //!   [bound](Delay::at_most). For clients that keep to a quota; a server that lets callers wait holds what they hold.
 //! - [`Erroring`] and [`Delaying`]: the same over any limiter, by [`Allow`] and [`Wait`].
 //!
-//! A [`Quota`] is a rate and a burst: a bucket that begins full and gets its tokens back at even intervals. The burst is as large as the
-//! rate unless set: a fresh bucket of 5 a second lets 5 through at once, and then one each 200 ms; after a second of silence, 5 at once
+//! A [`Quota`] is a rate and a burst: a bucket that begins full and gets its tokens back at even intervals. The burst is as large as
+//! the rate unless set: a fresh bucket of 5 a second lets 5 through at once, and then one each 200 ms; after a second of silence, 5 at once
 //! again. With [`with_burst(nonzero!(1))`](Quota::with_burst) it is never more than one at once. The numbers cannot be zero:
 //! [`nonzero!`](nonzero) is checked when the program is built, and a configuration has a `NonZeroU32`.
 //!
-//! *Costs.* A call takes one token, or what a closure says: `.costing(|request: &Request<Query>| request.message().pages)`. 0 is free, and
-//! passes an empty bucket too. What costs more than the burst can never pass, and its refusal says so: no retry-after, and over gRPC a
+//! *Costs.* A call takes one token, or what a closure says: `.costing(|request: &Request<Query>| request.message().pages)`. 0 is free,
+//! and passes an empty bucket too. What costs more than the burst can never pass, and its refusal says so: no retry-after, and over gRPC a
 //! push-back of "do not retry".
 //!
 //! *Changes.* [`change_at`](RateLimit::change_at) takes a new quota while all goes on. Tokens stay: nobody gets anew what he has
@@ -170,8 +170,9 @@
 //! [`Limited::of`] gives the name of the limit, the cost and the [`Standing`] that an error was made from. Around `reqwest`, in
 //! `FromHttpService`, a refusal is a `ServiceError::Refused`.
 //!
-//! Each refusal of this crate's own limits carries two headers, over gRPC as metadata; with [`with_headers`](RateLimit::with_headers) the
-//! answers of calls that passed carry them too. They are those of the IETF draft draft-ietf-httpapi-ratelimit-headers-11:
+//! Each refusal of this crate's own limits carries two headers, over gRPC as metadata; with
+//! [`with_headers`](RateLimit::with_headers) the answers of calls that passed carry them too. They are those of the IETF draft
+//! draft-ietf-httpapi-ratelimit-headers-11:
 //!
 //! ```text
 //! RateLimit-Policy: "default";q=5;w=60       the name of the limit; a full bucket, and the seconds that it takes to fill it
@@ -182,24 +183,24 @@
 //!
 //! - **Clones** of the guard share the buckets; [`fresh`](RateLimit::fresh) makes other ones.
 //! - **Threads.** In any time of length `t` a [`RateLimit`] gives out at most `burst + rate · t` tokens, whoever races for them.
-//! - **Cancellation.** A call that its caller leaves has cost its tokens, if it got them; one that leaves the line of a [`Delay`] has cost
-//!   none, and those behind it move up.
+//! - **Cancellation.** A call that its caller leaves has cost its tokens, if it got them; one that leaves the line of a [`Delay`] has
+//!   cost none, and those behind it move up.
 //! - **Streams** are one call, and take their tokens at the beginning.
-//! - **Time** is the guard's clock, read once a stack; `now` in the methods is to be of the same. For a `Delay` it is tokio's. When
-//!   a clock goes back by up to a minute, or a reading of it is old, time stands still until it has caught up; when it goes back further, the
-//!   bucket begins again, empty.
+//! - **Time** is the guard's clock, read once a stack; `now` in the methods is to be of the same. For a `Delay` it is tokio's. Where
+//!   a clock goes back by up to a minute, or a reading of it is old, time stands still until it has caught up; where it goes back
+//!   further, the bucket begins again, empty.
 //!
 //! # Limits
 //!
 //! A [`RateLimit`] is a few words. A call that passes neither locks, unless the quota changes in that moment, nor allocates, unless
-//! headers are asked for; the error of a refusal is allocated. A [`Keyed`] takes all of its memory when it is made, and keeps no key, but a hash of it; a call locks one of
-//! thousands of parts. In the line of a [`Delay`] are no more calls than can be let through within its bound. There is no task, and
-//! nothing to clean up.
+//! headers are asked for; the error of a refusal is allocated. A [`Keyed`] takes all of its memory when it is made, and keeps no key, but
+//! a hash of it; a call takes the short lock of eight places. In the line of a [`Delay`] are no more calls than can be let through
+//! within its bound. There is no task, and nothing to clean up.
 //!
 //! # Errors
 //!
-//! Refusals, as above. A [`Delay`] also refuses what could not come to its turn before its deadline, at once: `DeadlineExceeded`, of the origin
-//! `NotSent`. Errors of the inner endpoint pass through as they are. [`Quota::per`] with a period that is none is an
+//! Refusals, as above. A [`Delay`] also refuses what could not come to its turn before its deadline, at once: `DeadlineExceeded`, of
+//! the origin `NotSent`. Errors of the inner endpoint pass through as they are. [`Quota::per`] with a period that is none is an
 //! [`InvalidQuota`], which shows it.
 //!
 //! # Events and log fields
@@ -234,10 +235,10 @@
 //!
 //! # Why not governor underneath
 //!
-//! It is the GCRA too, and well made. But its limiter reads a clock of its own, where a stack of kit shares one reading; its quota is fixed
-//! when it is made, while here it changes with the tokens kept; its keyed stores grow until they are cleaned; it cannot take a token back; and
-//! those who wait have neither a line nor a bound. The arithmetic is a page ([ITU-T I.371](https://www.itu.int/rec/T-REC-I.371)), and
-//! governor keeps its own private. Whoever has a limiter of governor's can go on with it, by the feature.
+//! It is the same algorithm, and well made. But its limiter reads a clock of its own, where a stack of kit shares one reading; its
+//! quota is fixed when it is made, while here it changes with the tokens kept; its keyed stores grow until they are cleaned; it cannot
+//! take a token back; and those who wait have neither a line nor a bound. The arithmetic, the generic cell rate algorithm of
+//! [ITU-T I.371](https://www.itu.int/rec/T-REC-I.371), is a page, and governor keeps its own private. Whoever has a limiter of governor's can go on with it, by the feature.
 
 mod allow;
 mod bucket;
@@ -270,6 +271,7 @@ pub use limit::{Permit, RateLimit};
 pub use limited::Limited;
 pub use quota::{InvalidQuota, Quota};
 pub use standing::Standing;
+/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
