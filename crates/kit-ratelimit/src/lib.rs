@@ -76,7 +76,8 @@
 //! passwords too. A limit by tenant or user needs to know who calls: it stands inside of that, and one by address outside. In a
 //! client, a limit that the peer as a whole sets stands between retry and balancer, where each attempt counts. One that each instance
 //! sets stands around that instance, inside of its breaker, for which the refusals of a limit count for nothing, and outside of
-//! the attempt's time limit. The documentation of kit-endpoint has the order of a whole stack.
+//! the attempt's time limit: in kit-lb's `PerInstance`, made with [`fresh`](RateLimit::fresh) for each, so that the balancer takes what
+//! is refused to another instance. The documentation of kit-endpoint has the order of a whole stack.
 //!
 //! Several limits, or a limit and a breaker, go into one guard as a tuple, the outermost first. The limit by key comes first, so that
 //! who is over his own limit takes nothing from the one of all:
@@ -271,6 +272,7 @@ pub use limit::{Permit, RateLimit};
 pub use limited::Limited;
 pub use quota::{InvalidQuota, Quota};
 pub use standing::Standing;
+/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
