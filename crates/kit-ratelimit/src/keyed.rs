@@ -197,7 +197,7 @@ where
 
     fn settle(&self, permit: KeyedPermit, end: &End<'_>) {
         if let (Some(taken), true) = (permit.0, is_not_made(end)) {
-            self.places.give_back(taken);
+            self.places.give_back(taken, end.now.get());
         }
     }
 

@@ -157,7 +157,7 @@ impl<Req, C: Cost<Req>, O: Observer + 'static> Measure<Req> for RateLimit<C, O> 
     #[inline]
     fn settle(&self, permit: Permit, end: &End<'_>) {
         if let (Some(taken), true) = (permit.0, is_not_made(end)) {
-            self.bucket.give_back(taken);
+            self.bucket.give_back(taken, end.now.get());
         }
     }
 
@@ -180,8 +180,11 @@ impl<Req, Res, Err, C: Cost<Req>, O: Observer + 'static> Gate<Req, Res, Err> for
     }
 }
 
-/// Whether a call was not made, since a breaker, a bulkhead or another limit inside had no room for it. What refuses a call for
-/// what is in it (wrong credentials) does not count: guessing is what a limit is there for.
+/// Whether a call may not have been made, since a breaker, a bulkhead or another limit inside had no room for it. What refuses a
+/// call for what is in it (wrong credentials) does not count: guessing is what a limit is there for.
+///
+/// It looks the same when a method has run, and a client that it uses was refused: so what was taken is given back only if the
+/// refusal was at the same moment, by a gate of the same tuple, all of which share one reading of the clock.
 #[inline]
 pub(crate) fn is_not_made(end: &End<'_>) -> bool {
     let judgement = end.judgement;

@@ -102,7 +102,10 @@ macro_rules! places {
                     if answer.status() == 200 {
                         return true;
                     }
-                    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (429, &"1".parse().unwrap()));
+                    assert_eq!(
+                        (answer.status().as_u16(), &answer.headers()["retry-after"]),
+                        (429, &"1".parse().unwrap())
+                    );
                     assert!(answer.text().await.unwrap().contains("RATE_LIMITED"));
                     false
                 };
@@ -116,7 +119,8 @@ macro_rules! places {
                 let limit = Limit::of($gate);
                 let backend = behind!(Tower::new(limit.guard.clone()).answered());
                 let client = HealthClient::new(backend.channel());
-                let ask = async || client.clone().check(word("ok")).await.map_err(|status| check_status(&status)).is_ok();
+                let ask =
+                    async || client.clone().check(word("ok")).await.map_err(|status| check_status(&status)).is_ok();
                 holds(&limit.clock, ask, || backend.reached()).await;
             }
 
@@ -127,7 +131,8 @@ macro_rules! places {
                 let (limit, backend) = (Limit::of($gate), Health::start());
                 let channel = Tower::new(limit.guard.clone()).answered().layer(backend.channel());
                 let client = HealthClient::new(channel);
-                let ask = async || client.clone().check(word("ok")).await.map_err(|status| check_status(&status)).is_ok();
+                let ask =
+                    async || client.clone().check(word("ok")).await.map_err(|status| check_status(&status)).is_ok();
                 holds(&limit.clock, ask, || backend.reached()).await;
             }
 

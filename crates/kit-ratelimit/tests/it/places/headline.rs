@@ -180,14 +180,16 @@ async fn routers_that_are_cloned_merged_and_nested_share_one_limit() {
 
     // Merged: each half with the layer, be it a clone of one or made of the guard again.
     limit.clock.advance(ms(1000));
-    let addr = serve(route("/a").layer(one.clone()).merge(route("/b").layer(one)).merge(route("/c").layer(layer()))).await;
+    let addr =
+        serve(route("/a").layer(one.clone()).merge(route("/b").layer(one)).merge(route("/c").layer(layer()))).await;
     let urls = ["a", "b", "c"].map(|path| format!("http://{addr}/{path}"));
     assert_eq!(pass_at(&urls).await, 5);
 
     // Nested, on one route alone by `route_layer`, and on a handler by its own `layer`.
     limit.clock.advance(ms(1000));
     let handler = Router::new().route("/c", get(async || "good").layer(layer()));
-    let nested = Router::new().nest("/in", route("/a").layer(layer())).merge(route("/b").route_layer(layer())).merge(handler);
+    let nested =
+        Router::new().nest("/in", route("/a").layer(layer())).merge(route("/b").route_layer(layer())).merge(handler);
     let addr = serve(nested).await;
     let urls = ["in/a", "b", "c"].map(|path| format!("http://{addr}/{path}"));
     assert_eq!(pass_at(&urls).await, 5);
