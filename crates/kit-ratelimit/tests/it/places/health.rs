@@ -1,6 +1,7 @@
 //! tonic's own server of a service that tonic has generated: that of tonic-health. The name that is asked for says how the
 //! call is to end.
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt};
+use tonic::codegen::{Body, Bytes, Service, StdError};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -74,6 +76,30 @@ impl Health for AsTold {
             word => Box::pin(first.chain(tokio_stream::once(Err(error(word))))),
         }))
     }
+}
+
+/// What generated clients ask of a service, under one name.
+pub(super) trait Over:
+    Service<
+        http::Request<tonic::body::Body>,
+        Response = http::Response<Self::Body>,
+        Error: Into<StdError> + Debug,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static
+{
+    type Body: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static;
+}
+
+impl<T, B> Over for T
+where
+    T: Service<http::Request<tonic::body::Body>, Response = http::Response<B>> + Clone + Send + 'static,
+    T::Error: Into<StdError> + Debug,
+    T::Future: Send,
+    B: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+{
+    type Body = B;
 }
 
 /// A server in a runtime of its own.
