@@ -49,7 +49,8 @@ async fn serve_connected(router: axum::Router) -> SocketAddr {
 #[tokio::test]
 async fn a_header_on_a_router() {
     // A header's value is shared, not copied.
-    let limit = Limit::of(Keyed::by(quota(1, 2), |request: &Request<Body>| request.headers().get("x-api-key").cloned()));
+    let limit =
+        Limit::of(Keyed::by(quota(1, 2), |request: &Request<Body>| request.headers().get("x-api-key").cloned()));
     let addr = super::serve(routes().0.layer(Tower::new(limit.guard.clone()).answered())).await;
     let client = reqwest::Client::new();
     for key in [Some("alice"), Some("bob"), None] {
@@ -74,10 +75,11 @@ async fn who_has_connected_to_a_router_by_axums_connect_info() {
 #[tokio::test]
 async fn who_has_connected_to_a_router_by_kits_peer() {
     let limit = Limit::of(Keyed::per_peer(quota(1, 2)));
-    let name_peer = axum::middleware::map_request(async |connected: ConnectInfo<SocketAddr>, mut request: Request<Body>| {
-        request.extensions_mut().insert(Peer::from(connected.0));
-        request
-    });
+    let name_peer =
+        axum::middleware::map_request(async |connected: ConnectInfo<SocketAddr>, mut request: Request<Body>| {
+            request.extensions_mut().insert(Peer::from(connected.0));
+            request
+        });
     let router = routes().0.layer(Tower::new(limit.guard.clone()).answered()).layer(name_peer);
     let addr = serve_connected(router).await;
     for ip in ["127.0.0.1", "127.0.0.2"] {
