@@ -1,6 +1,7 @@
 //! The laws of middleware, with each kind of limit, at each place that the checker knows; the first of them that N clones on N
 //! threads share one limit.
 
+use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -25,27 +26,36 @@ fn one_key<Req: RequestParts>(_: &Req) -> Option<u8> {
     Some(7)
 }
 
-/// Checks kinds of limits at one place. `$layer` makes of a guard what stands there.
+/// Checks kinds of limits at one place: each of them where there is nothing else around the limit, elsewhere some. `$layer`
+/// makes of a guard what stands there.
 macro_rules! place {
-    ($place:ident, $laws:expr, $readiness:expr, |$guard:ident| $layer:expr) => {
+    ($place:ident, $laws:expr, $readiness:expr, |$guard:ident| $layer:expr, each) => {
         mod $place {
             use super::*;
 
-            place!(@limit $laws, $readiness, |$guard| $layer;
-                one_for_all(3, SECOND) RateLimit::new(quota(3, 3)),
-                one_at_a_time(1, MINUTE) RateLimit::new(Quota::per_minute(nz(1))),
-                named_and_costing(2, SECOND) RateLimit::new(quota(4, 4)).named("laws").costing(|_: &_| 2),
-                by_peer(3, SECOND) Keyed::per_peer(quota(3, 3)),
-                by_key(3, SECOND) Keyed::by(quota(3, 3), one_key),
-                by_key_in_few_places(3, SECOND) Keyed::by(quota(3, 3), one_key).places(std::num::NonZero::<usize>::MIN).strict(),
-                in_a_tuple(3, SECOND) (Keyed::by(quota(5, 5), one_key), RateLimit::new(quota(3, 3)))
-            );
+            place!(@some $laws, $readiness, |$guard| $layer);
+            place!(@one one_at_a_time, $laws, $readiness, |$guard| $layer, 1, MINUTE, RateLimit::new(Quota::per_minute(nz(1))));
+            place!(@one named_and_costing, $laws, $readiness, |$guard| $layer, 2, SECOND, RateLimit::new(quota(4, 4))
+                .named("laws")
+                .costing(|_: &_| 2));
+            place!(@one by_peer, $laws, $readiness, |$guard| $layer, 3, SECOND, Keyed::per_peer(quota(3, 3)));
+            place!(@one by_key_in_few_places, $laws, $readiness, |$guard| $layer, 3, SECOND, Keyed::by(quota(3, 3), one_key)
+                .places(NonZero::<usize>::MIN)
+                .strict());
         }
     };
-    (@limit $laws:expr, $readiness:expr, |$guard:ident| $layer:expr; $($name:ident($n:expr, $period:expr) $gate:expr),*) => {
-        $(
-            place!(@one $name, $laws, $readiness, |$guard| $layer, $n, $period, $gate);
-        )*
+    ($place:ident, $laws:expr, $readiness:expr, |$guard:ident| $layer:expr, some) => {
+        mod $place {
+            use super::*;
+
+            place!(@some $laws, $readiness, |$guard| $layer);
+        }
+    };
+    (@some $laws:expr, $readiness:expr, |$guard:ident| $layer:expr) => {
+        place!(@one one_for_all, $laws, $readiness, |$guard| $layer, 3, SECOND, RateLimit::new(quota(3, 3)));
+        place!(@one by_key, $laws, $readiness, |$guard| $layer, 3, SECOND, Keyed::by(quota(3, 3), one_key));
+        place!(@one in_a_tuple, $laws, $readiness, |$guard| $layer, 3, SECOND,
+            (Keyed::by(quota(5, 5), one_key), RateLimit::new(quota(3, 3))));
     };
     (@one $name:ident, $laws:expr, $readiness:expr, |$guard:ident| $layer:expr, $n:expr, $period:expr, $gate:expr) => {
         #[test]
@@ -67,35 +77,56 @@ fn at_once(laws: Laws) -> Laws {
     laws.readiness(Readiness::AtOnce)
 }
 
-place!(an_endpoint, Laws::endpoint, as_it_is, |guard| guard);
+place!(an_endpoint, Laws::endpoint, as_it_is, |guard| guard, each);
 
-place!(a_streaming_endpoint, Laws::stream, as_it_is, |guard| guard);
+place!(a_streaming_endpoint, Laws::stream, as_it_is, |guard| guard, each);
 
-place!(an_http_endpoint, Laws::http_endpoint::<reqwest::Body, _, _, _>, as_it_is, |guard| layer_fn(
-    move |inner: Inner| { guard.layer(FromHttpService::new(as_reqwest(inner))) }
-));
+place!(
+    an_http_endpoint,
+    Laws::http_endpoint::<reqwest::Body, _, _, _>,
+    as_it_is,
+    |guard| layer_fn(move |inner: Inner| guard.layer(FromHttpService::new(as_reqwest(inner)))),
+    some
+);
 
-place!(a_service_made_of_an_endpoint, Laws::service, at_once, |guard| layer_fn(move |inner: Inner| IntoService::new(
-    guard.layer(inner)
-)));
+place!(
+    a_service_made_of_an_endpoint,
+    Laws::service,
+    at_once,
+    |guard| layer_fn(move |inner: Inner| IntoService::new(guard.layer(inner))),
+    some
+);
 
-place!(an_absorbing_service, Laws::service, at_once, |guard| Tower::new(guard));
+place!(an_absorbing_service, Laws::service, at_once, |guard| Tower::new(guard), some);
 
-place!(an_axum_router, Laws::http_service::<axum::body::Body, _, _, _>, at_once, |guard| layer_fn(
-    move |inner: Inner| -> axum::Router {
+place!(
+    an_axum_router,
+    Laws::http_service::<axum::body::Body, _, _, _>,
+    at_once,
+    |guard| layer_fn(move |inner: Inner| -> axum::Router {
         axum::Router::new().fallback_service(inner).layer(Tower::new(guard.clone()).answered())
-    }
-));
+    }),
+    some
+);
 
-place!(a_tonic_server, Laws::grpc_service::<tonic::body::Body, _, _, _>, at_once, |guard| layer_fn(
-    move |inner: Inner| {
+place!(
+    a_tonic_server,
+    Laws::grpc_service::<tonic::body::Body, _, _, _>,
+    at_once,
+    |guard| layer_fn(move |inner: Inner| {
         let routes = tonic::service::Routes::from(axum::Router::new().fallback_service(inner));
         Tower::new(guard.clone()).answered().layer(routes)
-    }
-));
+    }),
+    some
+);
 
-place!(an_answering_grpc_service, Laws::grpc_service::<tonic::body::Body, _, _, _>, at_once, |guard| Tower::new(guard)
-    .answered());
+place!(
+    an_answering_grpc_service,
+    Laws::grpc_service::<tonic::body::Body, _, _, _>,
+    at_once,
+    |guard| Tower::new(guard).answered(),
+    some
+);
 
 /// With headers on answers too, where answers have such.
 mod with_headers {

@@ -62,7 +62,7 @@ fn check_head(status: u16, headers: &HeaderMap) {
 
 fn check_http(status: u16, headers: &HeaderMap, body: &[u8]) {
     check_head(status, headers);
-    assert_eq!(str::from_utf8(body).unwrap(), PROBLEM);
+    assert_eq!(std::str::from_utf8(body).unwrap(), PROBLEM);
 }
 
 /// A router with a limit that is used up.
