@@ -16,6 +16,11 @@ use crate::{Quota, Standing};
 ///
 /// *State* is in the gate, and so in the [`Guard`](kit_base::Guard) around it: all that the guard is put over, its clones, and all
 /// connections and threads share one bucket.
+///
+/// *A call that is let in costs its tokens*, however it ends: a failure, a caller who leaves, a stream of many messages. One
+/// exception: a gate further in *in the same tuple* has no room for it (an open circuit, a full bulkhead, another limit). Then
+/// they come back, unless others have taken tokens in between. What refuses a call for what is in it (wrong credentials) does
+/// not give them back, and neither does a layer further in, nor a method that was refused by a client of its own: it has run.
 pub struct RateLimit<C = One, O = ()> {
     bucket: Bucket,
     cost: C,
@@ -88,7 +93,8 @@ impl<C, O> RateLimit<C, O> {
         self
     }
 
-    /// The same, putting the `RateLimit` headers on answers too, and not on refusals only.
+    /// The same, putting the `RateLimit` headers on answers too, and not on refusals only. For servers; and for a limit that
+    /// clients do not share, or each of them sees how much the others call. [Name](Self::named) it where there are several.
     pub fn with_headers(self) -> WithHeaders<Self> {
         WithHeaders::new(self)
     }
