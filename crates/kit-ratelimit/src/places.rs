@@ -41,9 +41,10 @@ struct Place {
     full_at: Ticks,
 }
 
-/// What a call has taken.
+/// What a call has taken, and when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TakenByKey {
+    at: Ticks,
     hash: u64,
     before: Ticks,
     after: Ticks,
@@ -113,8 +114,11 @@ impl Places {
         visit
     }
 
-    /// Gives back what was taken, unless somebody has taken something since.
-    pub(crate) fn give_back(&self, taken: TakenByKey) {
+    /// Gives back what was taken at this very moment, unless somebody has taken something since.
+    pub(crate) fn give_back(&self, taken: TakenByKey, now: Instant) {
+        if self.moment(now) != taken.at {
+            return;
+        }
         let mut set = self.set_of(taken.hash);
         if let Some(place) = set.places.iter_mut().find(|place| place.hash == taken.hash) {
             if place.full_at == taken.after {
@@ -181,7 +185,7 @@ impl Set {
         match pace.take(before, now, cost) {
             Ok(after) => {
                 *place = Place { hash, full_at: after };
-                let outcome = Ok(TakenByKey { hash, before, after });
+                let outcome = Ok(TakenByKey { at: now, hash, before, after });
                 Visit { outcome, look: Look { pace, full_at: after, now }, displaced }
             }
             Err(short) => Visit { outcome: Err(short), look: Look { pace, full_at: before, now }, displaced: false },
