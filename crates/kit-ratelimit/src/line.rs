@@ -27,8 +27,9 @@ struct State {
     quota: Quota,
     pace: Pace,
     full_at: Ticks,
-    /// When somebody who had waited last took tokens.
-    waited: Ticks,
+    /// When tokens were last taken, and how much too late that was for it to have been full by then.
+    taken: Ticks,
+    late: Ticks,
     /// Who waits, by number: the lowest is the first. They are counted under the lock, so each knows who is before it.
     line: BTreeMap<u64, Place>,
     next: u64,
@@ -78,11 +79,20 @@ pub(crate) struct Waiter<'a> {
 }
 
 impl State {
-    /// The bucket, for those that there are now. After a wait, and while there are some who wait, it counts on from when the
-    /// tokens were there, and not from when the timer woke.
+    /// The bucket as it is counted on from. While there are some who wait that is from when the tokens were there, and not from
+    /// when the timer woke; and what that was too late is made up for by those who come right after.
     fn full_at(&self, now: Ticks) -> Ticks {
-        let is_late = !self.line.is_empty() || now.saturating_sub(self.waited) <= ticks(LATE);
-        self.pace.sane(self.full_at, now).max(if is_late { now.saturating_sub(ticks(LATE)) } else { now })
+        let late = match now.saturating_sub(self.taken) {
+            _ if !self.line.is_empty() => ticks(LATE),
+            since if since <= ticks(LATE) => self.late,
+            _ => 0,
+        };
+        self.pace.sane(self.full_at, now).max(now.saturating_sub(late))
+    }
+
+    fn take(&mut self, now: Ticks, price: Ticks) {
+        self.full_at = self.full_at(now) + price;
+        (self.taken, self.late) = (now, now.saturating_sub(self.full_at));
     }
 
     /// How long it takes until there are tokens for this, after those for so many others.
@@ -111,7 +121,7 @@ impl State {
 impl Line {
     pub(crate) fn new(quota: Quota) -> Self {
         let (pace, line) = (quota.into(), BTreeMap::new());
-        let state = State { quota, pace, full_at: 0, waited: 0, line, next: 0, ahead: 0 };
+        let state = State { quota, pace, full_at: 0, taken: 0, late: 0, line, next: 0, ahead: 0 };
         Self { state: Mutex::new(state), began: OnceLock::new() }
     }
 
@@ -142,7 +152,7 @@ impl Line {
         let Some(price) = state.pace.price(cost) else { return Entry::Never(state.standing(at)) };
         let wait = state.wait(at, state.ahead, price);
         if state.line.is_empty() && wait.is_zero() {
-            state.full_at = state.full_at(at) + price;
+            state.take(at, price);
             return Entry::Taken;
         }
         if wait > within {
@@ -160,7 +170,7 @@ impl Line {
         let (at, pace) = (self.moment(now), Pace::from(quota));
         let mut state = self.lock();
         state.full_at = pace.convert(state.pace, state.full_at, at);
-        (state.pace, state.quota) = (pace, quota);
+        (state.pace, state.quota, state.late) = (pace, quota, 0);
         let (mut line, mut ahead) = (std::mem::take(&mut state.line), 0);
         let mut wakers = Vec::new();
         for place in line.values_mut() {
@@ -196,8 +206,7 @@ impl Line {
             return Ok(Waited::TooLong(again, state.standing(at)));
         };
         if is_first && wait.is_zero() {
-            state.full_at = state.full_at(at) + price;
-            state.waited = at;
+            state.take(at, price);
             let next = state.leave(number);
             drop(state);
             next.into_iter().for_each(Waker::wake);
