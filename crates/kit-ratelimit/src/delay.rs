@@ -12,7 +12,7 @@ use crate::cost::{Cost, One};
 use crate::gcra::Short;
 use crate::limit::About;
 use crate::limited::Limited;
-use crate::line::{Entry, LATE, Line, Waited, Waiter, now};
+use crate::line::{Entry, LATE, Line, Refused, now};
 use crate::passage::{Passage, Turn};
 use crate::{Quota, Standing};
 
@@ -255,40 +255,25 @@ impl<C, O: Observer> Shared<C, O> {
             Entry::Waits(waiter, wait) => {
                 self.about.tell("delayed", wait.as_secs_f64());
                 let by_deadline = left.is_some_and(|left| left <= longest);
-                Ok(Some(Box::pin(self.wait(waiter, cost, by_deadline))))
+                let turn =
+                    async move { waiter.turn().await.map_err(|refused| self.refuse(refused, cost, by_deadline)) };
+                Ok(Some(Box::pin(turn)))
             }
             // The limit that is tighter is the one that speaks.
-            Entry::TooLong(..) if left.is_some_and(|left| left < self.at_most) => {
-                Err(self.expired("the deadline would pass before it is the call's turn"))
-            }
-            Entry::TooLong(wait, standing) => Err(self.refused(cost, wait, standing)),
-            Entry::Never(standing) => Err(self.never(cost, standing)),
+            Entry::Refused(refused) => Err(self.refuse(refused, cost, left.is_some_and(|left| left < self.at_most))),
         }
     }
 
-    async fn wait(&self, waiter: Waiter<'_>, cost: u32, by_deadline: bool) -> Result<(), Error> {
-        match waiter.turn().await {
-            Waited::Taken => Ok(()),
-            Waited::TooLong(..) if by_deadline => {
-                Err(self.expired("the deadline would pass before it is the call's turn"))
+    #[cold]
+    fn refuse(&self, refused: Refused, cost: u32, by_deadline: bool) -> Error {
+        let (standing, short) = match refused {
+            Refused::TooLong(..) if by_deadline => {
+                return self.expired("the deadline would pass before it is the call's turn");
             }
-            Waited::TooLong(wait, standing) => Err(self.refused(cost, wait, standing)),
-            Waited::Never(standing) => Err(self.never(cost, standing)),
-        }
-    }
-
-    /// A call that would have to wait so long. It may come back when that is no longer than calls may wait.
-    #[cold]
-    fn refused(&self, cost: u32, wait: Duration, standing: Standing) -> Error {
-        self.refuse(cost, standing, Short::after(wait.saturating_sub(self.at_most)))
-    }
-
-    #[cold]
-    fn never(&self, cost: u32, standing: Standing) -> Error {
-        self.refuse(cost, standing, Short::Ever)
-    }
-
-    fn refuse(&self, cost: u32, standing: Standing, short: Short) -> Error {
+            // It may come back when that is no longer than calls may wait.
+            Refused::TooLong(wait, standing) => (standing, Short::after(wait.saturating_sub(self.at_most))),
+            Refused::Never(standing) => (standing, Short::Ever),
+        };
         self.about.tell("refused", 1.0);
         Limited::error(&self.about.name, cost, standing, short).with_origin(Origin::LocalRefusal)
     }

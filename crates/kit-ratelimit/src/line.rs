@@ -54,20 +54,15 @@ pub(crate) enum Entry<'a> {
     Taken,
     /// There is a place in the line, and this is how long it will take as things are.
     Waits(Waiter<'a>, Duration),
-    /// It would take longer than the caller wants to wait.
-    TooLong(Duration, Standing),
-    /// It costs more than a full bucket holds.
-    Never(Standing),
+    Refused(Refused),
 }
 
-/// What comes of waiting.
+/// Why there are none, and how the bucket stands.
 #[derive(Debug)]
-pub(crate) enum Waited {
-    /// The tokens are taken.
-    Taken,
-    /// The turn did not come in time, or would not. This is how long it would take to wait from now on.
+pub(crate) enum Refused {
+    /// It would take so long from now on, and that is too long.
     TooLong(Duration, Standing),
-    /// The quota has changed, and a full bucket does not hold so many any more.
+    /// A full bucket does not hold so many.
     Never(Standing),
 }
 
@@ -110,11 +105,25 @@ impl State {
         self.line.first_key_value().is_some_and(|(first, _)| *first == number)
     }
 
-    /// Whoever is the first now is to be woken.
-    fn leave(&mut self, number: u64) -> Option<Waker> {
+    fn leave(&mut self, number: u64) -> Left {
         let was_first = self.is_first(number);
-        self.ahead -= u64::from(self.line.remove(&number)?.cost);
-        if was_first { self.line.first_entry()?.get_mut().waker.take() } else { None }
+        let place = self.line.remove(&number);
+        self.ahead -= place.as_ref().map_or(0, |place| u64::from(place.cost));
+        let next =
+            if was_first { self.line.first_entry().and_then(|mut first| first.get_mut().waker.take()) } else { None };
+        Left { _place: place, next }
+    }
+}
+
+/// What is left of somebody in the line, to be dropped outside of the lock: wakers run code of others.
+struct Left {
+    _place: Option<Place>,
+    next: Option<Waker>,
+}
+
+impl Left {
+    fn wake_next(self) {
+        self.next.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -149,14 +158,14 @@ impl Line {
     pub(crate) fn enter(&self, now: Instant, cost: u32, within: Duration, last: Instant) -> Entry<'_> {
         let at = self.moment(now);
         let mut state = self.lock();
-        let Some(price) = state.pace.price(cost) else { return Entry::Never(state.standing(at)) };
+        let Some(price) = state.pace.price(cost) else { return Entry::Refused(Refused::Never(state.standing(at))) };
         let wait = state.wait(at, state.ahead, price);
         if state.line.is_empty() && wait.is_zero() {
             state.take(at, price);
             return Entry::Taken;
         }
         if wait > within {
-            return Entry::TooLong(wait, state.standing(at));
+            return Entry::Refused(Refused::TooLong(wait, state.standing(at)));
         }
         let number = state.next;
         state.next += 1;
@@ -191,30 +200,31 @@ impl Line {
 
     /// Takes the tokens for the first in the line, if they are there. The others, and those that have to wait, are told when to
     /// look again, and their waker wakes them before that if there is a reason to.
-    fn look(&self, number: u64, now: Instant, waker: &Waker) -> Result<Waited, Instant> {
+    fn look(&self, number: u64, now: Instant, waker: &Waker) -> Result<Result<(), Refused>, Instant> {
         let at = self.moment(now);
         let mut state = self.lock();
         let is_first = state.is_first(number);
         // Who has taken its tokens has no place any more.
-        let Some(place) = state.line.get(&number) else { return Ok(Waited::Taken) };
+        let Some(place) = state.line.get(&number) else { return Ok(Ok(())) };
         let (cost, last) = (place.cost, place.last);
-        let Some(price) = state.pace.price(cost) else { return Ok(Waited::Never(state.standing(at))) };
+        let Some(price) = state.pace.price(cost) else { return Ok(Err(Refused::Never(state.standing(at)))) };
         let wait = if is_first { state.wait(at, 0, price) } else { Duration::ZERO };
         let turn = now.checked_add(wait).filter(|turn| *turn <= last);
         let Some(turn) = turn.filter(|_| is_first || !place.hopeless) else {
+            // Who comes back is the last.
             let again = state.wait(at, state.ahead - u64::from(cost), price);
-            return Ok(Waited::TooLong(again, state.standing(at)));
+            return Ok(Err(Refused::TooLong(again, state.standing(at))));
         };
         if is_first && wait.is_zero() {
             state.take(at, price);
-            let next = state.leave(number);
+            let left = state.leave(number);
             drop(state);
-            next.into_iter().for_each(Waker::wake);
-            return Ok(Waited::Taken);
+            left.wake_next();
+            return Ok(Ok(()));
         }
-        if let Some(place) = state.line.get_mut(&number) {
-            place.waker = Some(waker.clone());
-        }
+        let old = state.line.get_mut(&number).and_then(|place| place.waker.replace(waker.clone()));
+        drop(state);
+        drop(old);
         // Whoever is not the first gives up when its time is over.
         Err(if is_first { turn } else { last + Duration::from_nanos(1) })
     }
@@ -222,7 +232,7 @@ impl Line {
 
 impl Waiter<'_> {
     /// Waits until it is its turn and the tokens are there, and takes them. By tokio's clock.
-    pub(crate) async fn turn(self) -> Waited {
+    pub(crate) async fn turn(self) -> Result<(), Refused> {
         let mut timer = pin!(sleep_until(now().into()));
         let look = |context: &mut Context<'_>| loop {
             match self.line.look(self.number, now(), context.waker()) {
@@ -237,8 +247,8 @@ impl Waiter<'_> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        let next = self.line.lock().leave(self.number);
-        next.into_iter().for_each(Waker::wake);
+        let left = self.line.lock().leave(self.number);
+        left.wake_next();
     }
 }
 

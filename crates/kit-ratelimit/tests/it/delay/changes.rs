@@ -39,8 +39,8 @@ async fn a_slower_one_sends_away_those_who_cannot_wait_so_long_there_and_then() 
         Poll::Ready(outcome) => is_too_late(&outcome.unwrap_err()),
         Poll::Pending => panic!("it has no time left"),
     }
-    for n in 3..6 {
-        let Poll::Ready(outcome) = calls[n].poll() else { panic!("it would take too long") };
+    for call in &mut calls[3..] {
+        let Poll::Ready(outcome) = call.poll() else { panic!("it would take too long") };
         let mut refusal = outcome.unwrap_err();
         assert_eq!(refusal.kind(), kit_base::Kind::ResourceExhausted);
         assert!(refusal.take_unsent::<Request<u32>>().is_some());

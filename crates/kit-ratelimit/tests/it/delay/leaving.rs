@@ -1,5 +1,7 @@
 //! Whoever leaves leaves no gap, whenever that is.
 
+use std::future::Future;
+
 use kit_base::{Endpoint, Request};
 use kit_ratelimit::{Delay, Layer};
 
@@ -130,4 +132,45 @@ async fn threads_that_race_and_leave_and_change_the_quota_lose_no_wake_up_and_no
     }
     changes.await.unwrap();
     assert_eq!(delay.waiting(), 0);
+}
+
+/// A waker is code of others: the last one of a task may drop all that the task holds.
+#[test]
+fn wakers_are_dropped_and_woken_outside_of_the_lock() {
+    struct Asks(Delay, std::sync::mpsc::Sender<usize>);
+
+    impl std::task::Wake for Asks {
+        fn wake(self: std::sync::Arc<Self>) {}
+    }
+
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let _ = self.1.send(self.0.waiting());
+        }
+    }
+
+    let (asked, answers) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _runs = runtime.enter();
+        let delay = Delay::new(quota(1, 1));
+        let endpoint = delay.layer(crate::support::Echo::default());
+        let mut calls: Vec<_> = (0..4).map(|n| Box::pin(endpoint.call(Request::new(n)))).collect();
+        for call in &mut calls {
+            for _ in 0..2 {
+                let waker = std::sync::Arc::new(Asks(delay.clone(), asked.clone())).into();
+                let _ = call.as_mut().poll(&mut std::task::Context::from_waker(&waker));
+                if delay.waiting() == 0 {
+                    break;
+                }
+            }
+        }
+        delay.change_at(quota(2, 1), now());
+        // The last first: their wakers are still there.
+        while calls.pop().is_some() {}
+    });
+    // One of the call that need not wait, and two of each of the others.
+    for _ in 0..7 {
+        answers.recv_timeout(ms(20_000)).expect("it hangs");
+    }
 }
