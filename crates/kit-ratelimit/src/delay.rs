@@ -64,7 +64,7 @@ const AT_MOST: Duration = Duration::from_secs(10);
 /// there and then; and whose cost no longer fits the burst, when it is their turn. A call that costs more than the burst is never
 /// made.
 ///
-/// *Bounds.* At most `at_most · rate + burst` calls wait, some 150 bytes and a timer each. Those that leave early cost nothing.
+/// *Bounds.* At most `at_most · rate + burst` calls wait, some 300 bytes and a timer each. Those that leave early cost nothing.
 ///
 /// *Time* is tokio's, and only a call that waits needs its timer, and allocates. Timers wake up to a millisecond late, and a busy
 /// runtime later: 10 ms of that are made up for, so that 10,000 a second are that many. In any time `t` there pass at most
