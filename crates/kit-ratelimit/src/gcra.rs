@@ -23,7 +23,7 @@ const END: Ticks = (1 << 62) - 1;
 /// So far may a clock go back, or a reading of it be old, until that is taken for a new beginning.
 const JUMP: Ticks = 60 * SECOND;
 
-const fn ticks(time: Duration) -> Ticks {
+pub(crate) const fn ticks(time: Duration) -> Ticks {
     let seconds = if time.as_secs() > END / SECOND { END / SECOND } else { time.as_secs() };
     seconds * SECOND + time.subsec_nanos() as u64 * NANO
 }
@@ -97,7 +97,7 @@ impl Pace {
     /// No bucket is ever further from full than this, so the clock must have gone back. It begins again, empty: nobody gets
     /// more for that, and nobody waits for the clock to catch up.
     #[inline]
-    fn sane(self, full_at: Ticks, now: Ticks) -> Ticks {
+    pub(crate) fn sane(self, full_at: Ticks, now: Ticks) -> Ticks {
         let empty = now + self.refill;
         if full_at > empty + JUMP { empty } else { full_at }
     }

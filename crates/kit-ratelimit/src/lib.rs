@@ -254,6 +254,7 @@ mod keyed;
 mod limit;
 mod limited;
 mod line;
+mod passage;
 mod places;
 mod quota;
 mod standing;
