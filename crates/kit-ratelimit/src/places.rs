@@ -163,10 +163,15 @@ impl Set {
         let held = self.places.iter_mut().find(|place| place.hash == hash);
         let (place, before, displaced) = match held {
             Some(place) => {
+                // Kept, or it would begin again with each call, and never fill.
+                place.full_at = pace.sane(place.full_at, now);
                 let before = place.full_at;
                 (place, before, false)
             }
             None => {
+                for place in &mut self.places {
+                    place.full_at = pace.sane(place.full_at, now);
+                }
                 // The one that is the first to be full has the least to lose.
                 let place = self.places.iter_mut().min_by_key(|place| place.full_at).expect("there are eight");
                 if place.full_at <= now {
