@@ -105,7 +105,10 @@ impl Pace {
 
     /// The bucket with the tokens that it has, as one of this pace: what is empty stays empty.
     pub(crate) fn convert(self, from: Self, full_at: Ticks, now: Ticks) -> Ticks {
-        let left = (now + from.refill).saturating_sub(full_at.max(now));
+        let full_at = from.sane(full_at, now);
+        // If others have taken at later moments, it was empty at one of those, and not before.
+        let now = now.max(full_at.saturating_sub(from.refill));
+        let left = now + from.refill - full_at.max(now);
         // Fits: what is left is no more than the refill.
         let left = u128::from(left) * u128::from(self.interval) / u128::from(from.interval);
         now + self.refill - u64::try_from(left).map_or(self.refill, |left| left.min(self.refill))
