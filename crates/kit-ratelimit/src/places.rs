@@ -45,8 +45,8 @@ struct Place {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TakenByKey {
     hash: u64,
-    before: Ticks,
     after: Ticks,
+    cost: u32,
 }
 
 /// A call at its bucket.
@@ -116,9 +116,11 @@ impl Places {
     /// Gives back what was taken, unless somebody has taken something since.
     pub(crate) fn give_back(&self, taken: TakenByKey) {
         let mut set = self.set_of(taken.hash);
+        let pace = set.pace;
         if let Some(place) = set.places.iter_mut().find(|place| place.hash == taken.hash) {
             if place.full_at == taken.after {
-                place.full_at = taken.before;
+                // By the pace of now: the same number of tokens.
+                place.full_at = taken.after.saturating_sub(pace.interval.saturating_mul(taken.cost.into()));
             }
         }
     }
@@ -186,7 +188,7 @@ impl Set {
         match pace.take(before, now, cost) {
             Ok(after) => {
                 *place = Place { hash, full_at: after };
-                let outcome = Ok(TakenByKey { hash, before, after });
+                let outcome = Ok(TakenByKey { hash, after, cost });
                 Visit { outcome, look: Look { pace, full_at: after, now }, displaced }
             }
             Err(short) => Visit { outcome: Err(short), look: Look { pace, full_at: before, now }, displaced: false },
