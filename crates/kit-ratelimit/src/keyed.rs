@@ -165,8 +165,9 @@ impl<K, F, C, O> Keyed<K, F, C, O> {
         &self.about.name
     }
 
-    /// Goes on with another quota for all keys, as [`RateLimit::change_at`](crate::RateLimit::change_at) does. A call that is made
-    /// at the same time goes by the old quota or by the new one.
+    /// Goes on with another quota for all keys, as [`RateLimit::change_at`](crate::RateLimit::change_at) does, save
+    /// that a full bucket stays full: it cannot be told from that of a key without a place. A call that is made at the same time
+    /// goes by the old quota or by the new one.
     pub fn change_at(&self, quota: Quota, now: Instant) {
         self.places.change(quota, now);
     }

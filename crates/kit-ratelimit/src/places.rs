@@ -46,8 +46,8 @@ struct Place {
 pub(crate) struct TakenByKey {
     at: Ticks,
     hash: u64,
-    before: Ticks,
     after: Ticks,
+    cost: u32,
 }
 
 /// A call at its bucket.
@@ -120,9 +120,11 @@ impl Places {
             return;
         }
         let mut set = self.set_of(taken.hash);
+        let pace = set.pace;
         if let Some(place) = set.places.iter_mut().find(|place| place.hash == taken.hash) {
             if place.full_at == taken.after {
-                place.full_at = taken.before;
+                // By the pace of now: the same number of tokens.
+                place.full_at = taken.after.saturating_sub(pace.interval.saturating_mul(taken.cost.into()));
             }
         }
     }
@@ -167,10 +169,15 @@ impl Set {
         let held = self.places.iter_mut().find(|place| place.hash == hash);
         let (place, before, displaced) = match held {
             Some(place) => {
+                // Kept, or it would begin again with each call, and never fill.
+                place.full_at = pace.sane(place.full_at, now);
                 let before = place.full_at;
                 (place, before, false)
             }
             None => {
+                for place in &mut self.places {
+                    place.full_at = pace.sane(place.full_at, now);
+                }
                 // The one that is the first to be full has the least to lose.
                 let place = self.places.iter_mut().min_by_key(|place| place.full_at).expect("there are eight");
                 if place.full_at <= now {
@@ -185,7 +192,7 @@ impl Set {
         match pace.take(before, now, cost) {
             Ok(after) => {
                 *place = Place { hash, full_at: after };
-                let outcome = Ok(TakenByKey { at: now, hash, before, after });
+                let outcome = Ok(TakenByKey { at: now, hash, after, cost });
                 Visit { outcome, look: Look { pace, full_at: after, now }, displaced }
             }
             Err(short) => Visit { outcome: Err(short), look: Look { pace, full_at: before, now }, displaced: false },
