@@ -97,7 +97,7 @@ impl Pace {
     /// No bucket is ever further from full than this, so the clock must have gone back. It begins again, empty: nobody gets
     /// more for that, and nobody waits for the clock to catch up.
     #[inline]
-    fn sane(self, full_at: Ticks, now: Ticks) -> Ticks {
+    pub(crate) fn sane(self, full_at: Ticks, now: Ticks) -> Ticks {
         let empty = now + self.refill;
         if full_at > empty + JUMP { empty } else { full_at }
     }

@@ -18,7 +18,7 @@ use crate::places::{Places, TakenByKey};
 use crate::with_headers::{Measure, WithHeaders};
 use crate::{Quota, Standing};
 
-/// 1.2 MB.
+/// 1.3 MB.
 const PLACES: NonZeroUsize = NonZeroUsize::new(1 << 16).expect("65,536 is not zero");
 
 /// A limit for each key: a bucket for each client, tenant, operation, or whatever a request says.
@@ -70,7 +70,7 @@ impl<K, F, O> Keyed<K, F, One, O> {
 }
 
 impl<K, F, C, O> Keyed<K, F, C, O> {
-    /// The same with so many places, rounded up to a multiple of eight; 65,536 unless set. Each takes 19 bytes. Begins with full
+    /// The same with so many places, rounded up to a multiple of eight; 65,536 unless set. Each takes 20 bytes. Begins with full
     /// buckets.
     #[must_use]
     pub fn places(mut self, most: NonZeroUsize) -> Self {
@@ -140,7 +140,7 @@ impl<K, F, C, O> Keyed<K, F, C, O> {
         self.places.change(quota, now);
     }
 
-    /// How the bucket of this key stands; full if it has no place. `now` is the present by the clock of the guard.
+    /// How the bucket of this key stands, or would begin if it has no place: full, unless there is a flood. `now` is the present by the clock of the guard.
     pub fn standing_at(&self, key: &K, now: Instant) -> Standing
     where
         K: Hash,
