@@ -57,10 +57,8 @@ struct Place {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TakenByKey {
     hash: u64,
-    before: Ticks,
     after: Ticks,
-    /// The pace by which these are meant.
-    interval: Ticks,
+    cost: u32,
 }
 
 /// A call at its bucket.
@@ -127,15 +125,14 @@ impl Places {
         visit
     }
 
-    /// Gives back what was taken, unless somebody has taken something since, or the pace has changed.
+    /// Gives back what was taken, unless somebody has taken something since.
     pub(crate) fn give_back(&self, taken: TakenByKey) {
         let mut set = self.set_of(taken.hash);
-        if set.pace.interval != taken.interval {
-            return;
-        }
+        // By the pace of now: the same number of tokens.
+        let price = set.pace.interval.saturating_mul(taken.cost.into());
         let held = |place: &&mut Place| place.hash == taken.hash && place.full_at == taken.after;
         if let Some(place) = set.places.iter_mut().find(held) {
-            place.full_at = taken.before;
+            place.full_at = place.full_at.saturating_sub(price);
         }
     }
 
@@ -207,7 +204,7 @@ impl Set {
             self.places[index..].rotate_left(1);
             self.keep_sane(now);
         }
-        let outcome = Ok(TakenByKey { hash, before, after, interval: pace.interval });
+        let outcome = Ok(TakenByKey { hash, after, cost });
         Visit { outcome, look: Look { pace, full_at: after, now }, displaced }
     }
 
