@@ -74,17 +74,22 @@ const HONEST: u64 = 50;
 impl Flood {
     /// Time goes with the flood, so that a slow machine sees the same.
     fn over(&self, keyed: &ByNumber) -> Outcome {
-        let (began, passed) = (Instant::now(), AtomicU64::new(0));
+        let (began, passed, seen) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
         let now = || began + Duration::from_nanos(passed.load(SeqCst));
         let step = 1_000_000_000 / self.rate;
+        // So far may it run ahead of the clients, which a busy machine may not let run.
+        let ahead = self.quota.interval().as_nanos() as u64 / 10;
         let over = AtomicBool::new(false);
         let burst = u64::from(self.quota.burst().get());
         let (mut steady, mut bursts, mut least) = (Count::default(), Count::default(), u64::MAX);
-        let mut stall = thread::scope(|scope| {
-            let (now, passed, over) = (&now, &passed, &over);
+        let stall = thread::scope(|scope| {
+            let (now, passed, seen, over) = (&now, &passed, &seen, &over);
             let flood = |begin: u64| {
                 let mut stall = Stall::default();
                 for key in begin..begin + self.keys / 2 {
+                    while passed.load(SeqCst) > seen.load(SeqCst) + ahead {
+                        thread::yield_now();
+                    }
                     passed.fetch_add(step, SeqCst);
                     for _ in 0..self.calls {
                         stall.over(|| passes(keyed, key, now()));
@@ -97,6 +102,7 @@ impl Flood {
                 let mut stall = Stall::default();
                 let mut next = [began; HONEST as usize];
                 while !over.load(SeqCst) {
+                    let begin = passed.load(SeqCst);
                     for client in 0..HONEST {
                         let (at, next) = (now(), &mut next[client as usize]);
                         if at < *next {
@@ -115,6 +121,7 @@ impl Flood {
                             *next = now() + self.quota.refill() * 2;
                         }
                     }
+                    seen.store(begin, SeqCst);
                     thread::yield_now();
                 }
                 stall
@@ -123,7 +130,6 @@ impl Flood {
             over.store(true, SeqCst);
             stalls.into_iter().fold(honest.join().unwrap().0, Duration::max)
         });
-        stall = stall.max(Duration::ZERO);
         self.check_that_it_is_over(keyed, now() + self.quota.refill());
         Outcome { steady, bursts, least, displaced: keyed.displaced(), stall }
     }
@@ -148,7 +154,7 @@ fn flood(flood: &Flood, places: usize) -> Outcome {
     // Those that are set and those that were there before, of 20 bytes each; the rest are the threads.
     assert!(growth.most() < (65_536 + places as u64) * 20 + (2 << 20), "{} bytes", growth.most());
     assert!(outcome.stall < Duration::from_millis(20), "{:?}", outcome.stall);
-    assert!(outcome.steady.asked >= 500 && outcome.bursts.asked >= 40, "{outcome:?}");
+    assert!(outcome.steady.asked >= 700 && outcome.bursts.asked >= 50, "{outcome:?}");
     // Whoever keeps to the rate does not feel it.
     assert_eq!(outcome.steady.passed, outcome.steady.asked);
     outcome
