@@ -97,8 +97,16 @@ impl Bucket {
                 }
                 // The pace may have been half of one and half of the next.
                 Err(short) => {
-                    if self.word.load(Acquire) == before {
-                        return (Err(short), Look { pace, full_at, now });
+                    let begun = pace.sane(full_at, now);
+                    let unchanged = if begun == full_at {
+                        self.word.load(Acquire) == before
+                    } else {
+                        // The clock has gone back. Kept, or it would begin again with each call, and never fill.
+                        let after = begun << 2 | before & CHANGES;
+                        self.word.compare_exchange(before, after, Relaxed, Relaxed).is_ok()
+                    };
+                    if unchanged {
+                        return (Err(short), Look { pace, full_at: begun, now });
                     }
                 }
             }
