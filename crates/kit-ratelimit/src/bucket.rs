@@ -23,9 +23,10 @@ pub(crate) struct Bucket {
     quota: Mutex<Quota>,
 }
 
-/// What a call has taken: the word before and after.
+/// What a call has taken, and when: the word before and after.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
+    at: Ticks,
     before: u64,
     after: u64,
 }
@@ -92,7 +93,7 @@ impl Bucket {
                 Ok(full_at) => {
                     let after = full_at << 2 | before & CHANGES;
                     if self.word.compare_exchange_weak(before, after, Relaxed, Relaxed).is_ok() {
-                        return (Ok(Taken { before, after }), Look { pace, full_at, now });
+                        return (Ok(Taken { at: now, before, after }), Look { pace, full_at, now });
                     }
                 }
                 // The pace may have been half of one and half of the next.
@@ -113,10 +114,12 @@ impl Bucket {
         }
     }
 
-    /// Gives back what was taken, unless somebody has taken something since: then the bucket may have been full in between,
-    /// and would come to hold more than ever came in.
-    pub(crate) fn give_back(&self, taken: Taken) {
-        let _ = self.word.compare_exchange(taken.after, taken.before, Relaxed, Relaxed);
+    /// Gives back what was taken at this very moment, unless somebody has taken something since: then the bucket may have been
+    /// full in between, and would come to hold more than ever came in.
+    pub(crate) fn give_back(&self, taken: Taken, now: Instant) {
+        if self.moment(now) == taken.at {
+            let _ = self.word.compare_exchange(taken.after, taken.before, Relaxed, Relaxed);
+        }
     }
 
     pub(crate) fn look(&self, now: Instant) -> Look {

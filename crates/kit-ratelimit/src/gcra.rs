@@ -122,6 +122,7 @@ impl Pace {
             limit: self.burst(),
             window: duration(self.refill),
             remaining: u32::try_from(left).unwrap_or(u32::MAX),
+            next: duration((missing + (left + 1) * self.interval).saturating_sub(self.refill)),
             reset: duration(missing),
         }
     }

@@ -16,6 +16,11 @@ use crate::{Quota, Standing};
 ///
 /// *State* is in the gate, and so in the [`Guard`](kit_base::Guard) around it: all that the guard is put over, its clones, and all
 /// connections and threads share one bucket.
+///
+/// *A call that is let in costs its tokens*, however it ends: a failure, a caller who leaves, a stream of many messages. One
+/// exception: a gate further in *in the same tuple* has no room for it (an open circuit, a full bulkhead, another limit). Then
+/// they come back, unless others have taken tokens in between. What refuses a call for what is in it (wrong credentials) does
+/// not give them back, and neither does a layer further in, nor a method that was refused by a client of its own: it has run.
 pub struct RateLimit<C = One, O = ()> {
     bucket: Bucket,
     cost: C,
@@ -88,7 +93,8 @@ impl<C, O> RateLimit<C, O> {
         self
     }
 
-    /// The same, putting the `RateLimit` headers on answers too, and not on refusals only.
+    /// The same, putting the `RateLimit` headers on answers too, and not on refusals only. For servers; and for a limit that
+    /// clients do not share, or each of them sees how much the others call. [Name](Self::named) it where there are several.
     pub fn with_headers(self) -> WithHeaders<Self> {
         WithHeaders::new(self)
     }
@@ -157,7 +163,7 @@ impl<Req, C: Cost<Req>, O: Observer + 'static> Measure<Req> for RateLimit<C, O> 
     #[inline]
     fn settle(&self, permit: Permit, end: &End<'_>) {
         if let (Some(taken), true) = (permit.0, is_not_made(end)) {
-            self.bucket.give_back(taken);
+            self.bucket.give_back(taken, end.now.get());
         }
     }
 
@@ -180,8 +186,11 @@ impl<Req, Res, Err, C: Cost<Req>, O: Observer + 'static> Gate<Req, Res, Err> for
     }
 }
 
-/// Whether a call was not made, since a breaker, a bulkhead or another limit inside had no room for it. What refuses a call for
-/// what is in it (wrong credentials) does not count: guessing is what a limit is there for.
+/// Whether a call may not have been made, since a breaker, a bulkhead or another limit inside had no room for it. What refuses a
+/// call for what is in it (wrong credentials) does not count: guessing is what a limit is there for.
+///
+/// It looks the same when a method has run, and a client that it uses was refused: so what was taken is given back only if the
+/// refusal was at the same moment, by a gate of the same tuple, all of which share one reading of the clock.
 #[inline]
 pub(crate) fn is_not_made(end: &End<'_>) -> bool {
     let judgement = end.judgement;

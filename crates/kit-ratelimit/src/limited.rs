@@ -50,8 +50,10 @@ impl Limited {
             .with_retry_hint(hint)
             .with_source(limited)
             .with_headers(|error, headers| {
-                if let Some(limited) = Self::of(error) {
-                    headers::write(&limited.name, limited.standing, headers);
+                if let Some(Self { name, standing, retry_after, .. }) = Self::of(error) {
+                    // Where calls may wait, one may come before there is a token for it.
+                    let next = retry_after.map_or(standing.next, |after| after.min(standing.next));
+                    headers::write(name, Standing { next, ..*standing }, headers);
                 }
             })
     }

@@ -53,9 +53,10 @@ struct Place {
     full_at: Ticks,
 }
 
-/// What a call has taken.
+/// What a call has taken, and when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TakenByKey {
+    at: Ticks,
     hash: u64,
     after: Ticks,
     cost: u32,
@@ -125,8 +126,11 @@ impl Places {
         visit
     }
 
-    /// Gives back what was taken, unless somebody has taken something since.
-    pub(crate) fn give_back(&self, taken: TakenByKey) {
+    /// Gives back what was taken at this very moment, unless somebody has taken something since.
+    pub(crate) fn give_back(&self, taken: TakenByKey, now: Instant) {
+        if self.moment(now) != taken.at {
+            return;
+        }
         let mut set = self.set_of(taken.hash);
         // By the pace of now: the same number of tokens.
         let price = set.pace.interval.saturating_mul(taken.cost.into());
@@ -204,7 +208,7 @@ impl Set {
             self.places[index..].rotate_left(1);
             self.keep_sane(now);
         }
-        let outcome = Ok(TakenByKey { hash, after, cost });
+        let outcome = Ok(TakenByKey { at: now, hash, after, cost });
         Visit { outcome, look: Look { pace, full_at: after, now }, displaced }
     }
 
