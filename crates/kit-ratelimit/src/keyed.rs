@@ -141,8 +141,8 @@ const PLACES: NonZeroUsize = NonZeroUsize::new(1 << 16).expect("65,536 is not ze
 ///
 /// A key itself is not kept, only its hash of 64 bits (SipHash under a secret of this limit, std's `RandomState`). Two keys of the
 /// same hash would share a bucket. Nobody can look for such keys without the secret, and that by chance any two of 65,536 keys
-/// do is as likely as 1 to 10,000,000,000. A call costs that hash, a look at eight places, and a lock that only keys of one set share; it is never
-/// held while anything of yours runs.
+/// do is as likely as 1 to 10,000,000,000. A call costs that hash, a look at eight places, and a lock that only keys of one set
+/// share; it is never held while anything of yours runs.
 ///
 /// # Events
 ///

@@ -196,7 +196,9 @@ impl Set {
         let after = match pace.take(before, now, cost) {
             Ok(after) => after,
             Err(short) => {
-                self.keep_sane(now);
+                // Kept, or it would begin again with each call, and never fill.
+                self.places[index].full_at = pace.sane(self.places[index].full_at, now);
+                self.lost = pace.sane(self.lost, now);
                 return Visit { outcome: Err(short), look: Look { pace, full_at: before, now }, displaced: false };
             }
         };

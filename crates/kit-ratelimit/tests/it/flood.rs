@@ -147,6 +147,8 @@ impl Flood {
 
 #[expect(clippy::print_stdout, reason = "the figures")]
 fn flood(flood: &Flood, places: usize) -> Outcome {
+    // The pages of the program itself are none of a key's.
+    Flood { keys: 1_000, ..*flood }.over(&by_number(flood.quota));
     let growth = Growth::new();
     let keyed = by_number(flood.quota).places(NonZeroUsize::new(places).unwrap());
     let outcome = flood.over(&keyed);
