@@ -31,7 +31,19 @@ pub(crate) struct Places {
 struct Set {
     /// That of all buckets here.
     pace: Pace,
+    /// When the last bucket that has lost its place here would have been full, at the latest. No key without a place has less
+    /// left than a bucket of this.
+    lost: Ticks,
     places: [Place; WAYS],
+}
+
+/// Where a key is in its set, or would come in.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    index: usize,
+    known: bool,
+    /// The bucket that its next call finds.
+    full_at: Ticks,
 }
 
 /// A bucket, and the hash of its key. One that is full may as well not be there.
@@ -61,7 +73,7 @@ pub(crate) struct Visit {
 
 impl Places {
     pub(crate) fn new(quota: Quota, most: NonZeroUsize, strict: bool) -> Self {
-        let set = || Mutex::new(Set { pace: quota.into(), places: [Place::default(); WAYS] });
+        let set = || Mutex::new(Set { pace: quota.into(), lost: 0, places: [Place::default(); WAYS] });
         Self {
             sets: (0..most.get().div_ceil(WAYS)).map(|_| set()).collect(),
             hasher: RandomState::new(),
@@ -120,21 +132,19 @@ impl Places {
             return;
         }
         let mut set = self.set_of(taken.hash);
-        let pace = set.pace;
-        if let Some(place) = set.places.iter_mut().find(|place| place.hash == taken.hash) {
-            if place.full_at == taken.after {
-                // By the pace of now: the same number of tokens.
-                place.full_at = taken.after.saturating_sub(pace.interval.saturating_mul(taken.cost.into()));
-            }
+        // By the pace of now: the same number of tokens.
+        let price = set.pace.interval.saturating_mul(taken.cost.into());
+        let held = |place: &&mut Place| place.hash == taken.hash && place.full_at == taken.after;
+        if let Some(place) = set.places.iter_mut().find(held) {
+            place.full_at = place.full_at.saturating_sub(price);
         }
     }
 
-    /// How the bucket of this key stands; a full one if it has no place.
+    /// How the bucket of this key stands; if it has no place, how it would begin.
     pub(crate) fn look(&self, key: &impl Hash, now: Instant) -> Look {
         let (hash, now) = (self.hasher.hash_one(key), self.moment(now));
         let set = self.set_of(hash);
-        let held = set.places.iter().find(|place| place.hash == hash);
-        Look { pace: set.pace, full_at: held.map_or(0, |place| place.full_at), now }
+        Look { pace: set.pace, full_at: set.find(hash, now, self.strict).full_at, now }
     }
 
     /// How many buckets are not full.
@@ -155,8 +165,10 @@ impl Places {
         for set in &self.sets {
             let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
             let from = std::mem::replace(&mut set.pace, pace);
-            for place in set.places.iter_mut().filter(|place| place.full_at > now) {
-                place.full_at = pace.convert(from, place.full_at, now);
+            let Set { lost, places, .. } = &mut *set;
+            let buckets = places.iter_mut().map(|place| &mut place.full_at).chain([lost]);
+            for full_at in buckets.filter(|full_at| **full_at > now) {
+                *full_at = pace.convert(from, *full_at, now);
             }
         }
         *held = quota;
@@ -164,38 +176,49 @@ impl Places {
 }
 
 impl Set {
+    fn find(&self, hash: u64, now: Ticks, strict: bool) -> Found {
+        if let Some(index) = self.places.iter().position(|place| place.hash == hash) {
+            return Found { index, known: true, full_at: self.places[index].full_at };
+        }
+        // The one that is the first to be full has the least to lose.
+        let by_time = |index: &usize| self.places[*index].full_at;
+        let index = (0..WAYS).min_by_key(by_time).unwrap_or(0);
+        // Whoever comes may have been here before, so it has no more than what those had who have lost their places.
+        let least = self.lost.max(self.places[index].full_at);
+        // But it has one token, be its call as costly as it may.
+        let full_at = if strict { least } else { least.min(now + self.pace.refill - self.pace.interval) };
+        Found { index, known: false, full_at }
+    }
+
     fn take(&mut self, hash: u64, now: Ticks, cost: u32, strict: bool) -> Visit {
         let pace = self.pace;
-        let held = self.places.iter_mut().find(|place| place.hash == hash);
-        let (place, before, displaced) = match held {
-            Some(place) => {
+        let Found { index, known, full_at: before } = self.find(hash, now, strict);
+        let after = match pace.take(before, now, cost) {
+            Ok(after) => after,
+            Err(short) => {
                 // Kept, or it would begin again with each call, and never fill.
-                place.full_at = pace.sane(place.full_at, now);
-                let before = place.full_at;
-                (place, before, false)
-            }
-            None => {
-                for place in &mut self.places {
-                    place.full_at = pace.sane(place.full_at, now);
-                }
-                // The one that is the first to be full has the least to lose.
-                let place = self.places.iter_mut().min_by_key(|place| place.full_at).expect("there are eight");
-                if place.full_at <= now {
-                    (place, 0, false)
-                } else {
-                    let price = if strict { 0 } else { pace.price(cost).unwrap_or(0) };
-                    let before = place.full_at.min(now + pace.refill - price);
-                    (place, before, true)
-                }
+                self.places[index].full_at = pace.sane(self.places[index].full_at, now);
+                self.lost = pace.sane(self.lost, now);
+                return Visit { outcome: Err(short), look: Look { pace, full_at: before, now }, displaced: false };
             }
         };
-        match pace.take(before, now, cost) {
-            Ok(after) => {
-                *place = Place { hash, full_at: after };
-                let outcome = Ok(TakenByKey { at: now, hash, after, cost });
-                Visit { outcome, look: Look { pace, full_at: after, now }, displaced }
-            }
-            Err(short) => Visit { outcome: Err(short), look: Look { pace, full_at: before, now }, displaced: false },
+        let held = std::mem::replace(&mut self.places[index], Place { hash, full_at: after });
+        let displaced = !known && held.full_at > now;
+        if displaced {
+            self.lost = self.lost.max(held.full_at);
+            // Of those that are full at the same moment the first goes first.
+            self.places[index..].rotate_left(1);
+            self.keep_sane(now);
         }
+        let outcome = Ok(TakenByKey { at: now, hash, after, cost });
+        Visit { outcome, look: Look { pace, full_at: after, now }, displaced }
+    }
+
+    /// After a clock that went back, so that the time which it goes through again counts.
+    fn keep_sane(&mut self, now: Ticks) {
+        for place in &mut self.places {
+            place.full_at = self.pace.sane(place.full_at, now);
+        }
+        self.lost = self.pace.sane(self.lost, now);
     }
 }
