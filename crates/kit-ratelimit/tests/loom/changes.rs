@@ -20,7 +20,7 @@ fn a_refusal_goes_by_one_of_both() {
         all(move || {
             let at = At::with(from(), from().burst().get());
             let ((), (refused, look)) = both(&at, move |at| at.change(to()), |at| at.bucket.take(at.now, 1));
-            let short = refused.err().expect("it is empty");
+            let short = refused.expect_err("it is empty");
             assert!([nanos(10), nanos(1_000)].contains(&short), "{short:?}");
             let pace = if short == nanos(10) { FAST } else { SLOW };
             assert_eq!(look.pace, Pace::from(pace()));
