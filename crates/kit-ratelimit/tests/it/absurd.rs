@@ -202,6 +202,20 @@ fn at_the_end_of_all_times_a_bucket_is_empty_when_it_has_been_emptied() {
 }
 
 #[test]
+fn at_the_end_of_all_times_a_bucket_of_ten_years_is_full_once() {
+    for years in [20, 24, 25, 27, 29, 36, 100] {
+        for limit in kinds(quota(1, u32::MAX)) {
+            let burst = limit.gate.quota().burst().get();
+            assert!(limit.passes());
+            limit.go_to(years * YEAR);
+            assert!(limit.ask(burst).is_ok(), "after {years} years");
+            assert_eq!(limit.pass_of(3), 0, "after {years} years");
+            assert_eq!(limit.gate.standing_at(limit.now()).remaining, 0, "after {years} years");
+        }
+    }
+}
+
+#[test]
 fn moments_long_before_the_first_are_fine() {
     let limit = ByHand::over(one(quota(10, 5)));
     limit.go_to(500 * YEAR);

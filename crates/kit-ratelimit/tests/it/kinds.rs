@@ -8,12 +8,13 @@ use kit_ratelimit::{Keyed, KeyedPermit, Permit, Quota, RateLimit, Standing};
 use crate::support::{ByHand, Told};
 
 type Cost = fn(&u32) -> u32;
+type Key = fn(&u32) -> Option<u8>;
 
 /// A limit of any kind. A request is what it costs; `()` costs one. All have one key.
 #[derive(Debug)]
 pub(crate) enum Any {
     One(RateLimit<Cost, Told>),
-    Keyed(Keyed<u8, fn(&u32) -> Option<u8>, Cost, Told>),
+    Keyed(Keyed<u8, Key, Cost, Told>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +33,7 @@ pub(crate) fn one(quota: Quota) -> Any {
 }
 
 fn keyed(quota: Quota, strict: bool) -> Any {
-    let keyed =
-        Keyed::by(quota, (|_| Some(7)) as fn(&u32) -> Option<u8>).places(crate::support::nz(8).try_into().unwrap());
+    let keyed = Keyed::by(quota, (|_| Some(7)) as Key).places(8.try_into().unwrap());
     let keyed = if strict { keyed.strict() } else { keyed };
     Any::Keyed(keyed.costing((|cost| *cost) as Cost).observed_by(Told::default()))
 }

@@ -195,8 +195,8 @@ fn of_x_time_rate_set_burst() {
 /// throttled's table: the moment in ms, the cost; whether it is limited, how many remain, when it is full, when to come back.
 #[test]
 fn of_throttled_rate_limit() {
-    let steps: &[(u64, u32, bool, u32, u64, Option<u64>)] = &[
-        (0, 6, true, 5, 0, None),
+    let steps = [
+        (0, 6_u32, true, 5, 0, None),
         (0, 1, false, 4, 1_000, None),
         (0, 1, false, 3, 2_000, None),
         (0, 1, false, 2, 3_000, None),
@@ -213,7 +213,7 @@ fn of_throttled_rate_limit() {
         (9_500, 5, true, 2, 3_000, Some(3_000)),
     ];
     for limit in kinds(quota(1, 5)) {
-        for (step, &(moment, cost, limited, remaining, reset, retry)) in steps.iter().enumerate() {
+        for (step, (moment, cost, limited, remaining, reset, retry)) in steps.into_iter().enumerate() {
             limit.go_to(ms(moment));
             let asked = limit.ask(cost);
             assert_eq!(asked.is_err(), limited, "step {step}");

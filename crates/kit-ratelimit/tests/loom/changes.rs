@@ -20,7 +20,7 @@ fn a_refusal_goes_by_one_of_both() {
         all(move || {
             let at = At::with(from(), from().burst().get());
             let ((), (refused, look)) = both(&at, move |at| at.change(to()), |at| at.bucket.take(at.now, 1));
-            let short = refused.err().expect("it is empty");
+            let short = refused.expect_err("it is empty");
             assert!([nanos(10), nanos(1_000)].contains(&short), "{short:?}");
             let pace = if short == nanos(10) { FAST } else { SLOW };
             assert_eq!(look.pace, Pace::from(pace()));
@@ -32,13 +32,27 @@ fn a_refusal_goes_by_one_of_both() {
 #[test]
 fn what_is_there_is_taken_once_whatever_the_pace() {
     for (from, to) in [(FAST, SLOW), (SLOW, FAST)] {
-        interrupted(3, move || {
+        interrupted(2, move || {
             let at = At::with(from(), from().burst().get() - 1);
             let take = |at: &At| u32::from(at.takes(1).is_ok());
             let ((), one, two) = three(&at, move |at| at.change(to()), take, take);
             assert_eq!((one + two, at.left()), (1, 0));
         });
     }
+}
+
+/// Full at the same moment, it looks the same before and after.
+#[test]
+fn what_a_full_bucket_gives_is_taken_at_the_pace_that_it_has() {
+    all(|| {
+        let at = At::with(each(10, 3), 0);
+        at.change(FAST());
+        let ((), taken) = both(&at, |at| at.change(each(1_000, 1)), |at| at.takes(1));
+        assert!(taken.is_ok());
+        // One of two was left, or none of one.
+        let reset = at.bucket.look(at.now).standing().reset.as_nanos();
+        assert!([0, 1_000].contains(&reset), "{reset}");
+    });
 }
 
 #[test]
@@ -73,7 +87,7 @@ fn a_look_sees_one_of_both() {
 
 #[test]
 fn of_two_changes_one_is_the_last_in_all() {
-    interrupted(3, || {
+    interrupted(2, || {
         let at = At::with(each(100, 4), 2);
         let ((), (), passed) =
             three(&at, |at| at.change(FAST()), |at| at.change(SLOW()), |at| u32::from(at.takes(1).is_ok()));
@@ -86,7 +100,7 @@ fn of_two_changes_one_is_the_last_in_all() {
 
 #[test]
 fn two_changes_after_each_other_are_never_seen_as_half_of_each() {
-    interrupted(4, || {
+    interrupted(3, || {
         let at = At::with(each(100, 4), 3);
         let ((), passed) = both(
             &at,

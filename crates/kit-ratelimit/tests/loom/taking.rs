@@ -62,3 +62,15 @@ fn two_that_see_the_clock_go_back_begin_again_once() {
         assert_eq!(u32::from(one.is_ok()) + u32::from(other.is_ok()), 1);
     });
 }
+
+#[test]
+fn who_begins_again_too_late_does_not_undo_what_was_taken_since() {
+    all(|| {
+        let at = At::with(each(10, 2), 2);
+        let earlier = at.now - Duration::from_secs(3_600);
+        let ask = move |at: &At, after| at.bucket.take(earlier + Duration::from_nanos(after), 1).0.is_ok();
+        let (passed, refused) = both(&at, move |at| ask(at, 0) || ask(at, 10), move |at| !ask(at, 0));
+        assert!(passed && refused);
+        assert!(!ask(&at, 10));
+    });
+}
