@@ -184,9 +184,10 @@ where
         }
         match visit.outcome {
             Ok(taken) => Ok((KeyedPermit(taken), Some(visit.look))),
-            Err(short) => {
-                self.about.refuse(cost, short, visit.look).map(|()| (KeyedPermit(TakenByKey::NOTHING), Some(visit.look)))
-            }
+            Err(short) => self
+                .about
+                .refuse(cost, short, visit.look)
+                .map(|()| (KeyedPermit(TakenByKey::NOTHING), Some(visit.look))),
         }
     }
 

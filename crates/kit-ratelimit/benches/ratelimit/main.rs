@@ -1,6 +1,6 @@
 //! What a limited call and a refusal cost, beside what one would write by hand and beside other limiters.
 //!
-//! `cargo bench -p kit-ratelimit --bench ratelimit --all-features` prints one table. With `-- --check` it takes no time, only
+//! `cargo bench -p kit-ratelimit --bench ratelimit` prints one table. With `-- --check` it takes no time, only
 //! allocations and (where valgrind is installed) instructions, and fails when a bound is broken. Further words filter the rows.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what this program is for")]

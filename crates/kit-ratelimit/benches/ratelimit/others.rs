@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -24,8 +25,8 @@ use tower_governor::key_extractor::KeyExtractor;
 use tower_layer::Layer;
 use tower_resilience::ratelimiter::{RateLimiterLayer, WindowType};
 
-use crate::rows::{HOUR, QUESTION, SERVICE, peer, plenty};
-use crate::runs::{FREE, Rows, answer, call_service};
+use crate::rows::{HOUR, QUESTION, SERVICE, peer, plenty, scarce};
+use crate::runs::{FREE, Rows, answer, boxes, call_service};
 use crate::subjects::{Ask, leaf};
 
 const HTTP: &str = "o: tower, an HTTP service alone";
@@ -81,7 +82,7 @@ fn towers(rows: &mut Rows) {
         for number in 0..calls {
             let ready = limit.poll_ready(&mut Context::from_waker(Waker::noop()));
             assert!(matches!(ready, Poll::Ready(Ok(()))), "it is ready at once");
-            drop(answer(std::pin::pin!(call_service(&mut *limit, Ask::new(number)))));
+            drop(answer(pin!(call_service(&mut *limit, Ask::new(number)))));
         }
     });
     rows.alone();
@@ -129,7 +130,7 @@ fn resilience(rows: &mut Rows) {
         rows.service(title, Some(SERVICE), FREE, service, Ask::new);
     }
     let mut service = layer(WindowType::Fixed, 1, HOUR).layer(service_fn(leaf));
-    drop(answer(std::pin::pin!(service.call(Ask::new(0)))));
+    drop(answer(pin!(service.call(Ask::new(0)))));
     rows.service("tower-resilience: fixed window, refused", Some(SERVICE), FREE, service, Ask::new);
 }
 
@@ -138,9 +139,9 @@ fn http(rows: &mut Rows) {
     let leaf = || service_fn(async |_: http::Request<()>| Ok::<_, Infallible>(http::Response::new(Body::empty())));
     rows.service(HTTP, None, FREE, leaf(), arrived);
     let kit = |quota| Tower::new(Guard::new(Keyed::per_peer(quota))).answered().layer(leaf());
-    rows.service("kit: tower face over HTTP, per peer", Some(HTTP), FREE, kit(plenty()), arrived);
-    let mut refusing = kit(crate::rows::scarce());
-    drop(answer(std::pin::pin!(refusing.call(arrived(0)))));
+    rows.service("kit: tower face over HTTP, per peer", Some(HTTP), boxes(5.0, 1_700), kit(plenty()), arrived);
+    let mut refusing = kit(scarce());
+    drop(answer(pin!(refusing.call(arrived(0)))));
     rows.service("kit: tower face over HTTP, per peer, refused", Some(HTTP), FREE, refusing, arrived);
 
     let layer = |builder: &mut GovernorConfigBuilder<_, _>| {
@@ -149,7 +150,7 @@ fn http(rows: &mut Rows) {
     let service = layer(GovernorConfigBuilder::default().per_nanosecond(1_000).burst_size(u32::MAX));
     rows.service("tower_governor: per peer", Some(HTTP), FREE, service, arrived);
     let mut refusing = layer(GovernorConfigBuilder::default().period(HOUR).burst_size(1));
-    drop(answer(std::pin::pin!(refusing.call(arrived(0)))));
+    drop(answer(pin!(refusing.call(arrived(0)))));
     rows.service("tower_governor: per peer, refused", Some(HTTP), FREE, refusing, arrived);
 }
 

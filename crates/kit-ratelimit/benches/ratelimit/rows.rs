@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use tower::service_fn;
 use tower_layer::Layer;
 
 use crate::harness::Row;
-use crate::runs::{FREE, Rows, at_most, boxes};
+use crate::runs::{FREE, Rows, answer, at_most, boxes};
 use crate::subjects::{Ask, Idle, Leaf, Refusing, Timed, Word, leaf};
 use crate::{others, stacks};
 
@@ -47,12 +48,15 @@ impl Rows {
         self.question("alone: a reading of the clock", None, FREE, |_| Instant::now());
         let word = by_hand();
         self.question(QUESTION, None, FREE, move |_| word.take(Instant::now()));
-        self.gate("kit: alone", Some(QUESTION), at_most(80), RateLimit::new(plenty()));
-        for (title, keys) in
-            [("kit: alone, 1 key", 1), ("kit: alone, 1,000 keys", 1_000), ("kit: alone, 65,536 keys", 65_536)]
-        {
+        self.gate("kit: alone", Some(QUESTION), at_most(60), RateLimit::new(plenty()));
+        let titles = [
+            ("kit: alone, 1 key", 1, 315),
+            ("kit: alone, 1,000 keys", 1_000, 360),
+            ("kit: alone, 65,536 keys", 65_536, 360),
+        ];
+        for (title, keys, instructions) in titles {
             let keyed = Keyed::by(plenty(), move |number: &u64| Some(number % keys));
-            self.gate(title, Some(QUESTION), at_most(320), keyed);
+            self.gate(title, Some(QUESTION), at_most(instructions), keyed);
         }
     }
 
@@ -66,65 +70,64 @@ impl Rows {
 
     fn one(&mut self) {
         let limit = || RateLimit::new(plenty());
-        self.endpoint("kit: one limit", Some(CLOCK), at_most(90), Guard::new(limit()).layer(Leaf));
+        self.endpoint("kit: one limit", Some(CLOCK), at_most(160), Guard::new(limit()).layer(Leaf));
         let costing = limit().costing(|request: &Ask| 1 + (*request.message() as u32 & 1));
-        self.endpoint("kit: one limit, by cost", Some(CLOCK), at_most(95), Guard::new(costing).layer(Leaf));
+        self.endpoint("kit: one limit, by cost", Some(CLOCK), at_most(160), Guard::new(costing).layer(Leaf));
         let headers = Guard::new(limit().with_headers()).layer(Leaf);
-        self.endpoint("kit: one limit, with headers on answers", Some(CLOCK), FREE, headers);
-        let erroring = Erroring::new(others::governor_direct());
-        self.endpoint("kit: any limiter, governor's", Some(GATE), FREE, Guard::new(erroring).layer(Leaf));
+        self.endpoint("kit: one limit, with headers on answers", Some(CLOCK), boxes(6.0, 3_900), headers);
+        let governor = others::governor_direct();
+        let erroring = Erroring::new(move || governor.check().is_ok());
+        self.endpoint("kit: any limiter, governor's", Some(GATE), at_most(150), Guard::new(erroring).layer(Leaf));
     }
 
     fn keyed(&mut self) {
         let titles = [
-            ("kit: by number, 1 key", 1),
-            ("kit: by number, 1,000 keys", 1_000),
-            ("kit: by number, 65,536 keys", 65_536),
+            ("kit: by number, 1 key", 1, 375),
+            ("kit: by number, 1,000 keys", 1_000, 420),
+            ("kit: by number, 65,536 keys", 65_536, 420),
         ];
-        for (title, keys) in titles {
+        for (title, keys, instructions) in titles {
             let keyed = Keyed::by(plenty(), move |request: &Ask| Some(request.message() % keys));
-            self.endpoint(title, Some(CLOCK), at_most(330), Guard::new(keyed).layer(Leaf));
+            self.endpoint(title, Some(CLOCK), at_most(instructions), Guard::new(keyed).layer(Leaf));
         }
         // Each call brings a new key, and no place is free.
-        for (title, strict) in
-            [("kit: by number, a flood of new keys", false), ("kit: by number, a flood, strict", true)]
-        {
+        let flooded = |strict| {
             let next = AtomicU64::new(0);
             let keyed = Keyed::by(scarce(), move |_: &Ask| Some(next.fetch_add(1, Relaxed))).places(FEW);
-            let keyed = if strict { keyed.strict() } else { keyed };
-            let endpoint = Guard::new(keyed).layer(Leaf);
-            let bound = if strict { FREE } else { at_most(410) };
-            let title_over = if strict { ERROR } else { CLOCK };
-            self.endpoint(title, Some(title_over), bound, endpoint);
-        }
+            let endpoint = Guard::new(if strict { keyed.strict() } else { keyed }).layer(Leaf);
+            (0..20 * FEW.get()).for_each(|_| take_one(&endpoint));
+            endpoint
+        };
+        self.endpoint("kit: by number, a flood", Some(CLOCK), at_most(460), flooded(false));
+        self.endpoint("kit: by number, a flood, strict", Some(ERROR), boxes(2.0, 740), flooded(true));
         let by_header = Keyed::by(plenty(), |request: &Ask| request.metadata().get(&API_KEY).cloned());
         let guard = Guard::new(by_header);
-        self.endpoint_with("kit: by header", Some(WITH_CONTEXT), at_most(450), guard.layer(Leaf), with_context());
+        self.endpoint_with("kit: by header", Some(WITH_CONTEXT), at_most(730), guard.layer(Leaf), with_context());
         let guard = Guard::new(Keyed::per_peer(plenty()));
-        self.endpoint_with("kit: per peer", Some(WITH_CONTEXT), at_most(450), guard.layer(Leaf), with_context());
+        self.endpoint_with("kit: per peer", Some(WITH_CONTEXT), at_most(425), guard.layer(Leaf), with_context());
         let guard = Guard::new(Keyed::per_operation(plenty()));
-        self.endpoint_with("kit: per operation", Some(WITH_CONTEXT), at_most(450), guard.layer(Leaf), with_context());
+        self.endpoint_with("kit: per operation", Some(WITH_CONTEXT), at_most(530), guard.layer(Leaf), with_context());
         let headers = Guard::new(Keyed::per_peer(plenty()).with_headers()).layer(Leaf);
         let title = "kit: per peer, with headers on answers";
-        self.endpoint_with(title, Some(WITH_CONTEXT), FREE, headers, with_context());
+        self.endpoint_with(title, Some(WITH_CONTEXT), boxes(6.0, 4_200), headers, with_context());
     }
 
     fn refusals(&mut self) {
         self.endpoint(ERROR, None, FREE, Guard::new(Refusing).layer(Leaf));
         self.endpoint("by hand: refused", Some(ERROR), FREE, emptied(Guard::new(Word::new(HOUR, 1)).layer(Leaf)));
         let limit = Guard::new(RateLimit::new(scarce())).layer(Leaf);
-        self.endpoint("kit: one limit, refused", Some(ERROR), boxes(2.0, 420), emptied(limit));
+        self.endpoint("kit: one limit, refused", Some(ERROR), boxes(2.0, 475), emptied(limit));
         let keyed = Keyed::by(scarce(), |_: &Ask| Some(1_u64));
         let title = "kit: by number, refused";
-        self.endpoint(title, Some(ERROR), boxes(2.0, 660), emptied(Guard::new(keyed).layer(Leaf)));
+        self.endpoint(title, Some(ERROR), boxes(2.0, 690), emptied(Guard::new(keyed).layer(Leaf)));
         let limit = Guard::new(RateLimit::new(scarce()).observe_only()).layer(Leaf);
-        self.endpoint("kit: one limit, would be refused", Some(CLOCK), at_most(100), emptied(limit));
+        self.endpoint("kit: one limit, would be refused", Some(CLOCK), at_most(190), emptied(limit));
     }
 
     fn waiting(&mut self) {
         self.endpoint(TIMED, None, FREE, Timed);
         let delay = Delay::new(plenty()).layer(Leaf);
-        self.endpoint("kit: a delay that need not wait", Some(TIMED), at_most(250), delay);
+        self.endpoint("kit: a delay that need not wait", Some(TIMED), at_most(290), delay);
     }
 
     fn tower(&mut self) {
@@ -132,11 +135,11 @@ impl Rows {
         self.service(SERVICE, None, FREE, leaf, Ask::new);
         self.service(TOWER, Some(SERVICE), FREE, Tower::new(Guard::new(Idle::<true>)).layer(leaf), Ask::new);
         let limit = Tower::new(Guard::new(RateLimit::new(plenty())));
-        self.service("kit: tower face, one limit", Some(TOWER), boxes(1.0, 100), limit.layer(leaf), Ask::new);
+        self.service("kit: tower face, one limit", Some(TOWER), boxes(1.0, 150), limit.layer(leaf), Ask::new);
         let limit = Guard::new(RateLimit::new(scarce()));
         emptied(limit.layer(Leaf));
         let limit = Tower::new(limit).layer(leaf);
-        self.service("kit: tower face, one limit, refused", Some(TOWER), FREE, limit, Ask::new);
+        self.service("kit: tower face, one limit, refused", Some(TOWER), boxes(3.0, 680), limit, Ask::new);
     }
 }
 
@@ -160,8 +163,12 @@ fn by_hand() -> Word {
 
 /// After the one call that it lets through.
 fn emptied<E: Endpoint<Ask, Response = Response<u64>, Error = Error>>(endpoint: E) -> E {
-    drop(crate::runs::answer(std::pin::pin!(endpoint.call(Ask::new(0)))));
+    take_one(&endpoint);
     endpoint
+}
+
+fn take_one<E: Endpoint<Ask, Response = Response<u64>, Error = Error>>(endpoint: &E) {
+    drop(answer(pin!(endpoint.call(Ask::new(0)))));
 }
 
 /// A call that has arrived: with a peer, a key in its metadata, and the name of what it calls.
