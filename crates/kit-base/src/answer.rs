@@ -57,7 +57,7 @@ impl Error {
     pub fn write_grpc_status(&self, headers: &mut HeaderMap) {
         let push_back = match self.retry_hint() {
             RetryHint::None => None,
-            RetryHint::After(after) => Some(HeaderValue::from(after.min(LONG).as_millis() as u64)),
+            RetryHint::After(after) => Some(HeaderValue::from(after.min(LONG).as_nanos().div_ceil(1_000_000) as u64)),
             RetryHint::Never => Some(HeaderValue::from_static("-1")),
         };
         let told = self.reason().is_some() || self.retry_after().is_some();

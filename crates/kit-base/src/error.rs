@@ -138,6 +138,17 @@ impl Error {
 
     /// Says what else belongs into the head of an answer with this error: headers over HTTP, metadata over gRPC
     /// (`RateLimit`, `WWW-Authenticate`). The function is called when such an answer is written, and may look at the source.
+    ///
+    /// ```
+    /// use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+    /// use kit_base::Error;
+    ///
+    /// let challenge = |_: &Error, headers: &mut HeaderMap| {
+    ///     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"stock\""));
+    /// };
+    /// let error = Error::unauthenticated("who are you").with_headers(challenge);
+    /// assert_eq!(error.to_http_answer().headers()[WWW_AUTHENTICATE], "Basic realm=\"stock\"");
+    /// ```
     pub fn with_headers(mut self, write: fn(&Self, &mut http::HeaderMap)) -> Self {
         self.0.headers = Some(write);
         self

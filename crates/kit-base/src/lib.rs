@@ -115,7 +115,8 @@
 //!
 //! An endpoint's error is its own type, and passes through every layer unboxed; it needs `From<kit_base::Error>` to be
 //! refused with, and [`Failure`] to be judged. [`Error`] itself is one word. Its message is for the peer, except for
-//! `Internal` and `Unknown`, which show the peer a neutral text; its source never leaves the process.
+//! `Internal` and `Unknown`, which show the peer a neutral text; its source never leaves the process. It may bring headers along
+//! for the answer that is made of it ([`with_headers`](Error::with_headers)): a limiter's `RateLimit`, a challenge.
 //! A text that is no [`Timeout`], and a name that [`PassOn`] refuses, are `InvalidArgument`; settings of a [`Backoff`] that
 //! make no sense are an [`InvalidBackoff`]. Each shows the value.
 //!

@@ -1,7 +1,7 @@
 //! Circuit breaking: a breaker that is right under races and costs nothing while closed; breakers by key, a bulkhead, a fallback.
 //!
 //! For whoever calls a peer that may be down, slow or drowning: endpoints, tonic's channels, `reqwest`, whole routers and servers. Not
-//! for retries, nor for limits on how *often* something is called.
+//! for retries, nor for limits on how *often* something is called, which are kit-ratelimit's.
 //!
 //! ```
 //! use std::time::Duration;

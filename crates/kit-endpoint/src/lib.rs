@@ -85,7 +85,7 @@
 //! | metrics | they count what is logged |
 //! | panic | what breaks in a layer below is an answer to the three above; a method's own panic is caught in its endpoint |
 //! | deadline | the time that a call waits for its turn counts |
-//! | limit | refuses before anything is spent, on checking credentials too |
+//! | limit | refuses before anything is spent, on checking credentials too; one by caller stands inside of auth |
 //! | auth | what comes after knows its caller |
 //!
 //! | client | because |
@@ -94,9 +94,10 @@
 //! | fallback, where there is one | answers when all attempts have failed, or the time has passed |
 //! | deadline | bounds all attempts together |
 //! | retry | each attempt chooses an instance anew |
+//! | rate limit, where the service as a whole sets one | each attempt counts |
 //! | balancer | what follows is there once for each instance |
 //! | breaker | knows one instance; an open one uses up no permits of the limit |
-//! | limit | bounds what this instance is asked at a time: a bulkhead |
+//! | limit | bounds what this instance is asked at a time, a bulkhead, or how often, a rate limit |
 //! | attempt's limit | innermost, so that the breaker sees a hanging instance, and waiting for the limit is not held against it |
 //!
 //! Gates that stand side by side go into one [`Guard`](base::Guard) as a tuple: one future, one reading of the clock.

@@ -12,7 +12,7 @@ use crate::record::{TokioClock, now};
 
 /// A layer over the connection to one instance: a gate, or a tuple of gates, a circuit breaker say. Made in the factory, one for
 /// each instance: kit-breaker's `Breaker` is made once, so that its settings are checked where the program begins, and gives a
-/// circuit of its own to each.
+/// circuit of its own to each. So does kit-ratelimit's `RateLimit`, for what each instance allows.
 ///
 /// ```text
 /// let breaker = Breaker::new(settings)?.observed_by(observer);

@@ -23,16 +23,17 @@ pub(crate) struct Bucket {
     quota: Mutex<Quota>,
 }
 
-/// What a call has taken: the word before and after.
+/// What a call has taken, and when: the word before and after.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
+    at: Ticks,
     before: u64,
     after: u64,
 }
 
 impl Taken {
     /// By a call that takes nothing. To give it back changes nothing.
-    pub(crate) const NOTHING: Self = Self { before: 0, after: 0 };
+    pub(crate) const NOTHING: Self = Self { at: 0, before: 0, after: 0 };
 }
 
 /// A look at a bucket. Public, since a sealed trait speaks of it, but nobody outside can name it.
@@ -98,23 +99,33 @@ impl Bucket {
                 Ok(full_at) => {
                     let after = full_at << 2 | before & CHANGES;
                     if self.word.compare_exchange_weak(before, after, Relaxed, Relaxed).is_ok() {
-                        return (Ok(Taken { before, after }), Look { pace, full_at, now });
+                        return (Ok(Taken { at: now, before, after }), Look { pace, full_at, now });
                     }
                 }
                 // The pace may have been half of one and half of the next.
                 Err(short) => {
-                    if self.word.load(Acquire) == before {
-                        return (Err(short), Look { pace, full_at, now });
+                    let begun = pace.sane(full_at, now);
+                    let unchanged = if begun == full_at {
+                        self.word.load(Acquire) == before
+                    } else {
+                        // The clock has gone back. Kept, or it would begin again with each call, and never fill.
+                        let after = begun << 2 | before & CHANGES;
+                        self.word.compare_exchange(before, after, Relaxed, Relaxed).is_ok()
+                    };
+                    if unchanged {
+                        return (Err(short), Look { pace, full_at: begun, now });
                     }
                 }
             }
         }
     }
 
-    /// Gives back what was taken, unless somebody has taken something since: then the bucket may have been full in between,
-    /// and would come to hold more than ever came in.
-    pub(crate) fn give_back(&self, taken: Taken) {
-        let _ = self.word.compare_exchange(taken.after, taken.before, Relaxed, Relaxed);
+    /// Gives back what was taken at this very moment, unless somebody has taken something since: then the bucket may have been
+    /// full in between, and would come to hold more than ever came in.
+    pub(crate) fn give_back(&self, taken: Taken, now: Instant) {
+        if self.moment(now) == taken.at {
+            let _ = self.word.compare_exchange(taken.after, taken.before, Relaxed, Relaxed);
+        }
     }
 
     pub(crate) fn look(&self, now: Instant) -> Look {

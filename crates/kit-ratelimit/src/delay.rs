@@ -1,6 +1,7 @@
 //! A limit that lets calls wait their turn.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,13 +12,68 @@ use crate::cost::{Cost, One};
 use crate::gcra::Short;
 use crate::limit::About;
 use crate::limited::Limited;
-use crate::line::{Entry, Line, now};
+use crate::line::{Entry, LATE, Line, Refused, now};
+use crate::passage::{Passage, Turn};
 use crate::{Quota, Standing};
 
 /// So long a call waits at most, unless set otherwise.
 const AT_MOST: Duration = Duration::from_secs(10);
 
 /// A limit that lets calls wait their turn: a layer over endpoints, and over tower services in [`Tower`](kit_base::Tower).
+///
+/// ```
+/// use std::time::Duration;
+/// use kit_base::{Endpoint, Error, Kind, Request};
+/// use kit_ratelimit::{Delay, Layer, Quota, nonzero};
+/// use tokio::time::Instant;
+///
+/// # struct Crawl;
+/// # impl Endpoint<Request<&'static str>> for Crawl {
+/// #     type Response = usize;
+/// #     type Error = Error;
+/// #     async fn call(&self, request: Request<&'static str>) -> Result<usize, Error> { Ok(request.message().len()) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// // 10 a second, one after the other; nobody waits longer than a quarter of a second.
+/// let delay = Delay::new(Quota::per_second(nonzero!(10)).with_burst(nonzero!(1))).at_most(Duration::from_millis(250));
+/// let crawl = delay.layer(Crawl);
+///
+/// let began = Instant::now();
+/// let get = |page| crawl.call(Request::new(page));
+/// let (first, second, third, fourth) = tokio::join!(get("/"), get("/a"), get("/b"), get("/c"));
+/// assert_eq!((first.unwrap(), second.unwrap(), third.unwrap()), (1, 2, 2));
+/// assert_eq!(began.elapsed(), Duration::from_millis(200));
+///
+/// // The fourth would have had to wait for 300 ms: it was refused at once, and is told to come back in 50.
+/// let refusal = fourth.unwrap_err();
+/// assert_eq!((refusal.kind(), refusal.retry_after()), (Kind::ResourceExhausted, Some(Duration::from_millis(50))));
+/// # }
+/// ```
+///
+/// *State* is in the layer: its clones, and all that it is put over, share one bucket and one line.
+///
+/// *Fair.* Who comes first goes first, whatever it costs; nobody overtakes who waits. A call comes when it is first polled, and
+/// leaves when it is dropped: those behind it move up then, and no tokens are lost. So drop a call that you do not poll any
+/// more: while it is the first, all the others wait for it.
+///
+/// *What is refused, and when.* The line is known, and so is how long it will take: a call that would wait longer than
+/// [`at_most`](Self::at_most) is refused at once, with `ResourceExhausted`, and with the time after which it would find a line that
+/// is short enough. One whose deadline is sooner than that, and would pass in the line, is `DeadlineExceeded` at once. The inner
+/// endpoint is never called at the deadline or later. When the quota becomes slower, those that cannot wait so long are refused
+/// there and then; and whose cost no longer fits the burst, when it is their turn. A call that costs more than the burst is never
+/// made.
+///
+/// *Bounds.* At most `at_most · rate + burst` calls wait, some 300 bytes and a timer each. Those that leave early cost nothing.
+///
+/// *Time* is tokio's, and only a call that waits needs its timer, and allocates. Timers wake up to a millisecond late, and a busy
+/// runtime later: 10 ms of that are made up for, so that 10,000 a second are that many. In any time `t` there pass at most
+/// `burst + rate · (t + 10 ms)`.
+///
+/// *Tokens are spent* once a call has gone in, whatever becomes of it. So a breaker goes around a delay and not inside of it: then it
+/// refuses before the call has waited.
+///
+/// *Events:* `delayed` (the amount: for how many seconds it will wait, as things are), `refused`, `expired`.
 pub struct Delay<C = One, O = ()> {
     shared: Arc<Shared<C, O>>,
 }
@@ -70,7 +126,8 @@ impl<C, O> Delay<C, O> {
 
 /// Each of these makes a limit of its own, with a full bucket: set it up first, and share it then.
 impl<C: Clone, O: Clone> Delay<C, O> {
-    /// The same where no call waits longer than this; one that would have to is refused at once. 10 seconds unless set.
+    /// The same where no call waits longer than this; one that would have to is refused at once. 10 seconds unless set. With
+    /// zero nobody waits, and with [`Duration::MAX`] everybody does, so that only deadlines bound the line.
     #[doc(alias = "maxWaitDuration")]
     #[must_use]
     pub fn at_most(&self, wait: Duration) -> Self {
@@ -166,61 +223,59 @@ where
     type Response = E::Response;
     type Error = E::Error;
 
-    async fn call(&self, req: Req) -> Result<E::Response, E::Error> {
-        let Shared { cost, .. } = &*self.delay.shared;
-        let (cost, now) = (cost.cost_of(&req), now());
-        let deadline = req.deadline(now);
-        match self.delay.shared.turn(cost, now, deadline).await {
-            Ok(()) => self.inner.call(req).await,
-            // Around one instance of a balancer, another may be free.
-            Err(error) if error.origin() == Origin::LocalRefusal => {
-                Err(error.with_unsent(req).with_origin(Origin::LocalRefusal).into())
-            }
-            Err(error) => Err(error.into()),
-        }
+    fn call(&self, req: Req) -> impl Future<Output = Result<E::Response, E::Error>> + Send {
+        Passage::new(req, |req: &Req| self.delay.shared.enter(req), |req| self.inner.call(req))
     }
 }
 
 impl<C, O: Observer> Shared<C, O> {
-    async fn turn(&self, cost: u32, now: Instant, deadline: Option<Deadline>) -> Result<(), Error> {
+    /// Takes the tokens, or gives what is to be waited for before they are there.
+    #[inline]
+    fn enter<Req: RequestParts>(&self, req: &Req) -> Result<Option<Turn<'_>>, Error>
+    where
+        C: Cost<Req>,
+        O: 'static,
+    {
+        let (cost, now) = (self.cost.cost_of(req), now());
+        let deadline = req.deadline(now);
         if deadline.is_some_and(|deadline| deadline.has_passed(now)) {
             return Err(self.expired("the deadline has passed before the call"));
         }
         if cost == 0 {
-            return Ok(());
+            return Ok(None);
         }
-        match self.line.enter(now, cost, self.at_most) {
-            Entry::Taken => Ok(()),
+        // At the deadline itself it has passed.
+        let left = deadline.map(|deadline| deadline.left(now).saturating_sub(Duration::from_nanos(1)));
+        // What makes it longer than is known now: this task gets to run late, or the quota changes.
+        let longest = self.at_most.saturating_add(LATE);
+        let last = Deadline::after(now, left.map_or(longest, |left| left.min(longest))).instant();
+        let within = left.map_or(self.at_most, |left| left.min(self.at_most));
+        match self.line.enter(now, cost, within, last) {
+            Entry::Taken => Ok(None),
             Entry::Waits(waiter, wait) => {
-                // At the deadline itself it has passed.
-                if deadline.is_some_and(|deadline| deadline.left(now) <= wait) {
-                    drop(waiter);
-                    return Err(self.expired("the deadline would pass before it is the call's turn"));
-                }
                 self.about.tell("delayed", wait.as_secs_f64());
-                let end = Deadline::after(now, self.at_most);
-                let end = deadline.map_or(end, |deadline| deadline.min(end));
-                // Only a change of the quota makes it longer than was said; and this task may get to run too late.
-                let turn = Box::pin(waiter.turn(Some(end.instant()))).await;
-                if deadline.is_some_and(|deadline| deadline.has_passed(crate::line::now())) {
-                    return Err(self.expired("the deadline has passed before it was the call's turn"));
-                }
-                turn.ok_or_else(|| self.refused(cost, Duration::ZERO, self.line.standing(crate::line::now())))
+                let by_deadline = left.is_some_and(|left| left <= longest);
+                let turn =
+                    async move { waiter.turn().await.map_err(|refused| self.refuse(refused, cost, by_deadline)) };
+                Ok(Some(Box::pin(turn)))
             }
-            Entry::TooLong(wait, standing) => Err(self.refused(cost, wait, standing)),
-            Entry::Never(standing) => {
-                self.about.tell("refused", 1.0);
-                Err(Limited::error(&self.about.name, cost, standing, Short::Ever).with_origin(Origin::LocalRefusal))
-            }
+            // The limit that is tighter is the one that speaks.
+            Entry::Refused(refused) => Err(self.refuse(refused, cost, left.is_some_and(|left| left < self.at_most))),
         }
     }
 
-    /// A call that would have to wait so long. It may come back when that is no longer than calls may wait.
     #[cold]
-    fn refused(&self, cost: u32, wait: Duration, standing: Standing) -> Error {
+    fn refuse(&self, refused: Refused, cost: u32, by_deadline: bool) -> Error {
+        let (standing, short) = match refused {
+            Refused::TooLong(..) if by_deadline => {
+                return self.expired("the deadline would pass before it is the call's turn");
+            }
+            // It may come back when that is no longer than calls may wait.
+            Refused::TooLong(wait, standing) => (standing, Short::after(wait.saturating_sub(self.at_most))),
+            Refused::Never(standing) => (standing, Short::Ever),
+        };
         self.about.tell("refused", 1.0);
-        let after = Short::after(wait.saturating_sub(self.at_most));
-        Limited::error(&self.about.name, cost, standing, after).with_origin(Origin::LocalRefusal)
+        Limited::error(&self.about.name, cost, standing, short).with_origin(Origin::LocalRefusal)
     }
 
     #[cold]

@@ -14,16 +14,17 @@ pub(crate) type Ticks = u64;
 const NANO: u64 = 4;
 const SECOND: Ticks = 1_000_000_000 * NANO;
 
-/// Where the beginning is put, so that moments before it have a place: nine years. A bucket of 0 is full.
-const BEGAN: Ticks = 1 << 60;
+/// Where the beginning is put, so that moments before it have a place: two years. A bucket of 0 is full.
+const BEGAN: Ticks = 1 << 58;
 
-/// Times are cut at this, 36 years. What is above belongs to the [`Bucket`](crate::bucket::Bucket).
-const END: Ticks = (1 << 62) - 1;
+/// Times are cut at this: 24 years after the beginning, time stands still. No bucket is further from full than the longest refill,
+/// so that none ever needs the two highest bits, which belong to the [`Bucket`](crate::bucket::Bucket), or all of the others.
+const END: Ticks = (1 << 62) - 2 - Quota::LONGEST_REFILL.as_secs() * SECOND;
 
 /// So far may a clock go back, or a reading of it be old, until that is taken for a new beginning.
 const JUMP: Ticks = 60 * SECOND;
 
-const fn ticks(time: Duration) -> Ticks {
+pub(crate) const fn ticks(time: Duration) -> Ticks {
     let seconds = if time.as_secs() > END / SECOND { END / SECOND } else { time.as_secs() };
     seconds * SECOND + time.subsec_nanos() as u64 * NANO
 }
@@ -102,14 +103,17 @@ impl Pace {
     /// No bucket is ever further from full than this, so the clock must have gone back. It begins again, empty: nobody gets
     /// more for that, and nobody waits for the clock to catch up.
     #[inline]
-    fn sane(self, full_at: Ticks, now: Ticks) -> Ticks {
+    pub(crate) fn sane(self, full_at: Ticks, now: Ticks) -> Ticks {
         let empty = now + self.refill;
         if full_at > empty + JUMP { empty } else { full_at }
     }
 
     /// The bucket with the tokens that it has, as one of this pace: what is empty stays empty.
     pub(crate) fn convert(self, from: Self, full_at: Ticks, now: Ticks) -> Ticks {
-        let left = (now + from.refill).saturating_sub(full_at.max(now));
+        let full_at = from.sane(full_at, now);
+        // If others have taken at later moments, it was empty at one of those, and not before.
+        let now = now.max(full_at.saturating_sub(from.refill));
+        let left = now + from.refill - full_at.max(now);
         // Fits: what is left is no more than the refill.
         let left = u128::from(left) * u128::from(self.interval) / u128::from(from.interval);
         now + self.refill - u64::try_from(left).map_or(self.refill, |left| left.min(self.refill))
@@ -123,6 +127,7 @@ impl Pace {
             limit: self.burst(),
             window: duration(self.refill),
             remaining: u32::try_from(left).unwrap_or(u32::MAX),
+            next: duration((missing + (left + 1) * self.interval).saturating_sub(self.refill)),
             reset: duration(missing),
         }
     }

@@ -1,4 +1,6 @@
 //! The headers `RateLimit-Policy` and `RateLimit`, on refusals and, where asked for, on answers.
+//!
+//! Source: draft-ietf-httpapi-ratelimit-headers-11; its values are lists of strings with integer parameters (RFC 9651).
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -12,13 +14,16 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Adds a limit to the headers. They are lists, so that several limits can speak.
 pub(crate) fn write(name: &str, standing: Standing, headers: &mut HeaderMap) {
-    let Standing { limit, window, remaining, reset } = standing;
+    let Standing { limit, window, remaining, next, .. } = standing;
+    // Each interval is rounded up to a quarter of a nanosecond: three a second are not three in two seconds for that.
+    let window = window.saturating_sub(Duration::from_nanos(limit.get().div_ceil(4).into()));
     // Room for the numbers, too.
     let mut text = String::with_capacity(name.len() + 64);
     quote(if name.is_empty() { "default" } else { name }, &mut text);
     let end_of_name = text.len();
-    let policy = format_args!(";q={limit};w={}", seconds(window));
-    let left = format_args!(";r={remaining};t={}", seconds(reset));
+    // A window of no seconds is not allowed.
+    let policy = format_args!(";q={limit};w={}", seconds(window).max(1));
+    let left = format_args!(";r={remaining};t={}", seconds(next));
     for (header, parameters) in [(POLICY, policy), (LIMIT, left)] {
         text.truncate(end_of_name);
         // From text, and not from the string itself: that would keep the room.

@@ -5,7 +5,22 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use kit_base::{Operation, RequestParts};
 
-/// Finds the key of a request.
+/// Finds the key of a request. A closure `Fn(&Req) -> Option<K>` does, given to [`Keyed::by`](crate::Keyed::by). The key is owned, and
+/// may be anything with a hash: a text, a number, a tuple. It is not kept.
+///
+/// ```
+/// use http::Request;
+/// use kit_ratelimit::{KeyOf, Keyed, Quota, nonzero};
+///
+/// let tenant = |request: &Request<String>| request.headers().get("x-tenant").cloned();
+/// let request = Request::get("/").header("x-tenant", "blue").body(String::new())?;
+/// assert_eq!(tenant.key_of(&request).unwrap(), "blue");
+/// let limit = Keyed::by(Quota::per_second(nonzero!(5)), tenant);
+/// # let _ = limit;
+/// # Ok::<(), http::Error>(())
+/// ```
+///
+/// A key that the caller may choose freely, such as a header that nobody has checked, limits nobody: he takes another one.
 pub trait KeyOf<Req, K>: Send + Sync + 'static {
     /// The key, if the request has one. All that have none share one bucket.
     fn key_of(&self, request: &Req) -> Option<K>;
@@ -38,6 +53,17 @@ impl<Req: RequestParts> KeyOf<Req, Network> for PeerKey {
 }
 
 /// What one client can choose its address from: an IPv4 address, or an IPv6 network of 64 bits, of which a client has all.
+///
+/// ```
+/// use kit_ratelimit::Network;
+///
+/// let of = |addr: &str| addr.parse().map(Network::of);
+/// assert_eq!(of("2001:db8::1")?, of("2001:db8::ffff:1")?);
+/// assert_ne!(of("2001:db8::1")?, of("2001:db8:0:1::1")?);
+/// assert_eq!(of("::ffff:192.0.2.7")?, of("192.0.2.7")?);
+/// assert_ne!(of("192.0.2.7")?, of("192.0.2.8")?);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpAddr);
 

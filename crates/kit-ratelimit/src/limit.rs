@@ -17,6 +17,38 @@ use crate::{Quota, Standing};
 ///
 /// *State* is in the gate, and so in the [`Guard`](kit_base::Guard) around it: all that the guard is put over, its clones, and all
 /// connections and threads share one bucket.
+///
+/// ```
+/// use kit_base::{Endpoint, Error, Kind, Request};
+/// use kit_ratelimit::{Guard, Layer, Quota, RateLimit, nonzero};
+/// # struct Echo;
+/// # impl Endpoint<Request<u32>> for Echo {
+/// #     type Response = u32;
+/// #     type Error = Error;
+/// #     async fn call(&self, request: Request<u32>) -> Result<u32, Error> { Ok(request.into_message()) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+///
+/// let guard = Guard::new(RateLimit::new(Quota::per_hour(nonzero!(2))).named("reports"));
+/// let (one, other) = (guard.layer(Echo), guard.clone().layer(Echo));
+///
+/// assert_eq!(one.call(Request::new(1)).await.unwrap(), 1);
+/// assert_eq!(other.call(Request::new(2)).await.unwrap(), 2);
+/// assert_eq!(one.call(Request::new(3)).await.unwrap_err().kind(), Kind::ResourceExhausted);
+/// assert_eq!(guard.gate().standing_at(std::time::Instant::now()).remaining, 0);
+/// # }
+/// ```
+///
+/// The builder words (`named`, `costing`, ...) come before the guard; [`change_at`](Self::change_at) and
+/// [`standing_at`](Self::standing_at) are reached through [`Guard::gate`](kit_base::Guard::gate).
+///
+/// *Cost:* a bucket is one atomic word. A call that passes takes no lock and allocates nothing.
+///
+/// *A call that is let in costs its tokens*, however it ends: a failure, a caller who leaves, a stream of many messages. One
+/// exception: a gate further in *in the same tuple* has no room for it (an open circuit, a full bulkhead, another limit). Then
+/// they come back, unless others have taken tokens in between. What refuses a call for what is in it (wrong credentials) does
+/// not give them back, and neither does a layer further in, nor a method that was refused by a client of its own: it has run.
 pub struct RateLimit<C = One, O = ()> {
     bucket: Bucket,
     cost: C,
@@ -66,6 +98,7 @@ impl<O: Observer> About<O> {
 
 impl RateLimit {
     /// A limit of this quota. Its bucket begins full.
+    #[doc(alias = "NewLimiter")]
     pub fn new(quota: Quota) -> Self {
         Self { bucket: Bucket::new(quota), cost: One, about: About::new() }
     }
@@ -94,14 +127,43 @@ impl<C, O> RateLimit<C, O> {
         RateLimit { bucket: self.bucket, cost: self.cost, about: self.about.observed_by(observer) }
     }
 
-    /// The same, letting everything through, and telling what it would refuse.
+    /// The same, letting everything through, and telling what it would refuse. What passes in spite of an empty bucket takes
+    /// nothing from it, so what is told is what a limit would have refused.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// use kit_base::{Endpoint, Error, Event, Request};
+    /// use kit_ratelimit::{Guard, Layer, Quota, RateLimit, nonzero};
+    /// # struct Echo;
+    /// # impl Endpoint<Request<u32>> for Echo {
+    /// #     type Response = u32;
+    /// #     type Error = Error;
+    /// #     async fn call(&self, request: Request<u32>) -> Result<u32, Error> { Ok(request.into_message()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    ///
+    /// static WOULD_REFUSE: AtomicU32 = AtomicU32::new(0);
+    /// let limit = RateLimit::new(Quota::per_hour(nonzero!(2))).observe_only().observed_by(|event: &Event<'_>| {
+    ///     if event.what == "would_refuse" {
+    ///         WOULD_REFUSE.fetch_add(1, Relaxed);
+    ///     }
+    /// });
+    /// let endpoint = Guard::new(limit).layer(Echo);
+    /// for n in 0..5 {
+    ///     assert_eq!(endpoint.call(Request::new(n)).await.unwrap(), n);
+    /// }
+    /// assert_eq!(WOULD_REFUSE.load(Relaxed), 3);
+    /// # }
+    /// ```
     #[must_use]
     pub fn observe_only(mut self) -> Self {
         self.about.observe_only = true;
         self
     }
 
-    /// The same, putting the `RateLimit` headers on answers too, and not on refusals only.
+    /// The same, putting the `RateLimit` headers on answers too, and not on refusals only. For servers; and for a limit that
+    /// clients do not share, or each of them sees how much the others call. [Name](Self::named) it where there are several.
     pub fn with_headers(self) -> WithHeaders<Self> {
         WithHeaders::new(self)
     }
@@ -128,6 +190,18 @@ impl<C, O> RateLimit<C, O> {
 
     /// Goes on with another quota, for all that share this limit. The tokens that are there stay, as many as fit: a full bucket
     /// is not made fuller, and an empty one stays empty. `now` is the present by the clock of the guard.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use kit_ratelimit::{Quota, RateLimit, nonzero};
+    ///
+    /// let (limit, now) = (RateLimit::new(Quota::per_second(nonzero!(5))), Instant::now());
+    /// limit.change_at(Quota::per_second(nonzero!(50)), now);
+    /// assert_eq!(limit.standing_at(now).remaining, 5);
+    /// assert_eq!(limit.standing_at(now + Duration::from_millis(100)).remaining, 10);
+    /// limit.change_at(Quota::per_second(nonzero!(2)), now);
+    /// assert_eq!(limit.standing_at(now).remaining, 2);
+    /// ```
     #[doc(alias = "SetLimitAt")]
     #[doc(alias = "SetBurstAt")]
     pub fn change_at(&self, quota: Quota, now: Instant) {
@@ -135,6 +209,16 @@ impl<C, O> RateLimit<C, O> {
     }
 
     /// How the bucket stands. `now` is the present by the clock of the guard.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use kit_ratelimit::{Quota, RateLimit, nonzero};
+    ///
+    /// let limit = RateLimit::new(Quota::per_second(nonzero!(5)).with_burst(nonzero!(20)));
+    /// let standing = limit.standing_at(Instant::now());
+    /// assert_eq!((standing.limit.get(), standing.window), (20, Duration::from_secs(4)));
+    /// assert_eq!((standing.remaining, standing.reset), (20, Duration::ZERO));
+    /// ```
     #[doc(alias = "TokensAt")]
     pub fn standing_at(&self, now: Instant) -> Standing {
         self.bucket.look(now).standing()
@@ -163,7 +247,7 @@ impl<Req, C: Cost<Req>, O: Observer + 'static> Measure<Req> for RateLimit<C, O> 
     #[inline]
     fn settle(&self, permit: Permit, end: &End<'_>) {
         if is_not_made(end) {
-            self.bucket.give_back(permit.0);
+            self.bucket.give_back(permit.0, end.now.get());
         }
     }
 
@@ -186,8 +270,11 @@ impl<Req, Res, Err, C: Cost<Req>, O: Observer + 'static> Gate<Req, Res, Err> for
     }
 }
 
-/// Whether a call was not made, since a breaker, a bulkhead or another limit inside had no room for it. What refuses a call for
-/// what is in it (wrong credentials) does not count: guessing is what a limit is there for.
+/// Whether a call may not have been made, since a breaker, a bulkhead or another limit inside had no room for it. What refuses a
+/// call for what is in it (wrong credentials) does not count: guessing is what a limit is there for.
+///
+/// It looks the same when a method has run, and a client that it uses was refused: so what was taken is given back only if the
+/// refusal was at the same moment, by a gate of the same tuple, all of which share one reading of the clock.
 #[inline]
 pub(crate) fn is_not_made(end: &End<'_>) -> bool {
     let judgement = end.judgement;

@@ -13,6 +13,34 @@ use crate::gcra::{Short, duration};
 use crate::headers;
 
 /// Why a call was refused: the source of the [`Error`] that refuses it.
+///
+/// ```
+/// use kit_base::{Endpoint, Error, Request};
+/// use kit_ratelimit::{Guard, Layer, Limited, Quota, RateLimit, nonzero};
+/// # struct Echo;
+/// # impl Endpoint<Request<u32>> for Echo {
+/// #     type Response = u32;
+/// #     type Error = Error;
+/// #     async fn call(&self, request: Request<u32>) -> Result<u32, Error> { Ok(request.into_message()) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+///
+/// let limit = RateLimit::new(Quota::per_hour(nonzero!(10))).named("pages").costing(|request: &Request<u32>| *request.message());
+/// let endpoint = Guard::new(limit).layer(Echo);
+///
+/// assert!(endpoint.call(Request::new(8)).await.is_ok());
+/// let refusal = endpoint.call(Request::new(3)).await.unwrap_err();
+/// let limited = Limited::of(&refusal).expect("a limit has refused it");
+/// assert_eq!((&*limited.name, limited.cost, limited.standing.remaining), ("pages", 3, 2));
+/// assert_eq!(limited.retry_after, refusal.retry_after());
+///
+/// // More than there ever is.
+/// let refusal = endpoint.call(Request::new(11)).await.unwrap_err();
+/// assert_eq!(refusal.message(), "the request costs 11, more than the 10 of the rate limit");
+/// assert_eq!(Limited::of(&refusal).unwrap().retry_after, None);
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limited {
@@ -50,8 +78,10 @@ impl Limited {
             .with_retry_hint(hint)
             .with_source(limited)
             .with_headers(|error, headers| {
-                if let Some(limited) = Self::of(error) {
-                    headers::write(&limited.name, limited.standing, headers);
+                if let Some(Self { name, standing, retry_after, .. }) = Self::of(error) {
+                    // Where calls may wait, one may come before there is a token for it.
+                    let next = retry_after.map_or(standing.next, |after| after.min(standing.next));
+                    headers::write(name, Standing { next, ..*standing }, headers);
                 }
             })
     }

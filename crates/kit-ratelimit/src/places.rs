@@ -41,17 +41,18 @@ struct Place {
     full_at: Ticks,
 }
 
-/// What a call has taken.
+/// What a call has taken, and when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TakenByKey {
+    at: Ticks,
     hash: u64,
-    before: Ticks,
     after: Ticks,
+    cost: u32,
 }
 
 impl TakenByKey {
     /// By a call that takes nothing. To give it back changes nothing.
-    pub(crate) const NOTHING: Self = Self { hash: 0, before: 0, after: 0 };
+    pub(crate) const NOTHING: Self = Self { at: 0, hash: 0, after: 0, cost: 0 };
 }
 
 /// A call at its bucket.
@@ -122,12 +123,17 @@ impl Places {
         visit
     }
 
-    /// Gives back what was taken, unless somebody has taken something since.
-    pub(crate) fn give_back(&self, taken: TakenByKey) {
+    /// Gives back what was taken at this very moment, unless somebody has taken something since.
+    pub(crate) fn give_back(&self, taken: TakenByKey, now: Instant) {
+        if self.moment(now) != taken.at {
+            return;
+        }
         let mut set = self.set_of(taken.hash);
+        let pace = set.pace;
         if let Some(place) = set.places.iter_mut().find(|place| place.hash == taken.hash) {
             if place.full_at == taken.after {
-                place.full_at = taken.before;
+                // By the pace of now: the same number of tokens.
+                place.full_at = taken.after.saturating_sub(pace.interval.saturating_mul(taken.cost.into()));
             }
         }
     }
@@ -173,10 +179,15 @@ impl Set {
         let held = self.places.iter_mut().find(|place| place.hash == hash);
         let (place, before, displaced) = match held {
             Some(place) => {
+                // Kept, or it would begin again with each call, and never fill.
+                place.full_at = pace.sane(place.full_at, now);
                 let before = place.full_at;
                 (place, before, false)
             }
             None => {
+                for place in &mut self.places {
+                    place.full_at = pace.sane(place.full_at, now);
+                }
                 // The one that is the first to be full has the least to lose.
                 let place = self.places.iter_mut().min_by_key(|place| place.full_at).expect("there are eight");
                 if place.full_at <= now {
@@ -191,7 +202,7 @@ impl Set {
         match pace.take(before, now, cost) {
             Ok(after) => {
                 *place = Place { hash, full_at: after };
-                let outcome = Ok(TakenByKey { hash, before, after });
+                let outcome = Ok(TakenByKey { at: now, hash, after, cost });
                 Visit { outcome, look: Look { pace, full_at: after, now }, displaced }
             }
             Err(short) => Visit { outcome: Err(short), look: Look { pace, full_at: before, now }, displaced: false },

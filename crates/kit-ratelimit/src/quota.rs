@@ -55,10 +55,13 @@ impl Quota {
         Self { period: Duration::from_secs(3600), ..Self::per_second(rate) }
     }
 
-    /// So many in each of these periods, and as many at once.
+    /// So many in each of these periods, and as many at once. One each 200 ms, and one at a time, is
+    /// `Quota::per(nonzero!(1), Duration::from_millis(200))`.
     ///
     /// # Errors
     /// The period is zero, or longer than 366 days.
+    #[doc(alias = "Every")]
+    #[doc(alias = "with_period")]
     pub fn per(rate: NonZeroU32, period: Duration) -> Result<Self, InvalidQuota> {
         if period.is_zero() || period > LONGEST {
             return Err(InvalidQuota(period));
@@ -68,6 +71,7 @@ impl Quota {
 
     /// The same with so many at once. A bucket that would take longer than [`LONGEST_REFILL`](Self::LONGEST_REFILL) to fill
     /// is never full.
+    #[doc(alias = "allow_burst")]
     #[must_use]
     pub const fn with_burst(self, burst: NonZeroU32) -> Self {
         Self { most: burst, ..self }
@@ -109,7 +113,7 @@ impl fmt::Display for Quota {
     }
 }
 
-/// A number that is not zero, checked when the program is compiled.
+/// A number that is not zero, checked when the program is built. (`cargo check` alone does not look.)
 ///
 /// ```
 /// use kit_ratelimit::{Quota, nonzero};

@@ -33,6 +33,25 @@ pub trait Measure<Req>: sealed::Sealed + Send + Sync + 'static {
 ///
 /// It is a gate where the answer is an [`http::Response`] or a [`kit_base::Response`]: headers over HTTP, metadata over gRPC.
 /// Several such limits speak in one list, the innermost first.
+///
+/// ```
+/// use axum::{Router, body::Body, extract::Request, routing::get};
+/// use kit_ratelimit::{Guard, Quota, RateLimit, Tower, nonzero};
+/// # use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let limit = Guard::new(RateLimit::new(Quota::per_hour(nonzero!(5))).named("hourly").with_headers());
+/// let app: Router = Router::new().route("/", get(async || "hello")).layer(Tower::new(limit.clone()).answered());
+/// let answer = app.oneshot(Request::new(Body::empty())).await.unwrap();
+/// assert_eq!(answer.status(), 200);
+/// assert_eq!(answer.headers()["ratelimit-policy"], r#""hourly";q=5;w=3600"#);
+/// assert_eq!(answer.headers()["ratelimit"], r#""hourly";r=4;t=720"#);
+///
+/// // It is the limit still.
+/// assert_eq!(limit.gate().quota(), Quota::per_hour(nonzero!(5)));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct WithHeaders<L>(L);
 

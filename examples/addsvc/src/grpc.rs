@@ -3,12 +3,13 @@
 use kit_base::{Error, Observer};
 use kit_transport_grpc::{BuildError, DecodeResponse, Described, EncodeOutcome, GrpcClient, GrpcServer, Prost};
 
-use crate::{Add, AddEndpoints, own_error};
+use crate::{AddEndpoints, own_error};
 
-/// Serves addsvc over gRPC: `pb.Add/Sum` and `pb.Add/Concat`, and tells tools of them (reflection). The observer is told of
-/// panics. What else the program serves there (health, HTTP on the same port) it adds before it builds the service.
-pub fn grpc_server(service: impl Add, observer: impl Observer + 'static) -> GrpcServer<impl Send + Sync> {
-    AddEndpoints::new(service).bind(GrpcServer::with_codec((Described, Replies)).observer(observer).reflection())
+/// Serves what is bound to it, [`AddEndpoints`], over gRPC: `pb.Add/Sum` and `pb.Add/Concat`, and tells tools of them (reflection).
+/// The observer is told of panics. What else the program serves there (health, HTTP on the same port) it adds before it builds
+/// the service.
+pub fn grpc_server(observer: impl Observer + 'static) -> GrpcServer<(Described, Replies)> {
+    GrpcServer::with_codec((Described, Replies)).observer(observer).reflection()
 }
 
 /// Calls the addsvc at this URL. Layers go over all methods, or over one.

@@ -2,20 +2,18 @@
 
 use http::{Response, StatusCode, header::CONTENT_TYPE};
 use kit_base::{Error, Observer};
-use kit_transport_http::{BuildError, HttpClient, HttpServer, HttpService, Json, OpenApi, Reply};
+use kit_transport_http::{BuildError, DescribedJson, HttpClient, HttpServer, Json, OpenApi, Reply};
 
-use crate::{Add, AddEndpoints, own_error};
+use crate::{AddEndpoints, own_error};
 
-/// Serves addsvc over HTTP: `POST /sum`, `POST /concat`, and `GET /openapi.json`. The observer is told of panics.
-///
-/// # Errors
-/// None that a user could cause: the routes are fixed.
-pub fn http_service(service: impl Add, observer: impl Observer + 'static) -> Result<HttpService, BuildError> {
+/// Serves what is bound to it, [`AddEndpoints`], over HTTP: `POST /sum`, `POST /concat`, and `GET /openapi.json`. The observer is
+/// told of panics.
+pub fn http_server(observer: impl Observer + 'static) -> HttpServer<DescribedJson> {
     let server = HttpServer::with_codec(Json::new().described()).error_encoder(encode_error);
     let openapi = OpenApi::new("addsvc", env!("CARGO_PKG_VERSION"))
         .description(env!("CARGO_PKG_DESCRIPTION"))
         .error::<Failure>(StatusCode::BAD_REQUEST, "application/json");
-    AddEndpoints::new(service).bind(server.openapi(openapi).request_id().observer(observer)).build()
+    server.openapi(openapi).request_id().observer(observer)
 }
 
 /// Calls the addsvc at this URL. Layers go over all methods, or over one.

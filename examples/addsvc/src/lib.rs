@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use grpc::{Replies, grpc_client, grpc_server};
-pub use http::{Failure, decode_error, encode_error, http_client, http_service};
+pub use http::{Failure, decode_error, encode_error, http_client, http_server};
 
 /// Adds numbers, and joins texts.
 #[service(name = "addsvc", grpc = "pb.Add")]

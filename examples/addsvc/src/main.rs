@@ -1,19 +1,21 @@
 //! The addsvc server: `cargo run -p addsvc`. With `--consul-addr 127.0.0.1:8500` it registers its gRPC address at Consul as
-//! `addsvc`; how it leaves is told in `announce`.
+//! `addsvc`; how it leaves is told in `announce`. With `--rate 5` it answers 5 calls a second, and tells the others when to come back.
 
 use std::io::Write as _;
 use std::iter::once;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use addsvc::{Adder, grpc_server, http_service};
+use addsvc::{AddEndpoints, Adder, grpc_server, http_server};
 use announce::Announce;
 use axum::Router;
 use axum::routing::get;
 use clap::Parser;
 use http::StatusCode;
 use kit_base::{Event, Readiness};
+use kit_ratelimit::{Guard, Quota, RateLimit};
 use kit_serve::{Server, Stats};
 use tokio::sync::watch;
 
@@ -29,6 +31,10 @@ struct Flags {
     /// Where to serve /healthz, /readyz and /stats.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     debug_addr: String,
+    /// At most so many calls a second, by all callers together and over all transports; as many at once. Without it there is
+    /// no limit.
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU32>,
     #[command(flatten)]
     announce: Announce,
 }
@@ -54,8 +60,16 @@ async fn main() -> anyhow::Result<()> {
             panics.fetch_add(1, Relaxed);
         }
     });
-    let over_http = http_service(Adder, observer.clone())?;
-    let over_grpc = grpc_server(Adder, observer).health(readiness.clone());
+    let (add, over_http, over_grpc) = (AddEndpoints::new(Adder), http_server(observer.clone()), grpc_server(observer));
+    let (over_http, over_grpc) = match flags.rate {
+        // One bucket for both, since they share the layer. What cannot be decoded, and pages and services beside, cost nothing.
+        Some(rate) => {
+            let add = add.layer(Guard::new(RateLimit::new(Quota::per_second(rate)).with_headers()));
+            (add.clone().bind(over_http), add.bind(over_grpc))
+        }
+        None => (add.clone().bind(over_http), add.bind(over_grpc)),
+    };
+    let (over_http, over_grpc) = (over_http.build()?, over_grpc.health(readiness.clone()));
 
     // One signal stops all of it.
     let (stop, stopping) = watch::channel(());

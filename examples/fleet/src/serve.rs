@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use addsvc::{Add, AddError, Adder, ConcatReply, ConcatRequest, SumReply, SumRequest, grpc_server, http_service};
+use addsvc::{
+    Add, AddEndpoints, AddError, Adder, ConcatReply, ConcatRequest, SumReply, SumRequest, grpc_server, http_server,
+};
 use kit_base::{Context, Instance, Registrar as _};
 use kit_sd_consul::{Check, Consul};
 use kit_serve::Server;
@@ -38,8 +40,9 @@ const LEAVE: Duration = Duration::from_secs(10);
 pub async fn serve(flags: BackendFlags) -> anyhow::Result<()> {
     let server = Server::bind(&flags.addr).await?;
     let signal = kit_serve::signal()?;
-    let service = Slow { latency: flags.latency };
-    let both = grpc_server(service, ()).fallback_service(http_service(service, ())?).build()?;
+    let add = AddEndpoints::new(Slow { latency: flags.latency });
+    let over_http = add.clone().bind(http_server(())).build()?;
+    let both = add.bind(grpc_server(())).fallback_service(over_http).build()?;
     let addr = server.local_addr();
     let mut outcome = Ok(());
     let stop = async { outcome = stay(&flags, addr, signal).await };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kit_base::{Context, Error, Event, Instance, Origin};
 use kit_breaker::{Breaker, InvalidSettings, Layer, Settings};
 use kit_lb::{Endpointer, Fixed, PerInstance, RoundRobin};
+use kit_ratelimit::{Quota, RateLimit};
 use kit_transport_http::{BuildError, HttpClient};
 use reqwest::Url;
 use stringsvc1::{
@@ -78,18 +79,21 @@ pub(crate) struct Proxied<S> {
 }
 
 impl Proxied<()> {
-    /// To these, one after the other, each behind a breaker. It stands around the time limit, so that it sees who hangs.
+    /// To these, one after the other, each behind a breaker, and a limit. The breaker stands around the time limit, so that it
+    /// sees who hangs; and around the rate limit, so that a call that it refuses takes no token. (In Go kit that would not do: what
+    /// a limiter within refuses trips the breaker there, as it does in Go kit's addsvc. Here only what the instance does counts.)
     pub(crate) fn to(
         Instances(urls): Instances,
         timeout: Duration,
         open_for: Duration,
+        quota: Quota,
     ) -> Result<Proxied<impl StringService>, InvalidSettings> {
         let instances: Vec<_> = urls.iter().enumerate().map(instance).collect();
         // With Go kit's defaults but for the time.
         let breaker = Breaker::new(Settings::gobreaker().open_for(open_for))?.observed_by(tell as fn(&Event<'_>));
         let endpointer = Endpointer::new(Fixed::new(instances), move |instance: &Instance| {
-            let breaker = PerInstance::new(breaker.fresh().named(instance.address.clone()));
-            Ok::<_, BuildError>(breaker.layer(client(instance)?.head_timeout(timeout)))
+            let gates = (breaker.fresh().named(instance.address.clone()), RateLimit::new(quota));
+            Ok::<_, BuildError>(PerInstance::new(gates).layer(client(instance)?.head_timeout(timeout)))
         });
         Ok(Proxied { others: StringServiceEndpoints::connect(&endpointer.balanced_by(RoundRobin::new())) })
     }

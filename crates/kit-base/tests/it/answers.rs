@@ -158,6 +158,9 @@ fn a_push_back_is_milliseconds_or_minus_one() {
     assert_eq!(push_back(RetryHint::After(Duration::from_millis(1500))), "1500");
     assert_eq!(push_back(RetryHint::After(Duration::ZERO)), "0");
     assert_eq!(push_back(RetryHint::Never), "-1");
+    // Up, as whole seconds are: a client that keeps to it would come too early.
+    let between = Error::unavailable("x").with_retry_after(Duration::from_nanos(180_000_001)).to_grpc_answer();
+    assert_eq!(between.headers()["grpc-retry-pushback-ms"], "181");
     let longest = Error::unavailable("x").with_retry_after(Duration::MAX).to_grpc_answer();
     assert_eq!(longest.headers()["grpc-retry-pushback-ms"], "315360000000");
 }

@@ -11,6 +11,7 @@ mod flood;
 mod headers;
 mod jumps;
 mod keyed;
+mod kinds;
 mod laws;
 mod model;
 mod places;

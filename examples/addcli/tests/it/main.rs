@@ -10,7 +10,7 @@ mod hops;
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 
-use addsvc::{Add, grpc_server, http_service};
+use addsvc::{Add, AddEndpoints, grpc_server, http_server};
 use kit_serve::Server;
 
 /// Where a service is, and the flag that tells addcli so.
@@ -27,7 +27,8 @@ impl At {
 async fn serve(service: impl Add) -> At {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let at = At("--http-addr", server.local_addr());
-    tokio::spawn(server.serve(http_service(service, ()).unwrap(), std::future::pending::<()>()));
+    let service = AddEndpoints::new(service).bind(http_server(())).build().unwrap();
+    tokio::spawn(server.serve(service, std::future::pending::<()>()));
     at
 }
 
@@ -35,7 +36,8 @@ async fn serve(service: impl Add) -> At {
 async fn serve_grpc(service: impl Add) -> At {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let at = At("--grpc-addr", server.local_addr());
-    tokio::spawn(server.serve(grpc_server(service, ()).build().unwrap(), std::future::pending::<()>()));
+    let service = AddEndpoints::new(service).bind(grpc_server(())).build().unwrap();
+    tokio::spawn(server.serve(service, std::future::pending::<()>()));
     at
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use addsvc::{Add, AddError, Adder, ConcatReply, ConcatRequest, SumReply, SumRequest, grpc_client, grpc_server};
+use addsvc::{
+    Add, AddEndpoints, AddError, Adder, ConcatReply, ConcatRequest, SumReply, SumRequest, grpc_client, grpc_server,
+};
 use kit_base::{Context, Kind, Origin};
 use kit_serve::Server;
 use kit_testing::process::{Child, Signal};
@@ -86,7 +88,7 @@ async fn nor_does_it_lose_one_of_a_client_that_no_one_here_wrote() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let (addr, stats) = (server.local_addr(), server.stats());
     let (stop, stopping) = oneshot::channel::<()>();
-    let service = grpc_server(Adder, ()).build().unwrap();
+    let service = AddEndpoints::new(Adder).bind(grpc_server(())).build().unwrap();
     let serving = tokio::spawn(server.serve(service, async { stopping.await.unwrap_or(()) }));
 
     let folder = temp_dir().unwrap();
@@ -149,7 +151,8 @@ async fn calls_under_way_are_answered_after_the_stop_and_those_that_come_then_ma
     let remote = Arc::new(grpc_client(&format!("http://{}", server.local_addr())).unwrap());
     let (stop, stopping) = oneshot::channel::<()>();
     let (begun, (go, gone)) = (Arc::new(AtomicU64::new(0)), watch::channel(false));
-    let service = grpc_server(Waiting { begun: Arc::clone(&begun), go: gone }, ()).build().unwrap();
+    let waiting = Waiting { begun: Arc::clone(&begun), go: gone };
+    let service = AddEndpoints::new(waiting).bind(grpc_server(())).build().unwrap();
     let serving = tokio::spawn(server.serve(service, async { stopping.await.unwrap_or(()) }));
 
     let mut calls = JoinSet::new();

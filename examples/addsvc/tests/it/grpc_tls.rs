@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use addsvc::{Add, AddError, ConcatReply, ConcatRequest, SumReply, SumRequest, grpc_server};
+use addsvc::{Add, AddEndpoints, AddError, ConcatReply, ConcatRequest, SumReply, SumRequest, grpc_server};
 use kit_base::{Context, Endpoint as _, Error, Kind, Operation, Origin, Peer, Request};
 use kit_serve::{Listener, Server};
 use kit_transport_grpc::{Connections, GrpcClient};
@@ -81,7 +81,7 @@ impl Add for Noting {
 async fn serve(service: Noting, config: ServerConfig) -> String {
     let listener = Listener::bind("127.0.0.1:0").await.unwrap().tls(config);
     let url = format!("https://{}", listener.local_addr().unwrap());
-    let service = grpc_server(service, ()).build().unwrap();
+    let service = AddEndpoints::new(service).bind(grpc_server(())).build().unwrap();
     tokio::spawn(Server::new(listener).serve(service, std::future::pending::<()>()));
     url
 }

@@ -12,6 +12,7 @@ mod openapi;
 mod panics;
 mod program;
 mod proxied;
+mod rate;
 mod reflection;
 mod service;
 mod size;
@@ -39,7 +40,7 @@ async fn start() -> Addsvc {
     start_on(["--http-addr", "127.0.0.1:0", "--grpc-addr", "localhost:0"]).await
 }
 
-async fn start_on(flags: [&'static str; 4]) -> Addsvc {
+async fn start_on<const N: usize>(flags: [&'static str; N]) -> Addsvc {
     tokio::task::spawn_blocking(move || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_addsvc"));
         command.args(flags).args(["--debug-addr", "127.0.0.1:0"]);

@@ -56,7 +56,12 @@ async fn over_grpc_a_panic_is_internal_and_counted_and_the_process_lives() {
     };
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let remote = grpc_client(&format!("http://{}", server.local_addr())).unwrap();
-    tokio::spawn(server.serve(grpc_server(Careless, observer).build().unwrap(), std::future::pending::<()>()));
+    tokio::spawn(
+        server.serve(
+            AddEndpoints::new(Careless).bind(grpc_server(observer)).build().unwrap(),
+            std::future::pending::<()>(),
+        ),
+    );
 
     for (a, panicked) in [(1, 0), (7, 1), (2, 1), (7, 2)] {
         let answer = remote.sum(&Context::new(), SumRequest { a, b: 0 }).await;

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use addsvc::{Adder, grpc_server};
+use addsvc::{AddEndpoints, Adder, grpc_server};
 use kit_testing::process::Child;
 use kit_testing::tools::skip_unless_or;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ message ConcatReply {
 
 #[test]
 fn it_has_the_proto_text_of_go_kit_s() {
-    let files = grpc_server(Adder, ()).proto_files().unwrap();
+    let files = AddEndpoints::new(Adder).bind(grpc_server(())).proto_files().unwrap();
     let text = &files.iter().find(|file| file.name == "pb.proto").unwrap().text;
     // Comments are ours.
     let said = text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n"));

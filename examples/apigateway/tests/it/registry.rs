@@ -41,7 +41,7 @@ impl Gateway {
 pub(crate) async fn serve_add(service: impl Add) -> Instance {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().to_string();
-    let service = addsvc::grpc_server(service, ()).build().unwrap();
+    let service = addsvc::AddEndpoints::new(service).bind(addsvc::grpc_server(())).build().unwrap();
     tokio::spawn(server.serve(service, std::future::pending::<()>()));
     Instance::new(address.clone(), address)
 }

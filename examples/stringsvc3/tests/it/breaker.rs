@@ -13,18 +13,18 @@ use crate::{call, start};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn well() -> Backend {
+pub(crate) async fn well() -> Backend {
     Backend::start(Reply::json(json!({"v": "X"}).to_string())).await.unwrap()
 }
 
-async fn proxy(to: &[&Backend], args: &[&str]) -> (Child, String) {
+pub(crate) async fn proxy(to: &[&Backend], args: &[&str]) -> (Child, String) {
     let list = to.iter().map(|backend| backend.addr().to_string()).collect::<Vec<_>>().join(",");
     let (child, url, _) = start(&[&["--proxy", &list], args].concat()).await;
     (child, url)
 }
 
 /// Whether the answer is right.
-async fn is_answered(url: &str) -> bool {
+pub(crate) async fn is_answered(url: &str) -> bool {
     call(url, "uppercase", json!({"s": "x"})).await == (200, json!({"v": "X"}))
 }
 

@@ -1,0 +1,84 @@
+//! Another quota, for those who wait already.
+
+use std::task::Poll;
+
+use kit_base::{Endpoint, Request, RetryHint};
+use kit_ratelimit::{Delay, Layer};
+
+use super::{Call, Notes, is_refused, is_too_late, pass, within};
+use crate::support::{ms, now, quota};
+
+#[tokio::test(start_paused = true)]
+async fn a_faster_one_speeds_up_those_who_wait() {
+    let (delay, notes) = (Delay::new(quota(1, 1)), Notes::new());
+    let endpoint = delay.layer(notes.clone());
+    endpoint.call(Request::new(0)).await.unwrap();
+    let mut calls: Vec<_> = (1..4).map(|n| Call::begun(&endpoint, n)).collect();
+    pass(ms(500), &mut calls).await;
+    // Half a token is there, and stays half a token.
+    delay.change_at(quota(10, 1), now());
+    assert!(calls[0].is_woken());
+    pass(ms(250), &mut calls).await;
+    assert_eq!(notes.seen()[1..], [(1, ms(550)), (2, ms(650)), (3, ms(750))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slower_one_sends_away_those_who_cannot_wait_so_long_there_and_then() {
+    let (delay, notes) = (Delay::new(quota(100, 1)).at_most(ms(1000)), Notes::new());
+    let endpoint = delay.layer(notes.clone());
+    endpoint.call(Request::new(0)).await.unwrap();
+    let mut calls =
+        vec![Call::begun(&endpoint, 1), Call::new(&endpoint, within(ms(600), 2)), Call::begun(&endpoint, 3)];
+    assert!(calls[1].poll().is_pending());
+    calls.extend((4..7).map(|n| Call::begun(&endpoint, n)));
+    delay.change_at(quota(2, 1), now());
+    // The first in 500 ms and the next in 1000; the third has till 600, and whoever is behind that moves up.
+    let woken: Vec<_> = calls.iter().map(Call::is_woken).collect();
+    assert_eq!(woken, [true, true, false, true, true, true]);
+    match calls[1].poll() {
+        Poll::Ready(outcome) => is_too_late(&outcome.unwrap_err()),
+        Poll::Pending => panic!("it has no time left"),
+    }
+    for call in &mut calls[3..] {
+        let Poll::Ready(outcome) = call.poll() else { panic!("it would take too long") };
+        let mut refusal = outcome.unwrap_err();
+        assert_eq!(refusal.kind(), kit_base::Kind::ResourceExhausted);
+        assert!(refusal.take_unsent::<Request<u32>>().is_some());
+    }
+    calls.truncate(3);
+    calls.remove(1);
+    assert_eq!(delay.waiting(), 2);
+    pass(ms(1000), &mut calls).await;
+    assert_eq!(notes.seen()[1..], [(1, ms(500)), (3, ms(1000))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_had_no_hope_has_it_again_by_a_change_back_before_it_ran() {
+    let delay = Delay::new(quota(10, 1)).at_most(ms(500));
+    let endpoint = delay.layer(Notes::new());
+    endpoint.call(Request::new(0)).await.unwrap();
+    let mut calls = vec![Call::begun(&endpoint, 1), Call::begun(&endpoint, 2)];
+    delay.change_at(quota(1, 1), now());
+    delay.change_at(quota(10, 1), now());
+    pass(ms(200), &mut calls).await;
+    assert!(calls.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_costs_more_than_the_new_burst_is_sent_away_for_good_and_holds_up_nobody() {
+    let delay = Delay::new(quota(10, 5)).costing(|request: &Request<u32>| *request.message());
+    let notes = Notes::new();
+    let endpoint = delay.layer(notes.clone());
+    endpoint.call(Request::new(5)).await.unwrap();
+    let mut large = [Call::begun(&endpoint, 4), Call::begun(&endpoint, 3)];
+    let mut calls = vec![Call::begun(&endpoint, 2)];
+    delay.change_at(quota(10, 2), now());
+    for call in &mut large {
+        assert!(call.is_woken());
+        let Poll::Ready(Err(error)) = call.poll() else { panic!("never") };
+        is_refused(&error, None);
+        assert_eq!(error.retry_hint(), RetryHint::Never);
+    }
+    pass(ms(200), &mut calls).await;
+    assert_eq!(notes.seen()[1..], [(2, ms(200))]);
+}
