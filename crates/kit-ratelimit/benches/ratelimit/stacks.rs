@@ -15,7 +15,7 @@ pub(crate) fn add(rows: &mut Rows) {
     let limit = || RateLimit::new(plenty());
     rows.endpoint(BREAKER, Some(GATE), FREE, Guard::new(Breaker::new()).layer(Leaf));
     let tuple = Guard::new((Breaker::new(), limit())).layer(Leaf);
-    rows.endpoint("kit: a breaker by hand and a limit, one tuple", Some(BREAKER), at_most(255), tuple);
+    rows.endpoint("kit: a breaker by hand and a limit, one tuple", Some(BREAKER), at_most(295), tuple);
     let nested = Guard::new(Breaker::new()).layer(Guard::new(limit()).layer(Leaf));
     rows.endpoint("kit: a breaker by hand and a limit, nested", Some(BREAKER), at_most(290), nested);
 
@@ -23,13 +23,13 @@ pub(crate) fn add(rows: &mut Rows) {
     rows.endpoint(METERED, Some(GATE), FREE, Guard::new(metered()).layer(Leaf));
     let (histogram, counter, breaker) = metered();
     let four = Guard::new((histogram, counter, breaker, limit())).layer(Leaf);
-    rows.endpoint("kit: the same and a limit, one tuple", Some(METERED), at_most(150), four);
+    rows.endpoint("kit: the same and a limit, one tuple", Some(METERED), at_most(190), four);
     let (histogram, counter, breaker) = metered();
     let keyed = Keyed::by(plenty(), |request: &Ask| Some(request.message() % 1_000));
     let four = Guard::new((histogram, counter, breaker, keyed)).layer(Leaf);
-    rows.endpoint("kit: the same and a limit by number, one tuple", Some(METERED), at_most(430), four);
+    rows.endpoint("kit: the same and a limit by number, one tuple", Some(METERED), at_most(475), four);
     let (histogram, counter, breaker) = metered();
     let nested = Guard::new(limit()).layer(Leaf);
     let nested = Guard::new(histogram).layer(Guard::new(counter).layer(Guard::new(breaker).layer(nested)));
-    rows.endpoint("kit: the same and a limit, nested", Some(METERED), at_most(320), nested);
+    rows.endpoint("kit: the same and a limit, nested", Some(METERED), at_most(380), nested);
 }
