@@ -31,6 +31,11 @@ pub(crate) struct Taken {
     after: u64,
 }
 
+impl Taken {
+    /// By a call that takes nothing. To give it back changes nothing.
+    pub(crate) const NOTHING: Self = Self { at: 0, before: 0, after: 0 };
+}
+
 /// A look at a bucket. Public, since a sealed trait speaks of it, but nobody outside can name it.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
@@ -83,7 +88,8 @@ impl Bucket {
     }
 
     /// Takes so many tokens, or says for how long there are too few. Either way gives the bucket as it is then.
-    #[inline]
+    // Always: only so is the look that most do not want never made.
+    #[inline(always)]
     pub(crate) fn take(&self, now: Instant, cost: u32) -> (Result<Taken, Short>, Look) {
         let now = self.moment(now);
         loop {

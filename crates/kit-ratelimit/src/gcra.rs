@@ -39,8 +39,13 @@ pub(crate) const fn duration(ticks: Ticks) -> Duration {
 pub(crate) fn moment(now: Instant, began: Instant) -> Ticks {
     match now.checked_duration_since(began) {
         Some(since) => (BEGAN + ticks(since)).min(END),
-        None => BEGAN.saturating_sub(ticks(began.saturating_duration_since(now))),
+        None => before(now, began),
     }
+}
+
+#[cold]
+fn before(now: Instant, began: Instant) -> Ticks {
+    BEGAN.saturating_sub(ticks(began.saturating_duration_since(now)))
 }
 
 /// A quota in ticks.

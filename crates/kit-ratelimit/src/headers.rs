@@ -2,6 +2,7 @@
 //!
 //! Source: draft-ietf-httpapi-ratelimit-headers-11; its values are lists of strings with integer parameters (RFC 9651).
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -13,15 +14,20 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Adds a limit to the headers. They are lists, so that several limits can speak.
 pub(crate) fn write(name: &str, standing: Standing, headers: &mut HeaderMap) {
-    let name = quoted(if name.is_empty() { "default" } else { name });
     let Standing { limit, window, remaining, next, .. } = standing;
     // Each interval is rounded up to a quarter of a nanosecond: three a second are not three in two seconds for that.
     let window = window.saturating_sub(Duration::from_nanos(limit.get().div_ceil(4).into()));
+    // Room for the numbers, too.
+    let mut text = String::with_capacity(name.len() + 64);
+    quote(if name.is_empty() { "default" } else { name }, &mut text);
+    let end_of_name = text.len();
     // A window of no seconds is not allowed.
-    let policy = format!("{name};q={limit};w={}", seconds(window).max(1));
-    let left = format!("{name};r={remaining};t={}", seconds(next));
-    for (header, value) in [(POLICY, policy), (LIMIT, left)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
+    let policy = format_args!(";q={limit};w={}", seconds(window).max(1));
+    let left = format_args!(";r={remaining};t={}", seconds(next));
+    for (header, parameters) in [(POLICY, policy), (LIMIT, left)] {
+        text.truncate(end_of_name);
+        // From text, and not from the string itself: that would keep the room.
+        if let (Ok(()), Ok(value)) = (text.write_fmt(parameters), HeaderValue::from_str(&text)) {
             headers.append(header, value);
         }
     }
@@ -32,17 +38,15 @@ fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// A name as a string of a structured field (RFC 9651), which holds printable ASCII and nothing else.
-fn quoted(name: &str) -> String {
-    let mut quoted = String::with_capacity(name.len() + 2);
-    quoted.push('"');
+/// Writes a name as a string of a structured field (RFC 9651), which holds printable ASCII and nothing else.
+fn quote(name: &str, text: &mut String) {
+    text.push('"');
     for c in name.chars() {
         match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            ' '..='~' => quoted.push(c),
-            _ => quoted.push('?'),
+            '"' | '\\' => text.extend(['\\', c]),
+            ' '..='~' => text.push(c),
+            _ => text.push('?'),
         }
     }
-    quoted.push('"');
-    quoted
+    text.push('"');
 }

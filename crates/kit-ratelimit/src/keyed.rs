@@ -13,7 +13,6 @@ use crate::bucket::Look;
 use crate::cost::{Cost, One};
 use crate::key::{KeyOf, Network, OperationKey, PeerKey};
 use crate::limit::{About, is_not_made};
-use crate::limited::Limited;
 use crate::places::{Places, TakenByKey};
 use crate::with_headers::{Measure, WithHeaders};
 use crate::{Quota, Standing};
@@ -273,7 +272,7 @@ impl<K, F, C, O> Keyed<K, F, C, O> {
     where
         K: Hash,
     {
-        self.places.look(&Some(key), now).standing()
+        self.places.look(key, now).standing()
     }
 
     /// How many buckets are not full. Looks at all of them; for a dashboard.
@@ -290,7 +289,7 @@ impl<K, F, C, O> Keyed<K, F, C, O> {
 
 /// What is remembered of a call that a [`Keyed`] has let in.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyedPermit(Option<TakenByKey>);
+pub struct KeyedPermit(TakenByKey);
 
 impl<Req, K, F, C, O> Measure<Req> for Keyed<K, F, C, O>
 where
@@ -301,31 +300,29 @@ where
 {
     type Permit = KeyedPermit;
 
+    #[inline]
     fn measure(&self, request: &mut Req, now: &Now<'_>) -> Result<(KeyedPermit, Option<Look>), Error> {
         let cost = self.cost.cost_of(request);
         if cost == 0 {
-            return Ok((KeyedPermit(None), None));
+            return Ok((KeyedPermit(TakenByKey::NOTHING), None));
         }
-        let visit = self.places.take(&self.keys.key_of(request), now.get(), cost);
+        let visit = self.places.take(self.keys.key_of(request).as_ref(), now.get(), cost);
         if visit.displaced {
             self.about.tell("displaced", 1.0);
         }
         match visit.outcome {
-            Ok(taken) => Ok((KeyedPermit(Some(taken)), Some(visit.look))),
-            Err(_) if self.about.observe_only => {
-                self.about.tell("would_refuse", 1.0);
-                Ok((KeyedPermit(None), Some(visit.look)))
-            }
-            Err(short) => {
-                self.about.tell("refused", 1.0);
-                Err(Limited::error(&self.about.name, cost, visit.look.standing(), short))
-            }
+            Ok(taken) => Ok((KeyedPermit(taken), Some(visit.look))),
+            Err(short) => self
+                .about
+                .refuse(cost, short, visit.look)
+                .map(|()| (KeyedPermit(TakenByKey::NOTHING), Some(visit.look))),
         }
     }
 
+    #[inline]
     fn settle(&self, permit: KeyedPermit, end: &End<'_>) {
-        if let (Some(taken), true) = (permit.0, is_not_made(end)) {
-            self.places.give_back(taken, end.now.get());
+        if is_not_made(end) {
+            self.places.give_back(permit.0, end.now.get());
         }
     }
 

@@ -8,6 +8,7 @@ use kit_base::{Cause, End, Error, Event, Gate, Kind, Now, Observer, Origin};
 
 use crate::bucket::{Bucket, Look, Taken};
 use crate::cost::{Cost, One};
+use crate::gcra::Short;
 use crate::limited::Limited;
 use crate::with_headers::{Measure, WithHeaders};
 use crate::{Quota, Standing};
@@ -80,6 +81,18 @@ impl<O: Observer> About<O> {
         let mut event = Event::new("ratelimit", what, &self.name);
         event.amount = amount;
         self.observer.observe(&event);
+    }
+
+    /// Refuses a call for which there are too few tokens, or tells that it would.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refuse(&self, cost: u32, short: Short, look: Look) -> Result<(), Error> {
+        if self.observe_only {
+            self.tell("would_refuse", 1.0);
+            return Ok(());
+        }
+        self.tell("refused", 1.0);
+        Err(Limited::error(&self.name, cost, look.standing(), short))
     }
 }
 
@@ -214,7 +227,7 @@ impl<C, O> RateLimit<C, O> {
 
 /// What is remembered of a call that a [`RateLimit`] has let in.
 #[derive(Clone, Copy, Debug)]
-pub struct Permit(Option<Taken>);
+pub struct Permit(Taken);
 
 impl<Req, C: Cost<Req>, O: Observer + 'static> Measure<Req> for RateLimit<C, O> {
     type Permit = Permit;
@@ -223,25 +236,18 @@ impl<Req, C: Cost<Req>, O: Observer + 'static> Measure<Req> for RateLimit<C, O> 
     fn measure(&self, request: &mut Req, now: &Now<'_>) -> Result<(Permit, Option<Look>), Error> {
         let cost = self.cost.cost_of(request);
         if cost == 0 {
-            return Ok((Permit(None), None));
+            return Ok((Permit(Taken::NOTHING), None));
         }
         match self.bucket.take(now.get(), cost) {
-            (Ok(taken), look) => Ok((Permit(Some(taken)), Some(look))),
-            (Err(_), look) if self.about.observe_only => {
-                self.about.tell("would_refuse", 1.0);
-                Ok((Permit(None), Some(look)))
-            }
-            (Err(short), look) => {
-                self.about.tell("refused", 1.0);
-                Err(Limited::error(&self.about.name, cost, look.standing(), short))
-            }
+            (Ok(taken), look) => Ok((Permit(taken), Some(look))),
+            (Err(short), look) => self.about.refuse(cost, short, look).map(|()| (Permit(Taken::NOTHING), Some(look))),
         }
     }
 
     #[inline]
     fn settle(&self, permit: Permit, end: &End<'_>) {
-        if let (Some(taken), true) = (permit.0, is_not_made(end)) {
-            self.bucket.give_back(taken, end.now.get());
+        if is_not_made(end) {
+            self.bucket.give_back(permit.0, end.now.get());
         }
     }
 

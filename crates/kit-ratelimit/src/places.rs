@@ -62,6 +62,11 @@ pub(crate) struct TakenByKey {
     cost: u32,
 }
 
+impl TakenByKey {
+    /// By a call that takes nothing. To give it back changes nothing.
+    pub(crate) const NOTHING: Self = Self { at: 0, hash: 0, after: 0, cost: 0 };
+}
+
 /// A call at its bucket.
 #[derive(Debug)]
 pub(crate) struct Visit {
@@ -105,19 +110,23 @@ impl Places {
         *self.quota.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     fn moment(&self, now: Instant) -> Ticks {
         moment(now, *self.began.get_or_init(|| now))
     }
 
+    #[inline]
     fn set_of(&self, hash: u64) -> MutexGuard<'_, Set> {
         // The high half of the product: any number of sets, evenly, without a division.
         let index = (u128::from(hash) * self.sets.len() as u128) >> 64;
         self.sets[index as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes so many tokens from the bucket of this key.
-    pub(crate) fn take(&self, key: &impl Hash, now: Instant, cost: u32) -> Visit {
-        let hash = self.hasher.hash_one(key);
+    /// Takes so many tokens from the bucket of this key, or of all calls that have none.
+    #[inline]
+    pub(crate) fn take(&self, key: Option<&impl Hash>, now: Instant, cost: u32) -> Visit {
+        // Apart from the key, whether there is one would be hashed too.
+        let hash = key.map_or(0, |key| self.hasher.hash_one(key));
         let now = self.moment(now);
         let visit = self.set_of(hash).take(hash, now, cost, self.strict);
         if visit.displaced {
@@ -190,6 +199,7 @@ impl Set {
         Found { index, known: false, full_at }
     }
 
+    #[inline]
     fn take(&mut self, hash: u64, now: Ticks, cost: u32, strict: bool) -> Visit {
         let pace = self.pace;
         let Found { index, known, full_at: before } = self.find(hash, now, strict);

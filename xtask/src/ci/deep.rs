@@ -60,10 +60,11 @@ pub(super) fn benches(run: &mut Run) -> Result {
     Program::cargo(&run.root).args(["bench", "--workspace", "--all-features", "--locked", "--no-run"]).run()
 }
 
-/// What a request, a pick and a circuit breaker cost, beside what a user would take instead: in instructions.
+/// What a request, a pick, a circuit breaker and a rate limit cost, beside what a user would take instead: in instructions.
 pub(super) fn prices(run: &mut Run) -> Result {
     check_bench(run, "kit-lb", "pick")?;
     check_bench(run, "kit-breaker", "breaker")?;
+    check_bench(run, "kit-ratelimit", "ratelimit")?;
     check_bench(run, "addsvc", "http")?;
     check_bench(run, "addsvc", "grpc")
 }
