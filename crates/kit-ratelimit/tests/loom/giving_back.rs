@@ -7,7 +7,7 @@ fn what_is_given_back_as_another_takes_is_there_or_lost_and_never_twice() {
     all(|| {
         let at = At::with(each(10, 2), 1);
         let taken = at.takes(1).expect("the second");
-        let (passed, ()) = both(&at, |at| at.takes(1).is_ok(), move |at| at.bucket.give_back(taken));
+        let (passed, ()) = both(&at, |at| at.takes(1).is_ok(), move |at| at.gives_back(taken));
         assert_eq!(at.left() + u32::from(passed), 1);
     });
 }
@@ -20,8 +20,8 @@ fn of_two_that_are_given_back_none_makes_a_token() {
         let (passed, (), ()) = three(
             &at,
             |at| u32::from(at.takes(1).is_ok()),
-            move |at| at.bucket.give_back(one),
-            move |at| at.bucket.give_back(two),
+            move |at| at.gives_back(one),
+            move |at| at.gives_back(two),
         );
         assert!(at.left() + passed <= 2);
         // The second can always be given back, unless somebody has taken since.
@@ -34,7 +34,7 @@ fn what_is_given_back_as_the_quota_changes_is_no_more_than_was_taken() {
     all(|| {
         let at = At::with(each(10, 2), 1);
         let taken = at.takes(1).expect("the second");
-        both(&at, |at| at.change(each(1_000, 20)), move |at| at.bucket.give_back(taken));
+        both(&at, |at| at.change(each(1_000, 20)), move |at| at.gives_back(taken));
         assert!(at.left() <= 1, "{}", at.left());
     });
 }
@@ -45,7 +45,7 @@ fn what_is_given_back_as_the_quota_changes_to_one_that_fills_in_the_same_time_is
     all(|| {
         let at = At::with(each(200, 2), 1);
         let taken = at.takes(1).expect("the second");
-        both(&at, |at| at.change(each(100, 4)), move |at| at.bucket.give_back(taken));
+        both(&at, |at| at.change(each(100, 4)), move |at| at.gives_back(taken));
         assert!(at.left() <= 1, "{}", at.left());
     });
 }
@@ -59,7 +59,7 @@ fn what_is_given_back_and_taken_as_the_quota_changes_is_one_token() {
             &at,
             |at| u32::from(at.takes(1).is_ok()),
             |at| at.change(each(1_000, 20)),
-            move |at| at.bucket.give_back(taken),
+            move |at| at.gives_back(taken),
         );
         assert!(at.left() + passed <= 1, "{} left, {passed} passed", at.left());
     });

@@ -48,6 +48,10 @@ impl At {
         self.bucket.take(self.now, cost).0
     }
 
+    pub(crate) fn gives_back(&self, taken: Taken) {
+        self.bucket.give_back(taken, self.now);
+    }
+
     pub(crate) fn change(&self, quota: Quota) {
         self.bucket.change(quota, self.now);
     }
