@@ -122,6 +122,7 @@ impl Bucket {
 
     /// Gives back what was taken at this very moment, unless somebody has taken something since: then the bucket may have been
     /// full in between, and would come to hold more than ever came in.
+    #[cold]
     pub(crate) fn give_back(&self, taken: Taken, now: Instant) {
         if self.moment(now) == taken.at {
             let _ = self.word.compare_exchange(taken.after, taken.before, Relaxed, Relaxed);

@@ -136,6 +136,7 @@ impl Places {
     }
 
     /// Gives back what was taken at this very moment, unless somebody has taken something since.
+    #[cold]
     pub(crate) fn give_back(&self, taken: TakenByKey, now: Instant) {
         if self.moment(now) != taken.at {
             return;

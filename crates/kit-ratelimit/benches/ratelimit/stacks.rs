@@ -15,7 +15,7 @@ pub(crate) fn add(rows: &mut Rows) {
     let limit = || RateLimit::new(plenty());
     rows.endpoint(BREAKER, Some(GATE), FREE, Guard::new(Breaker::new()).layer(Leaf));
     let tuple = Guard::new((Breaker::new(), limit())).layer(Leaf);
-    rows.endpoint("kit: a breaker by hand and a limit, one tuple", Some(BREAKER), at_most(295), tuple);
+    rows.endpoint("kit: a breaker by hand and a limit, one tuple", Some(BREAKER), at_most(260), tuple);
     let nested = Guard::new(Breaker::new()).layer(Guard::new(limit()).layer(Leaf));
     rows.endpoint("kit: a breaker by hand and a limit, nested", Some(BREAKER), at_most(290), nested);
 
@@ -23,7 +23,7 @@ pub(crate) fn add(rows: &mut Rows) {
     rows.endpoint(METERED, Some(GATE), FREE, Guard::new(metered()).layer(Leaf));
     let (histogram, counter, breaker) = metered();
     let four = Guard::new((histogram, counter, breaker, limit())).layer(Leaf);
-    rows.endpoint("kit: the same and a limit, one tuple", Some(METERED), at_most(190), four);
+    rows.endpoint("kit: the same and a limit, one tuple", Some(METERED), at_most(160), four);
     let (histogram, counter, breaker) = metered();
     let keyed = Keyed::by(plenty(), |request: &Ask| Some(request.message() % 1_000));
     let four = Guard::new((histogram, counter, breaker, keyed)).layer(Leaf);
