@@ -186,10 +186,16 @@ impl Places {
 }
 
 impl Set {
+    #[inline]
     fn find(&self, hash: u64, now: Ticks, strict: bool) -> Found {
-        if let Some(index) = self.places.iter().position(|place| place.hash == hash) {
-            return Found { index, known: true, full_at: self.places[index].full_at };
+        match self.places.iter().position(|place| place.hash == hash) {
+            Some(index) => Found { index, known: true, full_at: self.places[index].full_at },
+            None => self.newcomer(now, strict),
         }
+    }
+
+    #[inline(never)]
+    fn newcomer(&self, now: Ticks, strict: bool) -> Found {
         // The one that is the first to be full has the least to lose.
         let by_time = |index: &usize| self.places[*index].full_at;
         let index = (0..WAYS).min_by_key(by_time).unwrap_or(0);
@@ -226,6 +232,7 @@ impl Set {
     }
 
     /// After a clock that went back, so that the time which it goes through again counts.
+    #[cold]
     fn keep_sane(&mut self, now: Ticks) {
         for place in &mut self.places {
             place.full_at = self.pace.sane(place.full_at, now);

@@ -2,6 +2,11 @@
 //!
 //! `cargo bench -p kit-ratelimit --bench ratelimit` prints one table. With `-- --check` it takes no time, only
 //! allocations and (where valgrind is installed) instructions, and fails when a bound is broken. Further words filter the rows.
+//!
+//! Go's limiter (`golang.org/x/time/rate` 0.3.0, Go 1.27) takes 97 ns for `Allow`, and 41 ns for `AllowN` with a reading of the clock
+//! that is shared, on a machine and in a session where a reading of the clock takes 23 ns here, and 58 ns there. Measured by
+//! `go test -bench . -cpu 1` in a folder with its one source file and
+//! `func BenchmarkAllow(b *testing.B) { l := NewLimiter(1e9, 1<<40); for i := 0; i < b.N; i++ { l.Allow() } }`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what this program is for")]
 

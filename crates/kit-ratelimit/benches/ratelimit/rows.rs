@@ -106,7 +106,7 @@ impl Rows {
             (0..20 * FEW.get()).for_each(|_| take_one(&endpoint, 0));
             endpoint
         };
-        self.endpoint("kit: by number, a flood", Some(CLOCK), at_most(490), flooded(false));
+        self.endpoint("kit: by number, a flood", Some(CLOCK), at_most(660), flooded(false));
         self.endpoint("kit: by number, a flood, strict", Some(ERROR), boxes(2.0, 840), flooded(true));
         let by_header = Keyed::by(plenty(), |request: &Ask| request.metadata().get(&API_KEY).cloned());
         let guard = Guard::new(by_header);
