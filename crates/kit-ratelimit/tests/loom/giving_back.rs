@@ -17,12 +17,8 @@ fn of_two_that_are_given_back_none_makes_a_token() {
     interrupted(3, || {
         let at = At::with(each(10, 2), 0);
         let (one, two) = (at.takes(1).expect("the first"), at.takes(1).expect("the second"));
-        let (passed, (), ()) = three(
-            &at,
-            |at| u32::from(at.takes(1).is_ok()),
-            move |at| at.gives_back(one),
-            move |at| at.gives_back(two),
-        );
+        let (passed, (), ()) =
+            three(&at, |at| u32::from(at.takes(1).is_ok()), move |at| at.gives_back(one), move |at| at.gives_back(two));
         assert!(at.left() + passed <= 2);
         // The second can always be given back, unless somebody has taken since.
         assert!(at.left() + passed >= 1);
