@@ -192,10 +192,10 @@ fn a_change_reaches_all_keys() {
     }
 }
 
-/// Tasks ask as fast as they can while the quota changes to and fro: all that passes came in at the faster pace at most, and at
-/// the slower pace at least.
+/// Threads ask as fast as they can while the quota changes to and fro: all that passes came in at the faster pace at most. (That
+/// nothing is lost is held on a clock that stands, below: here a thread may come too late for what overflows.)
 #[test]
-fn in_a_storm_of_calls_and_changes_nothing_is_made_or_lost() {
+fn in_a_storm_of_calls_and_changes_nothing_is_made() {
     fn check<G: Gate<(), (), Error>>(gate: &G, change: impl Fn(Quota, Instant) + Sync) {
         const THREADS: usize = 3;
         let (slow, fast) = (quota(1_000, 10), quota(20_000, 10));
@@ -223,8 +223,9 @@ fn in_a_storm_of_calls_and_changes_nothing_is_made_or_lost() {
         });
         let (passed, took) = (passed.load(SeqCst) as f64, begin.elapsed().as_secs_f64());
         assert!(passed <= 10.0 + took * 20_000.0, "{passed} in {took} s");
-        // Where a thread is kept waiting for long, a full bucket overflows, and each change may cost a quarter of a nanosecond.
-        assert!(passed >= 100.0, "{passed} in {took} s");
+        let later = begin + Duration::from_secs(3_600);
+        let clock = move || later;
+        assert_eq!((0..20).filter(|_| gate.admit(&mut (), &Now::new(&clock)).is_ok()).count(), 10);
     }
     let limit = RateLimit::new(quota(1_000, 10));
     check(&limit, |quota, now| limit.change_at(quota, now));

@@ -49,6 +49,7 @@ struct Model {
 
 #[derive(Clone, Copy, Debug)]
 struct Taken {
+    at: i128,
     before: Model,
     write: u64,
     full_at: i128,
@@ -218,7 +219,7 @@ fn history<S: Subject>(seed: u64) {
                 match (subject.admit(&mut (key, cost), &Now::new(&clock)), expected) {
                     (Ok(permit), Ok(())) if cost > 0 => {
                         let (full_at, cost) = (model.full_at(), cost.into());
-                        given.push((key, permit, Taken { before, write, full_at, cost, changes: 0 }));
+                        given.push((key, permit, Taken { at: quarters, before, write, full_at, cost, changes: 0 }));
                     }
                     (Ok(_), Ok(())) => {}
                     (Err(refusal), Err(short)) => {
@@ -233,7 +234,8 @@ fn history<S: Subject>(seed: u64) {
                 let (key, permit, taken) = given.swap_remove(chance.under(given.len() as u64) as usize);
                 let mut judgement = Judgement::of_kind(chance.of(&[Kind::Unavailable, Kind::NotFound]));
                 judgement.origin = chance.of(&[Origin::LocalRefusal, Origin::LocalRefusal, Origin::Remote]);
-                if (judgement.kind, judgement.origin) == (Some(Kind::Unavailable), Origin::LocalRefusal) {
+                let refused = (judgement.kind, judgement.origin) == (Some(Kind::Unavailable), Origin::LocalRefusal);
+                if refused && taken.at == quarters {
                     models[usize::from(key)].give_back(&taken, S::BY_KEY);
                 }
                 let clock = move || at;

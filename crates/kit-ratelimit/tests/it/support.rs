@@ -127,13 +127,16 @@ impl<G> ByHand<G> {
     }
 }
 
+/// An event: its key, what, and its amount.
+type Tell = (String, &'static str, f64);
+
 /// What a limit has told, in order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told(Arc<Mutex<Vec<(String, &'static str, f64)>>>);
+pub(crate) struct Told(Arc<Mutex<Vec<Tell>>>);
 
 impl Told {
-    /// What was told since the last time: key, what, amount.
-    pub(crate) fn take(&self) -> Vec<(String, &'static str, f64)> {
+    /// What was told since the last time.
+    pub(crate) fn take(&self) -> Vec<Tell> {
         std::mem::take(&mut *self.0.lock().expect("nobody panics with it"))
     }
 }
