@@ -236,6 +236,10 @@ fn each_network_has_a_bucket() {
     assert_eq!(pass(Some("[2001:db8:1:2::1]:1000")), 2);
     assert_eq!(pass(Some("[2001:db8:1:2:ffff:ffff:ffff:ffff]:1000")), 0, "the same network");
     assert_eq!(pass(Some("[2001:db8:1:3::1]:1000")), 2);
+    assert_eq!(pass(Some("[64:ff9b::192.0.2.1]:1000")), 0, "the same from behind a NAT64");
+    assert_eq!(pass(Some("[64:ff9b::192.0.2.3]:1000")), 2);
+    assert_eq!(pass(Some("[64:ff9b:1::192.0.2.4]:1000")), 2);
+    assert_eq!(pass(Some("[64:ff9b:1::192.0.2.5]:1000")), 0, "a prefix of somebody's own is not known");
     assert_eq!((pass(None), pass(None)), (2, 0), "nobody knows from where");
     // A peer without an address (a Unix socket) is like none, and a request of kit's own has its peer in its context.
     let mut local = http::Request::new(());
