@@ -167,6 +167,14 @@ fn what_was_taken_at_another_pace_is_given_back_in_tokens() {
     assert_eq!(limit.pass(1, 20), 1);
 }
 
+#[test]
+fn what_was_taken_before_it_became_strict_stays_taken() {
+    let limit = by_number(quota(10, 10), 64);
+    assert_eq!(limit.pass(1, 20), 10);
+    let limit = limit.strict();
+    assert_eq!((limit.pass(1, 20), limit.pass(2, 20)), (0, 10));
+}
+
 /// Two keys of this kind have a bucket each.
 #[track_caller]
 fn two<K: Hash + Clone + Send + Sync + 'static>(one: K, other: K) {
@@ -527,4 +535,10 @@ fn any_number_of_places_is_rounded_up_to_whole_sets() {
     }
     let limit = Keyed::by(Quota::per_hour(nz(1)), |key: &u8| Some(*key));
     assert!(format!("{limit:?}").contains("places: 65536"), "{limit:?}");
+}
+
+#[test]
+fn so_many_places_that_no_machine_has_them_are_16_million() {
+    let limit = Keyed::by(Quota::per_hour(nz(1)), |key: &u8| Some(*key)).places(NonZeroUsize::MAX);
+    assert!(format!("{limit:?}").contains("places: 16777216"), "{limit:?}");
 }
