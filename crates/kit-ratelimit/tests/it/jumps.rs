@@ -143,6 +143,18 @@ fn a_newcomer_among_full_places_has_its_turn_after_a_large_jump_back() {
 }
 
 #[test]
+fn so_has_one_where_others_have_lost_their_places() {
+    let limit = ByHand::over(Keyed::by(quota(10, 5), |key: &u32| Some(*key)).places(8.try_into().unwrap()).strict());
+    limit.go_to(100 * HOUR);
+    (0..9).for_each(|key| _ = limit.ask(key).unwrap());
+    assert_eq!(limit.gate.displaced(), 1);
+    limit.go_to(HOUR);
+    assert!(limit.ask(9).is_err());
+    limit.advance(ms(100));
+    assert!(limit.ask(9).is_ok());
+}
+
+#[test]
 fn moments_before_the_first_one_are_moments_too() {
     for limit in kinds(quota(10, 5)) {
         limit.go_to(500 * 24 * HOUR);
