@@ -21,7 +21,9 @@ const BEGAN: Ticks = 1 << 58;
 /// so that none ever needs the two highest bits, which belong to the [`Bucket`](crate::bucket::Bucket), or all of the others.
 const END: Ticks = (1 << 62) - 2 - Quota::LONGEST_REFILL.as_secs() * SECOND;
 
-/// So far may a clock go back, or a reading of it be old, until that is taken for a new beginning.
+/// So far may a clock go back, or a reading of it be old, until that is taken for a new beginning. One number cannot tell the two
+/// apart: less, and threads that are held up between reading and taking would give out tokens twice; more, and calls would wait
+/// longer for a clock to catch up.
 const JUMP: Ticks = 60 * SECOND;
 
 pub(crate) const fn ticks(time: Duration) -> Ticks {

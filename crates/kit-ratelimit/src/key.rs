@@ -1,7 +1,7 @@
 //! By what a request is limited.
 
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use kit_base::{Operation, RequestParts};
 
@@ -54,6 +54,10 @@ impl<Req: RequestParts> KeyOf<Req, Network> for PeerKey {
 
 /// What one client can choose its address from: an IPv4 address, or an IPv6 network of 64 bits, of which a client has all.
 ///
+/// That is the least that a client has. Providers give a household 56 bits, which are 256 such networks, and a site 48, which are
+/// 65,536: beside this, limit all together. Behind a NAT64 with a prefix of its own, all of IPv4 is one network here: take the
+/// address out of it, in a closure for [`Keyed::by`](crate::Keyed::by).
+///
 /// ```
 /// use kit_ratelimit::Network;
 ///
@@ -78,9 +82,13 @@ impl Hash for Network {
 }
 
 impl Network {
-    /// The network of an address. An IPv4 address in IPv6's clothes is an IPv4 address.
+    /// The network of an address. An IPv4 address in IPv6's clothes (`::ffff:0:0/96`, and `64:ff9b::/96` of a NAT64, RFC 6052) is
+    /// an IPv4 address.
     pub const fn of(addr: IpAddr) -> Self {
         Self(match addr.to_canonical() {
+            IpAddr::V6(addr) if addr.to_bits() >> 32 == 0x64_ff9b << 64 => {
+                IpAddr::V4(Ipv4Addr::from_bits(addr.to_bits() as u32))
+            }
             IpAddr::V6(addr) => IpAddr::V6(Ipv6Addr::from_bits(addr.to_bits() & !(u64::MAX as u128))),
             v4 => v4,
         })

@@ -107,10 +107,11 @@ const PLACES: NonZeroUsize = NonZeroUsize::new(1 << 16).expect("65,536 is not ze
 /// # A bounded number
 ///
 /// There is a fixed number of [places](Self::places), 65,536 unless set, however many keys callers think of. Each takes 20
-/// bytes, 1.3 MB in all; they are made at the beginning, and nothing is allocated later. Only a bucket that is not full needs a
-/// place, and it becomes full by itself: one call needs its place for one [interval](Quota::interval), a drained bucket for a
-/// whole [refill](Quota::refill). So the places needed are the keys that come in a second, times the seconds until their buckets
-/// are full: 1,000 clients a second that each use up a minute's quota need 60,000.
+/// bytes, 1.3 MB in all; they are made at the beginning, and nothing is allocated later (but on macOS, where std's mutex allocates
+/// when it is first locked: one for eight places). Only a bucket that is not full needs a place, and it becomes full by itself:
+/// one call needs its place for one [interval](Quota::interval), a drained bucket for a whole [refill](Quota::refill). So the
+/// places needed are the keys that come in a second, times the seconds until their buckets are full: 1,000 clients a second that
+/// each use up a minute's quota need 60,000.
 ///
 /// Places are in sets of eight, and the hash of a key says which is its set. So have more places than needed. With four times as
 /// many, about one new key in 900 finds its set taken by others; with twice as many, one in 20. [`in_use_at`](Self::in_use_at)
@@ -197,19 +198,19 @@ impl<K, F, O> Keyed<K, F, One, O> {
 }
 
 impl<K, F, C, O> Keyed<K, F, C, O> {
-    /// The same with so many places, rounded up to a multiple of eight; 65,536 unless set. Each takes 20 bytes, from the
-    /// beginning. Begins with full buckets.
+    /// The same with so many places, rounded up to a multiple of eight, and 16,777,216 at most; 65,536 unless set. Each takes
+    /// 20 bytes, from the beginning. Begins with full buckets.
     #[must_use]
     pub fn places(mut self, most: NonZeroUsize) -> Self {
-        self.places = Places::new(self.quota(), most, self.places.is_strict());
+        self.places = Places::new(self.quota(), most, self.places.strict);
         self
     }
 
     /// The same, where a key that takes the place of another one begins with no more tokens than that had left, be it none: no
-    /// key ever gets more than the quota, but a flood of keys keeps others out. Begins with full buckets.
+    /// key ever gets more than the quota, but a flood of keys keeps others out.
     #[must_use]
     pub fn strict(mut self) -> Self {
-        self.places = Places::new(self.quota(), self.places.places(), true);
+        self.places.strict = true;
         self
     }
 

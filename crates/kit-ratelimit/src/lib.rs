@@ -188,8 +188,9 @@
 //!   cost none, and those behind it move up.
 //! - **Streams** are one call, and take their tokens at the beginning.
 //! - **Time** is the guard's clock, read once a stack; `now` in the methods is to be of the same. For a `Delay` it is tokio's. Where
-//!   a clock goes back by up to a minute, or a reading of it is old, time stands still until it has caught up; where it goes back
-//!   further, the bucket begins again, empty.
+//!   a clock goes back by up to a minute, or a reading of it is that old, time stands still until it has caught up; where it goes
+//!   back further, the bucket begins again, empty. So does it for a call whose thread is stopped for over a minute between reading
+//!   the clock and asking: then all others may get what came in since then once more, a burst at most.
 //!
 //! # Limits
 //!
@@ -273,12 +274,6 @@ pub use limit::{Permit, RateLimit};
 pub use limited::Limited;
 pub use quota::{InvalidQuota, Quota};
 pub use standing::Standing;
-/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
-/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
-/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
-/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
-/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
-/// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 /// tower's `Layer`, whose `layer` method puts a [`Guard`] around an endpoint.
 pub use tower_layer::Layer;
 pub use wait::{DelayedBy, Delaying, Wait};

@@ -49,6 +49,8 @@ use crate::{Quota, Standing};
 /// exception: a gate further in *in the same tuple* has no room for it (an open circuit, a full bulkhead, another limit). Then
 /// they come back, unless others have taken tokens in between. What refuses a call for what is in it (wrong credentials) does
 /// not give them back, and neither does a layer further in, nor a method that was refused by a client of its own: it has run.
+/// (The gates of a tuple share one reading of the clock, and by that they are known. So on a clock that stands, or goes in coarse
+/// steps, what is further in gives tokens back too, if it refuses in the same step.)
 pub struct RateLimit<C = One, O = ()> {
     bucket: Bucket,
     cost: C,
@@ -274,7 +276,8 @@ impl<Req, Res, Err, C: Cost<Req>, O: Observer + 'static> Gate<Req, Res, Err> for
 /// call for what is in it (wrong credentials) does not count: guessing is what a limit is there for.
 ///
 /// It looks the same when a method has run, and a client that it uses was refused: so what was taken is given back only if the
-/// refusal was at the same moment, by a gate of the same tuple, all of which share one reading of the clock.
+/// refusal was at the same reading of the clock, which all gates of a tuple share. Only by a clock that stands, or is coarse, may
+/// a method have the same; then it may be run more often, but no more calls than the quota has are made without a refusal inside.
 #[inline]
 pub(crate) fn is_not_made(end: &End<'_>) -> bool {
     let judgement = end.judgement;

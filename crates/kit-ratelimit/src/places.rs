@@ -16,6 +16,9 @@ use crate::gcra::{Pace, Short, Ticks, moment};
 /// Places in a set: two cache lines of them.
 const WAYS: usize = 8;
 
+/// More places than this are not made: 336 MB. A number out of a configuration must not end the program.
+const MOST: usize = 1 << 24;
+
 #[derive(Debug)]
 pub(crate) struct Places {
     sets: Box<[Mutex<Set>]>,
@@ -23,7 +26,7 @@ pub(crate) struct Places {
     began: OnceLock<Instant>,
     quota: Mutex<Quota>,
     /// Whether a key that has no place takes over all that is missing in the bucket whose place it takes.
-    strict: bool,
+    pub(crate) strict: bool,
     displaced: AtomicU64,
 }
 
@@ -80,7 +83,7 @@ impl Places {
     pub(crate) fn new(quota: Quota, most: NonZeroUsize, strict: bool) -> Self {
         let set = || Mutex::new(Set { pace: quota.into(), lost: 0, places: [Place::default(); WAYS] });
         Self {
-            sets: (0..most.get().div_ceil(WAYS)).map(|_| set()).collect(),
+            sets: (0..most.get().min(MOST).div_ceil(WAYS)).map(|_| set()).collect(),
             hasher: RandomState::new(),
             began: OnceLock::new(),
             quota: Mutex::new(quota),
@@ -96,10 +99,6 @@ impl Places {
 
     pub(crate) fn places(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.sets.len() * WAYS).unwrap_or(NonZeroUsize::MIN)
-    }
-
-    pub(crate) fn is_strict(&self) -> bool {
-        self.strict
     }
 
     pub(crate) fn displaced(&self) -> u64 {

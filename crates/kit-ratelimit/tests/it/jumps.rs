@@ -62,6 +62,21 @@ fn after_a_large_jump_back_the_bucket_begins_again_empty() {
     }
 }
 
+/// It looks like a clock that went back, and is the price of that rule.
+#[test]
+fn a_call_that_comes_over_a_minute_after_its_reading_lets_one_burst_more_through_at_most() {
+    for late in [ms(59_000), ms(61_000), HOUR] {
+        for limit in kinds(quota(10, 5)) {
+            limit.go_to(2 * HOUR);
+            assert_eq!(limit.pass_of(20), 5);
+            limit.go_to(2 * HOUR - late);
+            assert_eq!(limit.pass_of(20), 0, "{late:?}");
+            limit.go_to(2 * HOUR);
+            assert_eq!(limit.pass_of(20), if late < ms(60_000) { 0 } else { 5 }, "{late:?}");
+        }
+    }
+}
+
 #[test]
 fn a_bucket_that_was_full_at_a_large_jump_back_gives_no_more_than_a_burst() {
     for limit in kinds(quota(10, 5)) {
@@ -125,6 +140,18 @@ fn a_newcomer_among_full_places_has_its_turn_after_a_large_jump_back() {
             assert!((1..=5).contains(&passed), "{passed}, strict: {strict}");
         }
     }
+}
+
+#[test]
+fn so_has_one_where_others_have_lost_their_places() {
+    let limit = ByHand::over(Keyed::by(quota(10, 5), |key: &u32| Some(*key)).places(8.try_into().unwrap()).strict());
+    limit.go_to(100 * HOUR);
+    (0..9).for_each(|key| _ = limit.ask(key).unwrap());
+    assert_eq!(limit.gate.displaced(), 1);
+    limit.go_to(HOUR);
+    assert!(limit.ask(9).is_err());
+    limit.advance(ms(100));
+    assert!(limit.ask(9).is_ok());
 }
 
 #[test]

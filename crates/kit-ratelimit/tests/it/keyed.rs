@@ -167,6 +167,14 @@ fn what_was_taken_at_another_pace_is_given_back_in_tokens() {
     assert_eq!(limit.pass(1, 20), 1);
 }
 
+#[test]
+fn what_was_taken_before_it_became_strict_stays_taken() {
+    let limit = by_number(quota(10, 10), 64);
+    assert_eq!(limit.pass(1, 20), 10);
+    let limit = limit.strict();
+    assert_eq!((limit.pass(1, 20), limit.pass(2, 20)), (0, 10));
+}
+
 /// Two keys of this kind have a bucket each.
 #[track_caller]
 fn two<K: Hash + Clone + Send + Sync + 'static>(one: K, other: K) {
@@ -236,6 +244,10 @@ fn each_network_has_a_bucket() {
     assert_eq!(pass(Some("[2001:db8:1:2::1]:1000")), 2);
     assert_eq!(pass(Some("[2001:db8:1:2:ffff:ffff:ffff:ffff]:1000")), 0, "the same network");
     assert_eq!(pass(Some("[2001:db8:1:3::1]:1000")), 2);
+    assert_eq!(pass(Some("[64:ff9b::192.0.2.1]:1000")), 0, "the same from behind a NAT64");
+    assert_eq!(pass(Some("[64:ff9b::192.0.2.3]:1000")), 2);
+    assert_eq!(pass(Some("[64:ff9b:1::192.0.2.4]:1000")), 2);
+    assert_eq!(pass(Some("[64:ff9b:1::192.0.2.5]:1000")), 0, "a prefix of somebody's own is not known");
     assert_eq!((pass(None), pass(None)), (2, 0), "nobody knows from where");
     // A peer without an address (a Unix socket) is like none, and a request of kit's own has its peer in its context.
     let mut local = http::Request::new(());
@@ -523,4 +535,10 @@ fn any_number_of_places_is_rounded_up_to_whole_sets() {
     }
     let limit = Keyed::by(Quota::per_hour(nz(1)), |key: &u8| Some(*key));
     assert!(format!("{limit:?}").contains("places: 65536"), "{limit:?}");
+}
+
+#[test]
+fn so_many_places_that_no_machine_has_them_are_16_million() {
+    let limit = Keyed::by(Quota::per_hour(nz(1)), |key: &u8| Some(*key)).places(NonZeroUsize::MAX);
+    assert!(format!("{limit:?}").contains("places: 16777216"), "{limit:?}");
 }
