@@ -82,7 +82,7 @@ impl State {
             since if since <= ticks(LATE) => self.late,
             _ => 0,
         };
-        self.pace.sane(self.full_at, now).max(now.saturating_sub(late))
+        self.full_at.max(now.saturating_sub(late))
     }
 
     fn take(&mut self, now: Ticks, price: Ticks) {
@@ -138,6 +138,14 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The state at this moment. Where the clock has gone back the bucket begins again, and that is kept: or it would with each
+    /// look, and never fill.
+    fn lock_at(&self, now: Instant) -> (MutexGuard<'_, State>, Ticks) {
+        let (mut state, at) = (self.lock(), self.moment(now));
+        state.full_at = state.pace.sane(state.full_at, at);
+        (state, at)
+    }
+
     fn moment(&self, now: Instant) -> Ticks {
         moment(now, *self.began.get_or_init(|| now))
     }
@@ -156,8 +164,7 @@ impl Line {
 
     /// Asks for so many tokens, to be had within this time. The turn must have come by `last`.
     pub(crate) fn enter(&self, now: Instant, cost: u32, within: Duration, last: Instant) -> Entry<'_> {
-        let at = self.moment(now);
-        let mut state = self.lock();
+        let (mut state, at) = self.lock_at(now);
         let Some(price) = state.pace.price(cost) else { return Entry::Refused(Refused::Never(state.standing(at))) };
         let wait = state.wait(at, state.ahead, price);
         if state.line.is_empty() && wait.is_zero() {
@@ -201,8 +208,7 @@ impl Line {
     /// Takes the tokens for the first in the line, if they are there. The others, and those that have to wait, are told when to
     /// look again, and their waker wakes them before that if there is a reason to.
     fn look(&self, number: u64, now: Instant, waker: &Waker) -> Result<Result<(), Refused>, Instant> {
-        let at = self.moment(now);
-        let mut state = self.lock();
+        let (mut state, at) = self.lock_at(now);
         let is_first = state.is_first(number);
         // Who has taken its tokens has no place any more.
         let Some(place) = state.line.get(&number) else { return Ok(Ok(())) };
