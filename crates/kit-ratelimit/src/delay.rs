@@ -55,7 +55,7 @@ const AT_MOST: Duration = Duration::from_secs(10);
 ///
 /// *Fair.* Who comes first goes first, whatever it costs; nobody overtakes who waits. A call comes when it is first polled, and
 /// leaves when it is dropped: those behind it move up then, and no tokens are lost. So drop a call that you do not poll any
-/// more: while it is the first, all the others wait for it.
+/// more: while it is the first, all the others wait for it, until its own time is over and somebody else comes or gives up.
 ///
 /// *What is refused, and when.* The line is known, and so is how long it will take: a call that would wait longer than
 /// [`at_most`](Self::at_most) is refused at once, with `ResourceExhausted`, and with the time after which it would find a line that
