@@ -55,16 +55,15 @@ const AT_MOST: Duration = Duration::from_secs(10);
 ///
 /// *Fair.* Who comes first goes first, whatever it costs; nobody overtakes who waits. A call comes when it is first polled, and
 /// leaves when it is dropped: those behind it move up then, and no tokens are lost. So drop a call that you do not poll any
-/// more: while it is the first, all the others wait for it.
+/// more: while it is the first, all the others wait for it, until its own time is over and somebody else comes or gives up.
 ///
 /// *What is refused, and when.* The line is known, and so is how long it will take: a call that would wait longer than
 /// [`at_most`](Self::at_most) is refused at once, with `ResourceExhausted`, and with the time after which it would find a line that
 /// is short enough. One whose deadline is sooner than that, and would pass in the line, is `DeadlineExceeded` at once. The inner
-/// endpoint is never called at the deadline or later. When the quota becomes slower, those that cannot wait so long are refused
-/// there and then; and whose cost no longer fits the burst, when it is their turn. A call that costs more than the burst is never
-/// made.
+/// endpoint is never called at the deadline or later. When the quota changes, those that could not wait so long, and those whose cost
+/// no longer fits the burst, are refused there and then. A call that costs more than the burst is never made.
 ///
-/// *Bounds.* At most `at_most · rate + burst` calls wait, some 300 bytes and a timer each. Those that leave early cost nothing.
+/// *Bounds.* At most `(at_most + 10 ms) · rate + burst` calls wait, some 350 bytes and a timer each. Those that leave early cost nothing.
 ///
 /// *Time* is tokio's, and only a call that waits needs its timer, and allocates. Timers wake up to a millisecond late, and a busy
 /// runtime later: 10 ms of that are made up for, so that 10,000 a second are that many. In any time `t` there pass at most

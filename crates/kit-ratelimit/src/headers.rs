@@ -22,12 +22,13 @@ pub(crate) fn write(name: &str, standing: Standing, headers: &mut HeaderMap) {
     quote(if name.is_empty() { "default" } else { name }, &mut text);
     let end_of_name = text.len();
     // A window of no seconds is not allowed.
-    let policy = format_args!(";q={limit};w={}", seconds(window).max(1));
-    let left = format_args!(";r={remaining};t={}", seconds(next));
-    for (header, parameters) in [(POLICY, policy), (LIMIT, left)] {
+    let policy = (POLICY, 'q', limit.get(), 'w', seconds(window).max(1));
+    let left = (LIMIT, 'r', remaining, 't', seconds(next));
+    for (header, many, tokens, within, time) in [policy, left] {
         text.truncate(end_of_name);
         // From text, and not from the string itself: that would keep the room.
-        if let (Ok(()), Ok(value)) = (text.write_fmt(parameters), HeaderValue::from_str(&text)) {
+        let written = write!(text, ";{many}={tokens};{within}={time}");
+        if let (Ok(()), Ok(value)) = (written, HeaderValue::from_str(&text)) {
             headers.append(header, value);
         }
     }

@@ -158,7 +158,8 @@
 //! ```
 //!
 //! *Trying it out.* With [`observe_only`](RateLimit::observe_only) everything passes, and the event `would_refuse` tells what would not.
-//! Read those for a while, set the quota, and take the word away.
+//! Read those for a while, set the quota, and take the word away. A [`Delay`] has no such word: where all pass at once there is no
+//! line to tell of. Put a [`RateLimit`] of its quota there, and what that would refuse is what would have had to wait.
 //!
 //! # What a refusal is
 //!
@@ -172,8 +173,10 @@
 //! `FromHttpService`, a refusal is a `ServiceError::Refused`.
 //!
 //! Each refusal of this crate's own limits carries two headers, over gRPC as metadata; with
-//! [`with_headers`](RateLimit::with_headers) the answers of calls that passed carry them too. They are those of the IETF draft
-//! draft-ietf-httpapi-ratelimit-headers-11:
+//! [`with_headers`](RateLimit::with_headers) the answers of calls that passed carry them too, but not the errors that an endpoint
+//! itself returns, which have no place for them. Nor does a refusal that a method of a service passes on, by a limit of a client or of
+//! a service behind it: that is the method's own answer then, with the time to come back, but that limit is none of its caller's.
+//! The headers are those of the IETF draft draft-ietf-httpapi-ratelimit-headers-11:
 //!
 //! ```text
 //! RateLimit-Policy: "default";q=5;w=60       the name of the limit; a full bucket, and the seconds that it takes to fill it

@@ -71,6 +71,7 @@ pub(crate) enum Refused {
 pub(crate) struct Waiter<'a> {
     line: &'a Line,
     number: u64,
+    cost: u32,
 }
 
 impl State {
@@ -82,7 +83,7 @@ impl State {
             since if since <= ticks(LATE) => self.late,
             _ => 0,
         };
-        self.pace.sane(self.full_at, now).max(now.saturating_sub(late))
+        self.full_at.max(now.saturating_sub(late))
     }
 
     fn take(&mut self, now: Ticks, price: Ticks) {
@@ -138,6 +139,21 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The state at this moment. Where the clock has gone back the bucket begins again, and that is kept: or it would with each
+    /// look, and never fill. And a first whose time is over has no place any more: if nobody polls it, nobody waits for it.
+    fn lock_at(&self, now: Instant) -> (MutexGuard<'_, State>, Ticks) {
+        let at = self.moment(now);
+        loop {
+            let mut state = self.lock();
+            state.full_at = state.pace.sane(state.full_at, at);
+            let first = state.line.first_key_value().filter(|(_, place)| place.last < now);
+            let Some(number) = first.map(|(number, _)| *number) else { return (state, at) };
+            let left = state.leave(number);
+            drop(state);
+            left.wake_next();
+        }
+    }
+
     fn moment(&self, now: Instant) -> Ticks {
         moment(now, *self.began.get_or_init(|| now))
     }
@@ -156,8 +172,7 @@ impl Line {
 
     /// Asks for so many tokens, to be had within this time. The turn must have come by `last`.
     pub(crate) fn enter(&self, now: Instant, cost: u32, within: Duration, last: Instant) -> Entry<'_> {
-        let at = self.moment(now);
-        let mut state = self.lock();
+        let (mut state, at) = self.lock_at(now);
         let Some(price) = state.pace.price(cost) else { return Entry::Refused(Refused::Never(state.standing(at))) };
         let wait = state.wait(at, state.ahead, price);
         if state.line.is_empty() && wait.is_zero() {
@@ -171,7 +186,7 @@ impl Line {
         state.next += 1;
         state.ahead += u64::from(cost);
         state.line.insert(number, Place { cost, last, hopeless: false, waker: None });
-        Entry::Waits(Waiter { line: self, number }, wait)
+        Entry::Waits(Waiter { line: self, number, cost }, wait)
     }
 
     /// Goes on at another pace, with the tokens that there are. Whoever waits goes by it.
@@ -197,45 +212,46 @@ impl Line {
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
+}
 
+impl Waiter<'_> {
     /// Takes the tokens for the first in the line, if they are there. The others, and those that have to wait, are told when to
     /// look again, and their waker wakes them before that if there is a reason to.
-    fn look(&self, number: u64, now: Instant, waker: &Waker) -> Result<Result<(), Refused>, Instant> {
-        let at = self.moment(now);
-        let mut state = self.lock();
-        let is_first = state.is_first(number);
-        // Who has taken its tokens has no place any more.
-        let Some(place) = state.line.get(&number) else { return Ok(Ok(())) };
-        let (cost, last) = (place.cost, place.last);
-        let Some(price) = state.pace.price(cost) else { return Ok(Err(Refused::Never(state.standing(at)))) };
+    fn look(&self, now: Instant, waker: &Waker) -> Result<Result<(), Refused>, Instant> {
+        let (mut state, at) = self.line.lock_at(now);
+        let Some(price) = state.pace.price(self.cost) else { return Ok(Err(Refused::Never(state.standing(at)))) };
+        let is_first = state.is_first(self.number);
         let wait = if is_first { state.wait(at, 0, price) } else { Duration::ZERO };
-        let turn = now.checked_add(wait).filter(|turn| *turn <= last);
-        let Some(turn) = turn.filter(|_| is_first || !place.hopeless) else {
+        let place = state.line.get_mut(&self.number).filter(|place| is_first || !place.hopeless);
+        let turn = now.checked_add(wait);
+        let Some((turn, place)) = turn.zip(place).filter(|(turn, place)| *turn <= place.last) else {
             // Who comes back is the last.
-            let again = state.wait(at, state.ahead - u64::from(cost), price);
-            return Ok(Err(Refused::TooLong(again, state.standing(at))));
+            let left = state.leave(self.number);
+            let refused = Refused::TooLong(state.wait(at, state.ahead, price), state.standing(at));
+            drop(state);
+            left.wake_next();
+            return Ok(Err(refused));
         };
         if is_first && wait.is_zero() {
             state.take(at, price);
-            let left = state.leave(number);
+            let left = state.leave(self.number);
             drop(state);
             left.wake_next();
             return Ok(Ok(()));
         }
-        let old = state.line.get_mut(&number).and_then(|place| place.waker.replace(waker.clone()));
+        // Whoever is not the first gives up when its time is over.
+        let again = if is_first { turn } else { place.last + Duration::from_nanos(1) };
+        let old = place.waker.replace(waker.clone());
         drop(state);
         drop(old);
-        // Whoever is not the first gives up when its time is over.
-        Err(if is_first { turn } else { last + Duration::from_nanos(1) })
+        Err(again)
     }
-}
 
-impl Waiter<'_> {
     /// Waits until it is its turn and the tokens are there, and takes them. By tokio's clock.
     pub(crate) async fn turn(self) -> Result<(), Refused> {
         let mut timer = pin!(sleep_until(now().into()));
         let look = |context: &mut Context<'_>| loop {
-            match self.line.look(self.number, now(), context.waker()) {
+            match self.look(now(), context.waker()) {
                 Ok(turn) => return Poll::Ready(turn),
                 Err(again) => timer.as_mut().reset(again.into()),
             }

@@ -8,6 +8,7 @@ mod leaving;
 mod model;
 mod paces;
 mod places;
+mod stuck;
 mod turns;
 mod xtime;
 

@@ -37,6 +37,24 @@ async fn the_line_is_as_long_as_the_longest_wait() {
     assert!(calls.len() <= 100 + 50);
 }
 
+/// What it will make up for lets as many more in.
+#[tokio::test(start_paused = true)]
+async fn before_a_first_that_runs_late_the_line_is_longer_by_ten_milliseconds() {
+    let delay = Delay::new(quota(1000, 1)).at_most(ms(5));
+    let endpoint = delay.layer(Notes::new());
+    endpoint.call(Request::new(0)).await.unwrap();
+    let mut calls = vec![Call::begun(&endpoint, 1)];
+    tokio::time::advance(ms(14)).await;
+    loop {
+        let mut call = Call::new(&endpoint, Request::new(2));
+        if call.poll().is_ready() {
+            break;
+        }
+        calls.push(call);
+    }
+    assert_eq!(delay.waiting(), (5 + 10) + 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn with_a_longest_wait_of_zero_nobody_waits() {
     let delay = Delay::new(quota(10, 2)).at_most(Duration::ZERO);
