@@ -138,6 +138,7 @@ impl Error {
 
     /// Says what else belongs into the head of an answer with this error: headers over HTTP, metadata over gRPC
     /// (`RateLimit`, `WWW-Authenticate`). The function is called when such an answer is written, and may look at the source.
+    /// Where a method [passes on](Failure::into_answer) what has not been sent or was refused here, it is left out.
     ///
     /// ```
     /// use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};

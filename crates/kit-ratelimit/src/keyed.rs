@@ -52,8 +52,7 @@ const PLACES: NonZeroUsize = NonZeroUsize::new(1 << 16).expect("65,536 is not ze
 /// honest requests have no key either, they are limited together.
 ///
 /// *Beside a limit for all*, put this one first: `(per_client, for_all)`. A client that it refuses then takes nothing of what is
-/// for all. The other way round, what is taken for a client and given back at once is lost if others take at the same time: of
-/// 200,000 refused calls from four threads, 25,000 had cost a token.
+/// for all. The other way round its calls take some of that; it is given back at once, but not where others take at the same time.
 ///
 /// # By address
 ///
@@ -268,7 +267,8 @@ impl<K, F, C, O> Keyed<K, F, C, O> {
         self.places.change(quota, now);
     }
 
-    /// How the bucket of this key stands, or would begin if it has no place: full, unless there is a flood. `now` is the present by the clock of the guard.
+    /// How the bucket of this key stands, or would begin if it has no place: full, unless there is a flood. `now` is the present by
+    /// the clock of the guard.
     pub fn standing_at(&self, key: &K, now: Instant) -> Standing
     where
         K: Hash,

@@ -107,12 +107,12 @@
 //! # }
 //! ```
 //!
-//! A call that an inner gate has no room for (a breaker, a bulkhead, another limit) was not made, and its tokens come back, unless
-//! somebody has taken some of that bucket since. What is refused for what is in it, such as wrong credentials, has cost its tokens; so
-//! has what has come through a [`Delay`], which is no gate. Put what stands together into one `Tower`: from one `answered()` stack to
-//! the next a refusal is an answer like any other.
+//! A call that a later gate of the tuple has no room for (an open circuit, another limit) was not made, and its tokens come back,
+//! unless somebody has taken some of that bucket since. What is refused for what is in it, such as wrong credentials, has cost its
+//! tokens. So has what a layer further in refuses, such as kit-breaker's `Bulkhead`, and what has come through a [`Delay`]: these are
+//! no gates. Put what stands together into one `Tower`: from one `answered()` stack to the next a refusal is an answer like any other.
 //!
-//! Where it does not compile:
+//! # Where it does not compile
 //!
 //! | the compiler says | what is missing |
 //! |---|---|
@@ -122,15 +122,16 @@
 //! | `Delay: Gate` is not satisfied | nothing; a `Delay` is a layer, and stands beside the guard: `Tower::new((guard, delay))` |
 //! | type annotations needed; type mismatch in closure arguments | the closure's argument, as it is at this place: `&axum::extract::Request`, `&http::Request<tonic::body::Body>`, `&kit_base::Request<T>` |
 //! | lifetime may not live long enough | a key that is owned: `r.headers().get("x-tenant").cloned()` |
+//! | no method `named`, `with_headers`, ... for `Guard`; or cannot move out of `WithHeaders` | these words come before `Guard::new`, and `with_headers` comes last |
 //! | of `WithHeaders`, that it is no `Gate` | an answer with headers: an `http::Response`, or a `kit_base::Response` |
 //!
 //! # What there is
 //!
 //! - [`RateLimit`]: one bucket for all.
 //! - [`Keyed`]: a bucket for each client, operation, tenant, or whatever a closure finds in the request, in a fixed number of places.
-//!   Its page says what becomes of whom in a flood of keys.
+//!   Its page has limits by address, behind a proxy too, and says what becomes of whom in a flood of keys.
 //! - [`Delay`]: a layer whose calls wait their turn, in a fair line, but never past their deadline, nor longer than its
-//!   [bound](Delay::at_most). For clients that keep to a quota; a server that lets callers wait holds what they hold.
+//!   [bound](Delay::at_most): `Tower::new(Delay::new(quota)).answered()`. For clients that keep to a quota; a server that lets callers wait holds what they hold.
 //! - [`Erroring`] and [`Delaying`]: the same over any limiter, by [`Allow`] and [`Wait`].
 //!
 //! A [`Quota`] is a rate and a burst: a bucket that begins full and gets its tokens back at even intervals. The burst is as large as
@@ -169,8 +170,11 @@
 //! | over HTTP | 429, `Retry-After` in whole seconds, rounded up; `application/problem+json` with `"kind":"RESOURCE_EXHAUSTED"` and `"reason":"RATE_LIMITED"` | 429 without `Retry-After` |
 //! | over gRPC | `RESOURCE_EXHAUSTED` with `RetryInfo`, `ErrorInfo` and `grpc-retry-pushback-ms` | the same without `RetryInfo`, and -1 |
 //!
-//! [`Limited::of`] gives the name of the limit, the cost and the [`Standing`] that an error was made from. Around `reqwest`, in
-//! `FromHttpService`, a refusal is a `ServiceError::Refused`.
+//! [`Limited::of`] gives the name of the limit, the cost and the [`Standing`] that an error was made from.
+//!
+//! *Around a client,* what is refused was not sent. So a retry may make any call again, also one that must not be made twice: not before
+//! the retry-after, and not at all where the hint is `Never`. With a [`Delay`] there is less to try again. Around `reqwest`, in
+//! `FromHttpService`, a refusal is a `ServiceError::Refused`; tonic's client has a `Status`, as if the peer had answered it.
 //!
 //! Each refusal of this crate's own limits carries two headers, over gRPC as metadata; with
 //! [`with_headers`](RateLimit::with_headers) the answers of calls that passed carry them too, but not the errors that an endpoint
@@ -243,7 +247,8 @@
 //! It is the same algorithm, and well made. But its limiter reads a clock of its own, where a stack of kit shares one reading; its
 //! quota is fixed when it is made, while here it changes with the tokens kept; its keyed stores grow until they are cleaned; it cannot
 //! take a token back; and those who wait have neither a line nor a bound. The arithmetic, the generic cell rate algorithm of
-//! [ITU-T I.371](https://www.itu.int/rec/T-REC-I.371), is a page, and governor keeps its own private. Whoever has a limiter of governor's can go on with it, by the feature.
+//! [ITU-T I.371](https://www.itu.int/rec/T-REC-I.371), is a page, and governor keeps its own private. Whoever has a limiter of
+//! governor's can go on with it, by the feature.
 
 mod allow;
 mod bucket;

@@ -46,9 +46,9 @@ use crate::{Quota, Standing};
 /// *Cost:* a bucket is one atomic word. A call that passes takes no lock and allocates nothing.
 ///
 /// *A call that is let in costs its tokens*, however it ends: a failure, a caller who leaves, a stream of many messages. One
-/// exception: a gate further in *in the same tuple* has no room for it (an open circuit, a full bulkhead, another limit). Then
+/// exception: a gate further in *in the same tuple* has no room for it (an open circuit, another limit). Then
 /// they come back, unless others have taken tokens in between. What refuses a call for what is in it (wrong credentials) does
-/// not give them back, and neither does a layer further in, nor a method that was refused by a client of its own: it has run.
+/// not give them back, and neither does a layer further in (a full bulkhead), nor a method that was refused by a client of its own: it has run.
 /// (The gates of a tuple share one reading of the clock, and by that they are known. So on a clock that stands, or goes in coarse
 /// steps, what is further in gives tokens back too, if it refuses in the same step.)
 pub struct RateLimit<C = One, O = ()> {

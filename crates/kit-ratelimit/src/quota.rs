@@ -69,8 +69,7 @@ impl Quota {
         Ok(Self { period, ..Self::per_second(rate) })
     }
 
-    /// The same with so many at once. A bucket that would take longer than [`LONGEST_REFILL`](Self::LONGEST_REFILL) to fill
-    /// is never full.
+    /// The same with so many at once, but no more than come back in the [`LONGEST_REFILL`](Self::LONGEST_REFILL).
     #[doc(alias = "allow_burst")]
     #[must_use]
     pub const fn with_burst(self, burst: NonZeroU32) -> Self {

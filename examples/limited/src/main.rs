@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use limited::{demo, serve_rpc, serve_web};
 use tokio::net::TcpListener;
@@ -16,7 +17,7 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Is the servers alone, until it is stopped.
+    /// Serves, until it is stopped.
     Serve(ServeFlags),
 }
 
@@ -39,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn serve(flags: ServeFlags) -> anyhow::Result<()> {
-    let (web, rpc) = (TcpListener::bind(&flags.http_addr).await?, TcpListener::bind(&flags.grpc_addr).await?);
+    let (web, rpc) = (listen(&flags.http_addr).await?, listen(&flags.grpc_addr).await?);
     let (http, grpc) = (web.local_addr()?, rpc.local_addr()?);
     // A closed standard output is no reason not to serve.
     let _ = writeln!(
@@ -55,4 +56,8 @@ try
         served = serve_web(web) => Ok(served?),
         served = serve_rpc(rpc) => Ok(served?),
     }
+}
+
+async fn listen(addr: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr:?}"))
 }

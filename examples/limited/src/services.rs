@@ -13,11 +13,12 @@ use tonic::transport::Server;
 
 /// A page for all callers together, and one by client.
 pub fn web() -> Router {
-    // Names each caller by its network. Behind a proxy that is the proxy: see there what it says of its clients.
+    // Names each caller by its network. Behind a proxy that is the proxy's; the page of `Keyed` has what to do there.
     let client =
         |request: &Request<Body>| Some(Network::of(request.extensions().get::<ConnectInfo<SocketAddr>>()?.ip()));
     let each = Keyed::by(Quota::per_minute(nonzero!(5)), client).named("client").with_headers();
 
+    // A layer of a router goes over the routes before it, and that of a route over that alone.
     Router::new()
         .route("/", get(async || "for all\n"))
         .layer(Tower::new(Guard::new(RateLimit::new(Quota::per_second(nonzero!(5))))).answered())

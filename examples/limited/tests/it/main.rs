@@ -49,6 +49,17 @@ fn the_demonstration_runs_to_its_end() {
     assert!(stdout.lines().all(|line| line.chars().count() <= 80), "{stdout}");
 }
 
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_limited"));
+    command.args(["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", &addr]);
+    let mut child = Child::spawn(command).unwrap();
+    assert_eq!(child.wait(PATIENCE).unwrap().code(), Some(1));
+    assert!(child.stderr().contains(&format!("cannot listen on \"{addr}\"")), "{}", child.stderr());
+}
+
 /// As many as the bucket holds, and those for which there was time meanwhile.
 fn holds(Counted { passed, refused, .. }: Counted, begun: Instant) {
     let meanwhile = begun.elapsed().as_secs_f64() * 5.0;
