@@ -80,7 +80,7 @@ impl Rows {
         let costing = limit().costing(|request: &Ask| 1 + (*request.message() as u32 & 1));
         self.endpoint("kit: one limit, by cost", Some(CLOCK), at_most(160), Guard::new(costing).layer(Leaf));
         let headers = Guard::new(limit().with_headers()).layer(Leaf);
-        self.endpoint("kit: one limit, with headers on answers", Some(CLOCK), boxes(6.0, 4_050), headers);
+        self.endpoint("kit: one limit, with headers on answers", Some(CLOCK), boxes(6.0, 4_350), headers);
         let governor = others::governor_direct();
         let erroring = Erroring::new(move || governor.check().is_ok());
         self.endpoint("kit: any limiter, governor's", Some(GATE), at_most(150), Guard::new(erroring).layer(Leaf));
@@ -117,7 +117,7 @@ impl Rows {
         self.endpoint_with("kit: per operation", Some(WITH_CONTEXT), at_most(545), guard.layer(Leaf), with_context());
         let headers = Guard::new(Keyed::per_peer(plenty()).with_headers()).layer(Leaf);
         let title = "kit: per peer, with headers on answers";
-        self.endpoint_with(title, Some(WITH_CONTEXT), boxes(6.0, 4_250), headers, with_context());
+        self.endpoint_with(title, Some(WITH_CONTEXT), boxes(6.0, 4_650), headers, with_context());
     }
 
     fn refusals(&mut self) {
@@ -135,7 +135,7 @@ impl Rows {
     fn waiting(&mut self) {
         self.endpoint(TIMED, None, FREE, Timed);
         let delay = Delay::new(plenty()).layer(Leaf);
-        self.endpoint("kit: a delay that need not wait", Some(TIMED), at_most(355), delay);
+        self.endpoint("kit: a delay that need not wait", Some(TIMED), at_most(380), delay);
     }
 
     fn tower(&mut self) {
