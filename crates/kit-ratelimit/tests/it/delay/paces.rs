@@ -104,7 +104,7 @@ async fn stalls_at_random_never_pass_the_bound() {
     let (rate, burst) = (2000, 3);
     let (delay, notes) = (Delay::new(quota(rate, burst)).at_most(Duration::from_secs(60)), Notes::new());
     let endpoint = delay.layer(notes.clone());
-    let mut chance = super::model::Chance(7);
+    let mut chance = crate::kinds::Chance(7);
     let (mut calls, mut n) = (Vec::new(), 0);
     for _ in 0..400 {
         for _ in 0..chance.under(30) {
