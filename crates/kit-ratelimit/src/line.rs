@@ -179,7 +179,7 @@ impl Line {
         let (at, pace) = (self.moment(now), Pace::from(quota));
         let mut state = self.lock();
         state.full_at = pace.convert(state.pace, state.full_at, at);
-        (state.pace, state.quota, state.late) = (pace, quota, 0);
+        (state.pace, state.quota) = (pace, quota);
         let (mut line, mut ahead) = (std::mem::take(&mut state.line), 0);
         let mut wakers = Vec::new();
         for place in line.values_mut() {
@@ -208,7 +208,7 @@ impl Line {
         let Some(place) = state.line.get(&number) else { return Ok(Ok(())) };
         let (cost, last) = (place.cost, place.last);
         let Some(price) = state.pace.price(cost) else { return Ok(Err(Refused::Never(state.standing(at)))) };
-        let wait = if is_first { state.wait(at, 0, price) } else { Duration::ZERO };
+        let wait = state.wait(at, 0, price);
         let turn = now.checked_add(wait).filter(|turn| *turn <= last);
         let Some(turn) = turn.filter(|_| is_first || !place.hopeless) else {
             // Who comes back is the last.
