@@ -62,7 +62,7 @@ pub(crate) struct Pace {
 impl From<Quota> for Pace {
     fn from(quota: Quota) -> Self {
         let interval = ticks(quota.period()).div_ceil(quota.rate().get().into());
-        let most = (ticks(Quota::LONGEST_REFILL) / interval).max(1);
+        let most = ticks(Quota::LONGEST_REFILL) / interval;
         Self { interval, refill: interval * most.min(quota.most.get().into()) }
     }
 }

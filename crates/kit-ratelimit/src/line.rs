@@ -194,7 +194,7 @@ impl Line {
         let (at, pace) = (self.moment(now), Pace::from(quota));
         let mut state = self.lock();
         state.full_at = pace.convert(state.pace, state.full_at, at);
-        (state.pace, state.quota, state.late) = (pace, quota, 0);
+        (state.pace, state.quota) = (pace, quota);
         let (mut line, mut ahead) = (std::mem::take(&mut state.line), 0);
         let mut wakers = Vec::new();
         for place in line.values_mut() {

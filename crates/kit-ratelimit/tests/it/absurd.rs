@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kit_base::{Cause, Judgement, Kind, Origin, RetryHint};
+use kit_base::{Kind, RetryHint};
 use kit_ratelimit::{Limited, Quota, RateLimit};
 
 use crate::kinds::{Any, kinds, one};
@@ -111,9 +111,7 @@ fn a_call_that_costs_nothing_passes_an_empty_bucket() {
         assert!(limit.ask(1_u32).is_ok() && limit.ask(1_u32).is_err());
         let permit = limit.ask(0_u32).unwrap();
         // And gives nothing back.
-        let mut refused = Judgement::of_kind(Kind::Unavailable);
-        refused.origin = Origin::LocalRefusal;
-        limit.end(permit, refused, Cause::Answered);
+        limit.not_made::<()>(permit);
         assert!(limit.ask(1_u32).is_err());
     }
 }

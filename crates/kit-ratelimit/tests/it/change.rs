@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kit_base::{Cause, Error, Gate, Judgement, Kind, Now, Origin};
+use kit_base::{Error, Gate, Now};
 use kit_ratelimit::{Keyed, Quota, RateLimit, nonzero};
 
 use crate::kinds::{Any, kinds, one};
@@ -150,15 +150,13 @@ fn a_change_at_an_older_moment_makes_no_token() {
 
 #[test]
 fn what_is_given_back_after_a_change_is_no_more_than_was_taken() {
-    let mut refused = Judgement::of_kind(Kind::Unavailable);
-    refused.origin = Origin::LocalRefusal;
     // The last one gives a bucket that looks the same in both, but the tokens in it are others.
     for (from, to) in [(quota(10, 5), quota(10, 3)), (quota(10, 5), quota(20, 5)), (quota(5, 5), quota(10, 10))] {
         for limit in kinds(from) {
             assert_eq!(limit.pass_of(4), 4);
             let permit = limit.ask(()).unwrap();
             change(&limit, to);
-            limit.end(permit, refused, Cause::Answered);
+            limit.not_made::<()>(permit);
             assert!(remaining(&limit) <= 1, "{} after {from} and {to}", remaining(&limit));
         }
     }

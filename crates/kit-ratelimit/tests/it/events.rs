@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use kit_base::{Cause, Event, Judgement, Kind, Observer, Origin};
+use kit_base::{Event, Observer};
 use kit_ratelimit::{Keyed, RateLimit};
 
 use crate::support::{ByHand, Told, ms, quota};
@@ -108,9 +108,7 @@ fn looking_changing_and_giving_back_tell_nothing() {
     let permit = limit.ask(()).unwrap();
     limit.gate.standing_at(limit.now());
     limit.gate.change_at(quota(2, 2), limit.now());
-    let mut refused = Judgement::of_kind(Kind::Unavailable);
-    refused.origin = Origin::LocalRefusal;
-    limit.end(permit, refused, Cause::Answered);
+    limit.not_made::<()>(permit);
     let _ = limit.gate.fresh();
     assert_eq!(all.take(), []);
 }

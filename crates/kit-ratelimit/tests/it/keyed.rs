@@ -9,9 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
-use kit_base::{Context, End, Error, Gate, Judgement, Kind, Now, Operation, Origin, Peer, Request, RetryHint};
-use kit_ratelimit::{Keyed, KeyedPermit, Limited, Network, Quota};
+use kit_base::{Context, Error, Gate, Now, Operation, Peer, Request, RetryHint};
+use kit_ratelimit::{Keyed, Limited, Network, Quota};
 
+use crate::kinds::Chance;
 use crate::support::{ByHand, Told, ms, nz, quota};
 
 /// A key, and what the call costs. A key of 0 is none.
@@ -41,16 +42,6 @@ impl ByHand<ByNumber> {
     /// How many of so many calls under this key pass.
     fn pass(&self, key: u32, calls: usize) -> usize {
         (0..calls).filter(|_| self.ask((key, 1)).is_ok()).count()
-    }
-
-    /// A call was not made: a gate inside had no room for it.
-    fn not_made(&self, permit: KeyedPermit) {
-        let mut judgement = Judgement::of_kind(Kind::Unavailable);
-        judgement.origin = Origin::LocalRefusal;
-        let now = self.now();
-        let clock = move || now;
-        let now = Now::new(&clock);
-        Gate::<Call, (), Error>::finish(&self.gate, permit, &End::answered(&judgement, &now));
     }
 }
 
@@ -413,33 +404,23 @@ fn a_drained_bucket_is_not_reset_by_calls_under_other_keys() {
     }
 }
 
-/// Small numbers, by chance, the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % u64::from(end)) as u32
-    }
-}
-
 #[test]
 fn who_keeps_to_the_rate_is_never_refused_whatever_others_do() {
     for seed in 0..100 {
-        let mut dice = Dice(seed);
+        let mut chance = Chance(seed);
         let limit = by_number(quota(10, 10), 8);
         for _ in 0..100 {
             assert_eq!(limit.pass(1, 1), 1, "with {seed}");
             // 100 ms at 10 a second.
             for _ in 0..4 {
-                for _ in 0..dice.below(20) {
-                    let _ = limit.ask((2 + dice.below(30), 1 + dice.below(12)));
+                for _ in 0..chance.under(20) {
+                    let _ = limit.ask((2 + chance.under(30) as u32, 1 + chance.under(12) as u32));
                 }
                 limit.advance(ms(25));
             }
-            if dice.below(10) == 0 {
+            if chance.one_in(10) {
                 // What is faster is as good for one that is slow.
-                limit.gate.change_at(quota(10 + 10 * dice.below(2), 1 + dice.below(20)), limit.now());
+                limit.gate.change_at(quota(10 + 10 * chance.under(2) as u32, 1 + chance.under(20) as u32), limit.now());
             }
         }
     }
@@ -460,7 +441,7 @@ impl Truth {
 
 /// Histories of 24 keys in 16 places, with costs, changes of the quota, and calls that were not made.
 fn history(seed: u64, strict: bool) -> (usize, usize) {
-    let mut dice = Dice(seed);
+    let mut chance = Chance(seed);
     let mut now = quota(10, 10);
     let limit = by_number(now, 16);
     let limit = if strict { limit.strict() } else { limit };
@@ -468,14 +449,14 @@ fn history(seed: u64, strict: bool) -> (usize, usize) {
     let (mut at, mut others_since) = (Duration::ZERO, [8; 24]);
     let (mut passed, mut gained) = (0, 0);
     for _ in 0..2_000 {
-        let index = dice.below(24) as usize;
-        let cost = if dice.below(4) == 0 { 1 + dice.below(11) } else { 1 };
+        let index = chance.under(24) as usize;
+        let cost = if chance.one_in(4) { 1 + chance.under(11) as u32 } else { 1 };
         let truth = &mut truths[index];
         truth.go_to(at, now);
         if let Ok(permit) = limit.ask((index as u32 + 1, cost)) {
             others_since.iter_mut().enumerate().filter(|(other, _)| *other != index).for_each(|(_, n)| *n += 1);
             let within = truth.tokens + 1e-6 >= f64::from(cost);
-            if within && dice.below(8) == 0 {
+            if within && chance.one_in(8) {
                 limit.not_made(permit);
                 continue;
             }
@@ -489,13 +470,13 @@ fn history(seed: u64, strict: bool) -> (usize, usize) {
                 gained += 1;
             }
         }
-        if dice.below(4) == 0 {
-            let step = ms(dice.below(16).into());
+        if chance.one_in(4) {
+            let step = ms(chance.under(16));
             at += step;
             limit.advance(step);
         }
-        if dice.below(100) == 0 {
-            let next = quota(5 * (1 + dice.below(4)), 1 + dice.below(20));
+        if chance.one_in(100) {
+            let next = quota(5 * (1 + chance.under(4) as u32), 1 + chance.under(20) as u32);
             for truth in &mut truths {
                 truth.go_to(at, now);
                 let (full, most) = (f64::from(now.burst().get()), f64::from(next.burst().get()));

@@ -124,6 +124,10 @@ impl Chance {
         self.next() % most
     }
 
+    pub(crate) fn one_in(&mut self, of: u64) -> bool {
+        self.under(of) == 0
+    }
+
     pub(crate) fn of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.under(choices.len() as u64) as usize]
     }

@@ -14,6 +14,7 @@ mod keyed;
 mod kinds;
 mod laws;
 mod model;
+mod panics;
 mod places;
 mod shapes;
 mod sharing;

@@ -291,11 +291,11 @@ fn histories(seeds: Range<u64>) {
 
 #[test]
 fn histories_by_chance_are_as_the_model_says() {
-    histories(0..3_000);
+    histories(0..800);
 }
 
 #[test]
 #[ignore = "takes minutes: runs with --deep"]
 fn many_histories_by_chance_are_as_the_model_says() {
-    histories(3_000..100_000);
+    histories(800..100_000);
 }

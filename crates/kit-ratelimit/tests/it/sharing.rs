@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kit_base::{End, Endpoint, Error, Gate, Guard, Judgement, Kind, Now, Origin, Request, Standard};
+use kit_base::{End, Endpoint, Error, Gate, Guard, Judgement, Now, Request, Standard};
 use kit_ratelimit::{Keyed, Layer, Quota, RateLimit, nonzero};
 
-use crate::support::{Echo, nz, quota};
+use crate::support::{Echo, no_room, nz, quota};
 
 /// The outcome of a future that does not wait.
 fn ready<F: Future>(future: F) -> F::Output {
@@ -154,8 +154,7 @@ fn what_is_given_back_is_never_more_than_was_taken() {
     fn check<G: Gate<(), (), Error>>(gate: &G, quota: Quota, standing: impl Fn(Instant) -> u32) {
         let now = Instant::now();
         let clock = move || now;
-        let (kept, mut refused) = (AtomicUsize::new(0), Judgement::of_kind(Kind::Unavailable));
-        refused.origin = Origin::LocalRefusal;
+        let kept = AtomicUsize::new(0);
         at_once(4, |n| {
             for step in 0..2_000 {
                 let Ok(permit) = gate.admit(&mut (), &Now::new(&clock)) else { continue };
@@ -163,7 +162,7 @@ fn what_is_given_back_is_never_more_than_was_taken() {
                     kept.fetch_add(1, SeqCst);
                     gate.finish(permit, &End::answered(&Judgement::SUCCESS, &Now::new(&clock)));
                 } else {
-                    gate.finish(permit, &End::answered(&refused, &Now::new(&clock)));
+                    gate.finish(permit, &End::answered(&no_room(), &Now::new(&clock)));
                 }
             }
         });

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kit_base::{Cause, End, Endpoint, Error, Event, Gate, Guard, Judgement, Now, Observer, Request, Standard};
+use kit_base::{End, Endpoint, Error, Event, Gate, Guard, Judgement, Kind, Now, Observer, Origin, Request, Standard};
 use kit_ratelimit::Quota;
 
 /// tokio's clock, which tests pause.
@@ -113,18 +113,22 @@ impl<G> ByHand<G> {
         self.ask(()).expect_err("it is refused").retry_after()
     }
 
-    /// A call is over with this judgement, for this cause.
-    pub(crate) fn end(&self, permit: G::Permit, judgement: Judgement, cause: Cause)
+    /// A call was not made: a gate inside had no room for it.
+    pub(crate) fn not_made<Req>(&self, permit: G::Permit)
     where
-        G: Gate<(), (), Error>,
+        G: Gate<Req, (), Error>,
     {
         let now = self.now();
         let clock = move || now;
-        let now = Now::new(&clock);
-        let mut end = End::answered(&judgement, &now);
-        end.cause = cause;
-        self.gate.finish(permit, &end);
+        self.gate.finish(permit, &End::answered(&no_room(), &Now::new(&clock)));
     }
+}
+
+/// How a call ends that a gate inside has no room for.
+pub(crate) fn no_room() -> Judgement {
+    let mut judgement = Judgement::of_kind(Kind::Unavailable);
+    judgement.origin = Origin::LocalRefusal;
+    judgement
 }
 
 /// An event: its key, what, and its amount.

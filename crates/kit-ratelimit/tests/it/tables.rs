@@ -19,7 +19,7 @@
 
 use std::time::Duration;
 
-use kit_base::{Cause, Judgement, Kind, Origin, RetryHint};
+use kit_base::RetryHint;
 use kit_ratelimit::{Limited, Quota, nonzero};
 
 use crate::kinds::{Any, kinds, one};
@@ -149,18 +149,16 @@ fn of_x_time_rate_mix() {
 /// A cancelled reservation gives back what it took; as does a call here that was not made.
 #[test]
 fn of_x_time_rate_cancel_last() {
-    let mut refused = Judgement::of_kind(Kind::Unavailable);
-    refused.origin = Origin::LocalRefusal;
     for limit in kinds(quota(10, 2)) {
         let permit = limit.ask(2_u32).unwrap();
         allow(&limit, &[(0, 1, false)]);
-        limit.end(permit, refused, Cause::Answered);
+        limit.not_made::<()>(permit);
         allow(&limit, &[(0, 2, true), (0, 1, false)]);
         // Too late, it has no effect: what was taken has come in again.
         limit.go_to(ms(3 * D));
         let permit = limit.ask(2_u32).unwrap();
         limit.go_to(ms(9 * D));
-        limit.end(permit, refused, Cause::Answered);
+        limit.not_made::<()>(permit);
         allow(&limit, &[(9, 2, true), (9, 1, false)]);
     }
 }

@@ -3,10 +3,10 @@
 use std::task::Poll;
 
 use kit_base::{Endpoint, Request, RetryHint};
-use kit_ratelimit::{Delay, Layer};
+use kit_ratelimit::{Delay, Layer, Quota};
 
 use super::{Call, Notes, is_refused, is_too_late, pass, within};
-use crate::support::{ms, now, quota};
+use crate::support::{ms, now, nz, quota};
 
 #[tokio::test(start_paused = true)]
 async fn a_faster_one_speeds_up_those_who_wait() {
@@ -39,10 +39,11 @@ async fn a_slower_one_sends_away_those_who_cannot_wait_so_long_there_and_then() 
         Poll::Ready(outcome) => is_too_late(&outcome.unwrap_err()),
         Poll::Pending => panic!("it has no time left"),
     }
-    for call in &mut calls[3..] {
+    // Who comes back is the last of those that are there then, and may wait for a second.
+    for (call, again) in calls[3..].iter_mut().zip([1500, 1000, 500]) {
         let Poll::Ready(outcome) = call.poll() else { panic!("it would take too long") };
         let mut refusal = outcome.unwrap_err();
-        assert_eq!(refusal.kind(), kit_base::Kind::ResourceExhausted);
+        is_refused(&refusal, Some(ms(again)));
         assert!(refusal.take_unsent::<Request<u32>>().is_some());
     }
     calls.truncate(3);
@@ -50,6 +51,21 @@ async fn a_slower_one_sends_away_those_who_cannot_wait_so_long_there_and_then() 
     assert_eq!(delay.waiting(), 2);
     pass(ms(1000), &mut calls).await;
     assert_eq!(notes.seen()[1..], [(1, ms(500)), (3, ms(1000))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_just_comes_in_time_stays() {
+    // A second, and the 10 ms that a task may run late.
+    for (interval, stays) in [(505, true), (506, false)] {
+        let (delay, notes) = (Delay::new(quota(100, 1)).at_most(ms(1000)), Notes::new());
+        let endpoint = delay.layer(notes.clone());
+        endpoint.call(Request::new(0)).await.unwrap();
+        let mut calls = vec![Call::begun(&endpoint, 1), Call::begun(&endpoint, 2)];
+        delay.change_at(Quota::per(nz(1), ms(interval)).unwrap(), now());
+        assert_eq!(calls[1].is_woken(), !stays);
+        pass(ms(2 * interval), &mut calls).await;
+        assert_eq!((notes.seen().len(), delay.waiting()), (2 + usize::from(stays), 0));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,6 +77,20 @@ async fn who_had_no_hope_has_it_again_by_a_change_back_before_it_ran() {
     delay.change_at(quota(1, 1), now());
     delay.change_at(quota(10, 1), now());
     pass(ms(200), &mut calls).await;
+    assert!(calls.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_had_no_hope_has_it_again_when_those_before_it_leave_before_it_ran() {
+    let delay = Delay::new(quota(10, 1)).at_most(ms(500));
+    let endpoint = delay.layer(Notes::new());
+    endpoint.call(Request::new(0)).await.unwrap();
+    let first = Call::begun(&endpoint, 1);
+    let mut calls = vec![Call::begun(&endpoint, 2)];
+    delay.change_at(Quota::per(nz(1), ms(400)).unwrap(), now());
+    assert!(calls[0].is_woken(), "it would be 800 ms");
+    drop(first);
+    pass(ms(400), &mut calls).await;
     assert!(calls.is_empty());
 }
 

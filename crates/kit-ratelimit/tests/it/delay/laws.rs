@@ -38,6 +38,15 @@ fn with_a_burst() {
         .check();
 }
 
+/// One that lets nobody wait is a limit that refuses, and refuses at once, be what is inside ready or not.
+#[test]
+fn where_nobody_waits() {
+    let none = |_: &Setup| Delay::new(quota(3, 3)).at_most(Duration::ZERO);
+    let refuses = |laws: Laws| laws.refusing().quota(3, SECOND).keeps_deadlines().check();
+    refuses(Laws::endpoint(none));
+    refuses(Laws::service(move |setup| Tower::new(none(setup))));
+}
+
 #[test]
 fn over_http_clients() {
     waits(Laws::http_endpoint::<String, _, _, _>(|setup| {

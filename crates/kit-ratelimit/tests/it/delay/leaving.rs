@@ -23,6 +23,18 @@ async fn of_ten_the_middle_five_leave_and_the_rest_move_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_not_the_first_wakes_nobody_by_leaving() {
+    let delay = Delay::new(quota(10, 1));
+    let endpoint = delay.layer(Notes::new());
+    endpoint.call(Request::new(0)).await.unwrap();
+    let calls: Vec<_> = (1..4).map(|n| Call::begun(&endpoint, n)).collect();
+    for n in 4..100 {
+        drop(Call::begun(&endpoint, n));
+    }
+    assert!(!calls.iter().any(Call::is_woken));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_gives_its_turn_to_the_next_whenever_it_leaves() {
     // Before its time, at its time when it has been woken, and long after, when it should have run and did not.
     for (left, then) in [(50, 100), (100, 100), (105, 105), (350, 350)] {
@@ -140,7 +152,9 @@ fn wakers_are_dropped_and_woken_outside_of_the_lock() {
     struct Asks(Delay, std::sync::mpsc::Sender<usize>);
 
     impl std::task::Wake for Asks {
-        fn wake(self: std::sync::Arc<Self>) {}
+        fn wake(self: std::sync::Arc<Self>) {
+            let _ = self.0.waiting();
+        }
     }
 
     impl Drop for Asks {

@@ -8,24 +8,8 @@ use kit_base::{Error, Kind, Request};
 use kit_ratelimit::{Delay, Layer, Quota};
 
 use super::{Call, Notes, within};
+use crate::kinds::Chance;
 use crate::support::{ms, nz};
-
-/// Numbers at random, by a seed: `SplitMix64`.
-pub(super) struct Chance(pub(super) u64);
-
-impl Chance {
-    pub(super) fn under(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) % most
-    }
-
-    pub(super) fn one_in(&mut self, of: u64) -> bool {
-        self.under(of) == 0
-    }
-}
 
 /// Tokens are counted in parts, of which each millisecond brings one.
 struct Model {

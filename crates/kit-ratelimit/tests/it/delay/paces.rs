@@ -46,7 +46,7 @@ async fn and_for_a_hundred() {
 async fn on_a_real_clock_ten_thousand_a_second_are_that_many() {
     let endpoint = Delay::new(quota(10_000, 1)).layer(Echo::default());
     let began = Instant::now();
-    let callers = (0..30).map(|_| {
+    let callers = (0..100).map(|_| {
         let endpoint = endpoint.clone();
         tokio::spawn(async move {
             for n in 0..100 {
@@ -58,8 +58,8 @@ async fn on_a_real_clock_ten_thousand_a_second_are_that_many() {
         caller.await.unwrap();
     }
     let took = began.elapsed();
-    assert!(took >= ms(299 - 10), "{took:?}");
-    assert!(took < ms(2500), "{took:?}");
+    assert!(took >= ms(999 - 10), "{took:?}");
+    assert!(took < ms(9000), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +104,7 @@ async fn stalls_at_random_never_pass_the_bound() {
     let (rate, burst) = (2000, 3);
     let (delay, notes) = (Delay::new(quota(rate, burst)).at_most(Duration::from_secs(60)), Notes::new());
     let endpoint = delay.layer(notes.clone());
-    let mut chance = super::model::Chance(7);
+    let mut chance = crate::kinds::Chance(7);
     let (mut calls, mut n) = (Vec::new(), 0);
     for _ in 0..400 {
         for _ in 0..chance.under(30) {

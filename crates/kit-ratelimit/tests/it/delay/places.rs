@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::codegen::{Body, Bytes, Service, StdError};
 use tonic::transport::{Channel, Server};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
@@ -26,15 +26,15 @@ use crate::support::{Told, ms, quota};
 /// Whatever takes longer hangs.
 const HANGS: Duration = Duration::from_secs(20);
 
-/// Ten a second, one after the other. A call that would wait for a quarter of a second is refused.
+/// Ten a second, one after the other.
 fn delay() -> (Delay<kit_ratelimit::One, Told>, Told) {
     let told = Told::default();
-    (Delay::new(quota(10, 1)).at_most(ms(250)).observed_by(told.clone()), told)
+    (Delay::new(quota(10, 1)).observed_by(told.clone()), told)
 }
 
-/// Nobody gets a second token in the time of a test.
+/// Nobody gets a second token in the time of a test, or waits for it.
 fn slow() -> Delay {
-    Delay::new(Quota::per_minute(nonzero!(1)))
+    Delay::new(Quota::per_minute(nonzero!(1))).at_most(Duration::from_secs(30))
 }
 
 /// Three at once: they pass, one for each tenth of a second, though not in the order in which they were sent.
@@ -75,13 +75,13 @@ async fn an_axum_router_answers_504_and_429_at_once() {
     let url = serve(|router| router.layer(Tower::new(slow()).answered())).await;
     assert_eq!(reqwest::get(&url).await.unwrap().status(), 200);
     let began = Instant::now();
-    let late = reqwest::Client::new().get(&url).header("grpc-timeout", "5S").send().await.unwrap();
+    let late = reqwest::Client::new().get(&url).header("grpc-timeout", "25S").send().await.unwrap();
     assert_eq!(late.status(), 504);
     let full = reqwest::get(&url).await.unwrap();
     assert_eq!(full.status(), 429);
-    // A minute, less the ten seconds that a call may wait, and less what has passed.
+    // A minute, less what a call may wait, and less what has passed.
     let after: u64 = full.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-    assert!((40..=50).contains(&after), "{after}");
+    assert!((10..=30).contains(&after), "{after}");
     assert!(full.headers()["ratelimit"].to_str().unwrap().starts_with(r#""default";r=0;t="#));
     assert!(full.text().await.unwrap().contains(r#""reason":"RATE_LIMITED""#));
     if skip_unless("curl") {
@@ -90,7 +90,7 @@ async fn an_axum_router_answers_504_and_429_at_once() {
         let late = curl(["-H", "grpc-timeout: 100m", &url]).await.unwrap();
         assert_eq!(late.status(), 504);
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "nobody has waited");
+    assert!(began.elapsed() < HANGS, "nobody has waited");
 }
 
 #[tokio::test]
@@ -124,9 +124,9 @@ async fn around_a_reqwest_client() {
     let client = slow().layer(FromHttpService::new(reqwest::Client::new()));
     assert_eq!(client.call(ask()).await.unwrap().status(), 200);
     let Err(ServiceError::Refused(full)) = client.call(ask()).await else { panic!("it would wait for a minute") };
-    assert!(full.retry_after().is_some_and(|after| after <= Duration::from_secs(50)));
+    assert!(full.retry_after().is_some_and(|after| after <= Duration::from_secs(30)));
     let mut late = ask();
-    late.headers_mut().insert("grpc-timeout", "5S".parse().unwrap());
+    late.headers_mut().insert("grpc-timeout", "25S".parse().unwrap());
     let Err(ServiceError::Refused(late)) = client.call(late).await else { panic!("it would wait for a minute") };
     assert_eq!(late.kind(), Kind::DeadlineExceeded);
 }
@@ -189,26 +189,8 @@ where
 
 async fn over_grpc<S: Over>(service: S, told: &Told) {
     let client = HealthClient::new(service);
-    let check = |left| {
-        let mut client = client.clone();
-        async move { client.check(within(left)).await }
-    };
-    let call = || async { drop(check(None).await.unwrap()) };
+    let call = || async { drop(client.clone().check(within(None)).await.unwrap()) };
     three_are_delayed_and_pass(call, told).await;
-
-    // Of ten at once some would wait for too long. Each goes at once, or waits, or is refused.
-    let all = timeout(HANGS, async {
-        let call = || check(None);
-        tokio::join!(call(), call(), call(), call(), call(), call(), call(), call(), call(), call())
-    });
-    let (a, b, c, d, e, f, g, h, i, j) = all.await.unwrap();
-    let refused: Vec<Status> = [a, b, c, d, e, f, g, h, i, j].into_iter().filter_map(Result::err).collect();
-    assert!(!refused.is_empty());
-    for status in &refused {
-        assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, "rate limit exceeded"));
-        assert_eq!(status.get_details_error_info().unwrap().reason, "RATE_LIMITED");
-        assert!(status.get_details_retry_info().unwrap().retry_delay.is_some_and(|delay| delay <= ms(800)));
-    }
 }
 
 #[tokio::test]
@@ -239,12 +221,15 @@ async fn gives_up_at_once<S: Over>(service: S, told: &Told) {
     let mut client = HealthClient::new(service);
     client.check(within(None)).await.unwrap();
     let began = Instant::now();
-    let late = client.check(within(Some(Duration::from_secs(5)))).await.unwrap_err();
+    let late = client.check(within(Some(Duration::from_secs(25)))).await.unwrap_err();
     assert_eq!(late.code(), Code::DeadlineExceeded);
     assert_eq!(late.message(), "the deadline would pass before it is the call's turn");
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < HANGS, "{:?}", began.elapsed());
     assert_eq!(told.take(), [(String::new(), "expired", 1.0)]);
     let full = client.check(within(None)).await.unwrap_err();
-    assert_eq!(full.code(), Code::ResourceExhausted);
+    assert_eq!((full.code(), full.message()), (Code::ResourceExhausted, "rate limit exceeded"));
+    assert_eq!(full.get_details_error_info().unwrap().reason, "RATE_LIMITED");
+    let after = full.get_details_retry_info().unwrap().retry_delay.unwrap();
+    assert!(after <= Duration::from_secs(30), "a minute, less what a call may wait: {after:?}");
     assert!(full.metadata().get("grpc-retry-pushback-ms").is_some());
 }

@@ -56,6 +56,20 @@ async fn nobody_overtakes_the_first_while_its_tokens_are_there_and_it_has_not_ru
 }
 
 #[tokio::test(start_paused = true)]
+async fn nor_while_there_are_tokens_for_both() {
+    let (delay, notes) = (Delay::new(quota(10, 5)), Notes::new());
+    let endpoint = delay.layer(notes.clone());
+    for n in 0..5 {
+        endpoint.call(Request::new(n)).await.unwrap();
+    }
+    let mut calls = vec![Call::begun(&endpoint, 5)];
+    tokio::time::advance(ms(300)).await;
+    calls.push(Call::begun(&endpoint, 6));
+    poll_woken(&mut calls);
+    assert_eq!(notes.seen()[5..], [(5, ms(300)), (6, ms(300))]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_estimate_counts_each_of_those_before_it_once() {
     let told = Told::default();
     let delay = Delay::new(quota(10, 1)).at_most(ms(300)).observed_by(told.clone()).named("crawl");
