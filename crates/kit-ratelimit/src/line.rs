@@ -82,7 +82,7 @@ impl State {
             since if since <= ticks(LATE) => self.late,
             _ => 0,
         };
-        self.pace.sane(self.full_at, now).max(now.saturating_sub(late))
+        self.full_at.max(now.saturating_sub(late))
     }
 
     fn take(&mut self, now: Ticks, price: Ticks) {
@@ -142,6 +142,13 @@ impl Line {
         moment(now, *self.began.get_or_init(|| now))
     }
 
+    /// For those who want tokens. What is sane is kept, or it would begin again with each look, and never fill.
+    fn lock_at(&self, at: Ticks) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.full_at = state.pace.sane(state.full_at, at);
+        state
+    }
+
     pub(crate) fn quota(&self) -> Quota {
         self.lock().quota
     }
@@ -157,7 +164,7 @@ impl Line {
     /// Asks for so many tokens, to be had within this time. The turn must have come by `last`.
     pub(crate) fn enter(&self, now: Instant, cost: u32, within: Duration, last: Instant) -> Entry<'_> {
         let at = self.moment(now);
-        let mut state = self.lock();
+        let mut state = self.lock_at(at);
         let Some(price) = state.pace.price(cost) else { return Entry::Refused(Refused::Never(state.standing(at))) };
         let wait = state.wait(at, state.ahead, price);
         if state.line.is_empty() && wait.is_zero() {
@@ -202,7 +209,7 @@ impl Line {
     /// look again, and their waker wakes them before that if there is a reason to.
     fn look(&self, number: u64, now: Instant, waker: &Waker) -> Result<Result<(), Refused>, Instant> {
         let at = self.moment(now);
-        let mut state = self.lock();
+        let mut state = self.lock_at(at);
         let is_first = state.is_first(number);
         // Who has taken its tokens has no place any more.
         let Some(place) = state.line.get(&number) else { return Ok(Ok(())) };
