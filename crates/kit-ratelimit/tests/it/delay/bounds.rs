@@ -56,6 +56,15 @@ async fn before_a_first_that_runs_late_the_line_is_longer_by_ten_milliseconds() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn unless_set_the_longest_wait_is_ten_seconds() {
+    let delay = Delay::new(quota(1, 1));
+    let endpoint = delay.layer(Notes::new());
+    endpoint.call(Request::new(0)).await.unwrap();
+    let _wait: Vec<_> = (1..=10).map(|n| Call::begun(&endpoint, n)).collect();
+    is_refused(&endpoint.call(Request::new(11)).await.unwrap_err(), Some(ms(1000)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_a_longest_wait_of_zero_nobody_waits() {
     let delay = Delay::new(quota(10, 2)).at_most(Duration::ZERO);
     let endpoint = delay.layer(Notes::new());

@@ -82,8 +82,8 @@ async fn who_had_no_hope_has_it_again_by_a_change_back_before_it_ran() {
 
 #[tokio::test(start_paused = true)]
 async fn who_had_no_hope_has_it_again_when_those_before_it_leave_before_it_ran() {
-    let delay = Delay::new(quota(10, 1)).at_most(ms(500));
-    let endpoint = delay.layer(Notes::new());
+    let (delay, notes) = (Delay::new(quota(10, 1)).at_most(ms(500)), Notes::new());
+    let endpoint = delay.layer(notes.clone());
     endpoint.call(Request::new(0)).await.unwrap();
     let first = Call::begun(&endpoint, 1);
     let mut calls = vec![Call::begun(&endpoint, 2)];
@@ -91,7 +91,23 @@ async fn who_had_no_hope_has_it_again_when_those_before_it_leave_before_it_ran()
     assert!(calls[0].is_woken(), "it would be 800 ms");
     drop(first);
     pass(ms(400), &mut calls).await;
-    assert!(calls.is_empty());
+    assert_eq!(notes.seen()[1..], [(2, ms(400))]);
+}
+
+/// As after a clock that goes back: it begins again, empty, and nobody waits for the clock to catch up.
+#[tokio::test(start_paused = true)]
+async fn a_change_at_a_moment_that_is_far_off_stops_nobody() {
+    let hour = std::time::Duration::from_secs(3600);
+    for moment in [now() + hour, now() + 10_000 * hour, now() - hour] {
+        let (delay, notes) = (Delay::new(quota(10, 2)), Notes::new());
+        let endpoint = delay.layer(notes.clone());
+        endpoint.call(Request::new(0)).await.unwrap();
+        delay.change_at(quota(10, 1), moment);
+        for n in 1..4 {
+            endpoint.call(Request::new(n)).await.unwrap();
+        }
+        assert!(notes.began.elapsed() <= ms(300), "{:?}", notes.seen());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,6 +52,19 @@ async fn the_tighter_of_deadline_and_longest_wait_is_the_one_that_speaks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn so_it_is_of_one_that_has_waited() {
+    let delay = Delay::new(quota(10, 1)).at_most(ms(300));
+    let endpoint = delay.layer(Notes::new());
+    endpoint.call(Request::new(0)).await.unwrap();
+    let _stuck = Call::begun(&endpoint, 1);
+    // 310 ms, with those that a task may run late.
+    for (left, by_deadline) in [(ms(305), true), (ms(310) + TICK, true), (ms(310) + 2 * TICK, false)] {
+        let error = endpoint.call(within(left, 2)).await.unwrap_err();
+        if by_deadline { is_too_late(&error) } else { is_refused(&error, Some(ms(0))) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_task_that_runs_too_late_takes_no_tokens_and_is_not_inside_at_the_deadline() {
     for (runs_after, passes) in [(ms(100), true), (ms(149), true), (ms(150), false), (ms(400), false)] {
         let (delay, notes) = (Delay::new(quota(10, 1)), Notes::new());
