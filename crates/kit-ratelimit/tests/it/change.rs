@@ -152,10 +152,11 @@ fn a_change_at_an_older_moment_makes_no_token() {
 fn what_is_given_back_after_a_change_is_no_more_than_was_taken() {
     // The last one gives a bucket that looks the same in both, but the tokens in it are others.
     for (from, to) in [(quota(10, 5), quota(10, 3)), (quota(10, 5), quota(20, 5)), (quota(5, 5), quota(10, 10))] {
-        for limit in kinds(from) {
+        for (changes, limit) in (1..=3).flat_map(|changes| kinds(from).map(|limit| (changes, limit))) {
             assert_eq!(limit.pass_of(4), 4);
             let permit = limit.ask(()).unwrap();
-            change(&limit, to);
+            // Be it changed once or several times.
+            (0..changes).for_each(|_| change(&limit, to));
             limit.not_made::<()>(permit);
             assert!(remaining(&limit) <= 1, "{} after {from} and {to}", remaining(&limit));
         }

@@ -58,6 +58,24 @@ fn what_a_call_gives_back_is_nobody_elses() {
 }
 
 #[test]
+fn what_was_lost_stays_lost_when_one_loses_its_place_that_has_lost_less() {
+    let limit = by_number(quota(10, 10), 8).strict();
+    (1..=6).for_each(|key| _ = limit.ask((key, 10)).unwrap());
+    limit.advance(ms(100));
+    let unmade = [7, 8].map(|key| {
+        limit.ask((key, 1)).unwrap();
+        limit.ask((key, 9)).unwrap()
+    });
+    // Takes the place of 1, which has one token by now.
+    limit.ask((9, 1)).unwrap();
+    unmade.into_iter().for_each(|unmade| limit.not_made(unmade));
+    // Takes the place of 7 or 8, which have nine.
+    limit.ask((10, 1)).unwrap();
+    assert_eq!(limit.gate.displaced(), 2);
+    assert_eq!(limit.pass(1, 20), 1);
+}
+
+#[test]
 fn what_was_lost_is_lost_at_another_pace_too() {
     let limit = by_number(quota(10, 10), 8).strict();
     (1..=7).for_each(|key| _ = limit.ask((key, 10)).unwrap());
@@ -113,20 +131,32 @@ fn eight_others_must_come_before_a_drained_bucket_gets_one_more_call() {
 
 #[test]
 fn nobody_waits_for_a_clock_that_went_back_to_catch_up() {
-    for strict in [false, true] {
+    // Drained buckets, and hardly used ones, some of which have lost their places.
+    for (strict, calls) in [(false, 20), (true, 20), (false, 1), (true, 1)] {
         let limit = by_number(quota(10, 10), 8);
         let limit = if strict { limit.strict() } else { limit };
         limit.go_to(Duration::from_secs(7_200));
-        (1..=12).for_each(|key| _ = limit.pass(key, 20));
+        (1..=12).for_each(|key| _ = limit.pass(key, calls));
         limit.go_to(Duration::from_secs(0));
         // Keys with a place, without one, and new ones.
         (1..=20).for_each(|key| _ = limit.pass(key, 20));
         for second in 1..=3 {
             limit.go_to(Duration::from_secs(second));
-            assert_eq!(limit.pass(second as u32, 20), 10, "strict: {strict}");
+            assert_eq!(limit.pass(second as u32, 20), 10, "strict: {strict}, {calls} calls");
         }
-        assert_eq!(limit.pass(50, 20), 10, "strict: {strict}");
+        assert_eq!(limit.pass(50, 20), 10, "strict: {strict}, {calls} calls");
     }
+}
+
+#[test]
+fn what_was_lost_before_the_clock_went_back_is_not_lost_for_ever() {
+    let limit = by_number(quota(10, 10), 8);
+    limit.go_to(Duration::from_secs(7_200));
+    (1..=9).for_each(|key| assert_eq!(limit.pass(key, 1), 1));
+    limit.go_to(Duration::ZERO);
+    assert_eq!(limit.pass(20, 1), 1);
+    limit.advance(Duration::from_secs(10));
+    assert_eq!(limit.pass(30, 20), 10);
 }
 
 #[test]
@@ -506,11 +536,26 @@ fn by_default_nobody_gets_more_but_one_token_for_each_time_its_place_was_taken()
     assert!(passed > 10_000 && gained > 100, "{passed}, {gained} beyond the quota");
 }
 
+/// Or an attacker would know whom to come after.
+#[test]
+fn where_a_key_has_its_place_differs_from_limit_to_limit() {
+    let displaced = |_| {
+        let limit = by_number(quota(1, 2), 16);
+        (1..=16).for_each(|key| _ = limit.pass(key, 1));
+        limit.gate.displaced()
+    };
+    // Of 16 keys in two sets of eight, sometimes the one has more and sometimes the other.
+    let found: std::collections::BTreeSet<_> = (0..100).map(displaced).collect();
+    assert!(found.len() > 1, "{found:?}");
+}
+
 #[test]
 fn any_number_of_places_is_rounded_up_to_whole_sets() {
     for (places, made) in [(1, 8), (8, 8), (9, 16), (1_000, 1_000)] {
         let limit = by_number(quota(1, 1), places);
-        assert!(format!("{:?}", limit.gate).contains(&format!("places: {made}")), "{:?}", limit.gate);
+        for limit in [&limit.gate, &limit.gate.fresh()] {
+            assert!(format!("{limit:?}").contains(&format!("places: {made}")), "{limit:?}");
+        }
         // None of them is out of reach.
         (1..=20 * made as u32).for_each(|key| _ = limit.pass(key, 1));
         assert_eq!(limit.gate.in_use_at(limit.now()), made);
