@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kit_base::{Cause, End, Error, Event, Gate, Kind, Now, Observer, Origin};
+use kit_base::{End, Error, Event, Gate, Kind, Now, Observer, Origin};
 
 use crate::bucket::{Bucket, Look, Taken};
 use crate::cost::{Cost, One};
@@ -282,7 +282,6 @@ impl<Req, Res, Err, C: Cost<Req>, O: Observer + 'static> Gate<Req, Res, Err> for
 pub(crate) fn is_not_made(end: &End<'_>) -> bool {
     let judgement = end.judgement;
     judgement.origin == Origin::LocalRefusal
-        && end.cause == Cause::Answered
         && matches!(judgement.kind, Some(Kind::Unavailable | Kind::ResourceExhausted))
 }
 

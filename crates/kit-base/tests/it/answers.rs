@@ -259,6 +259,14 @@ fn a_time_of_zero_is_a_time() {
     assert_eq!((retry.seconds, retry.nanos), (0, 0));
 }
 
+/// A `google.protobuf.Duration` holds no more than ten thousand years.
+#[test]
+fn the_longest_time_is_ten_years() {
+    let status = details(Error::unavailable("x").with_retry_after(Duration::MAX).to_grpc_answer().headers());
+    let retry = RetryInfo::decode(&*status.details[0].value).unwrap().retry_delay.unwrap();
+    assert_eq!((retry.seconds, retry.nanos), (315_360_000, 0));
+}
+
 #[test]
 fn a_status_is_written_into_trailers_over_what_was_there() {
     let mut trailers = HeaderMap::new();

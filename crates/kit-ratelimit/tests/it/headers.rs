@@ -343,7 +343,7 @@ async fn an_error_is_left_as_it_is() {
 #[tokio::test]
 async fn what_is_free_says_nothing_and_what_costs_more_counts_down_by_more() {
     let limit = || RateLimit::new(quota(1, 10)).costing(|request: &Request<u32>| *request.body());
-    let (guard, _) = at_rest(limit().with_headers());
+    let (guard, clock) = at_rest(limit().with_headers());
     let said = async |cost| {
         let (status, headers) = heads(&guard, cost).await;
         let said: Vec<_> = read(&headers, "ratelimit").into_iter().filter(|(name, _)| name == "default").collect();
@@ -355,6 +355,10 @@ async fn what_is_free_says_nothing_and_what_costs_more_counts_down_by_more() {
     assert_eq!(said(6).await, (200, vec![left("default", 0, 1)]));
     assert_eq!(said(0).await, (200, vec![]));
     assert_eq!(said(1).await, (429, vec![left("default", 0, 1)]));
+    // Until there is one more, and until there are enough.
+    clock.advance(ms(1_500));
+    let (_, headers) = heads(&guard, 3).await;
+    assert_eq!((read(&headers, "ratelimit"), retry_after(&headers)), (vec![left("default", 1, 1)], Some(2)));
     // It can never be made, so nobody is told when to come back.
     let (status, headers) = heads(&guard, 11).await;
     assert_eq!((status.as_u16(), retry_after(&headers)), (429, None));

@@ -55,6 +55,23 @@ fn what_a_full_bucket_gives_is_taken_at_the_pace_that_it_has() {
     });
 }
 
+/// After a change and a call the bucket looks as it did before both, but for the count.
+#[test]
+fn who_has_looked_before_a_change_and_a_call_does_not_take_at_the_old_pace() {
+    all(|| {
+        let at = At::with(each(10, 5), 2);
+        let change_and_take = |at: &At| {
+            at.change(each(20, 3));
+            at.takes(1).is_ok()
+        };
+        let (one, other) = both(&at, |at| at.takes(1).is_ok(), change_and_take);
+        assert!(one && other);
+        // Three of five were left, and three of three; two calls have come.
+        let stands = at.bucket.look(at.now).standing();
+        assert_eq!((stands.remaining, stands.reset), (1, Duration::from_nanos(40)));
+    });
+}
+
 #[test]
 fn calls_that_cost_more_than_one_of_both_holds_go_by_the_other() {
     for (from, to) in [(FAST, SLOW), (SLOW, FAST)] {
