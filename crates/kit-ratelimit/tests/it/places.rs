@@ -5,7 +5,7 @@ mod arrives;
 mod five;
 mod gives_back;
 mod headline;
-mod health;
+pub(crate) mod health;
 mod keys;
 mod passes_through;
 mod streams;

@@ -1,7 +1,6 @@
 //! The five places where users put it, with real servers and clients: calls are delayed and pass, deadlines make them give up at
 //! once, and what would wait too long is refused.
 
-use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use kit_testing::{http::curl, tools::skip_unless};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::codegen::{Body, Bytes, Service, StdError};
 use tonic::transport::{Channel, Server};
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
@@ -21,6 +19,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
 use super::is_refused;
+use crate::places::health::Over;
 use crate::support::{Told, ms, quota};
 
 /// Whatever takes longer hangs.
@@ -161,30 +160,6 @@ fn within(left: Option<Duration>) -> Request<HealthCheckRequest> {
     let mut request = Request::new(HealthCheckRequest { service: String::new() });
     left.into_iter().for_each(|left| request.set_timeout(left));
     request
-}
-
-/// What generated clients ask of a service, under one name.
-trait Over:
-    Service<
-        http::Request<tonic::body::Body>,
-        Response = http::Response<Self::Body>,
-        Error: Into<StdError> + Debug,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static
-{
-    type Body: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static;
-}
-
-impl<T, B> Over for T
-where
-    T: Service<http::Request<tonic::body::Body>, Response = http::Response<B>> + Clone + Send + 'static,
-    T::Error: Into<StdError> + Debug,
-    T::Future: Send,
-    B: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
-{
-    type Body = B;
 }
 
 async fn over_grpc<S: Over>(service: S, told: &Told) {

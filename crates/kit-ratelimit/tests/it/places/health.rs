@@ -79,7 +79,7 @@ impl Health for AsTold {
 }
 
 /// What generated clients ask of a service, under one name.
-pub(super) trait Over:
+pub(crate) trait Over:
     Service<
         http::Request<tonic::body::Body>,
         Response = http::Response<Self::Body>,
